@@ -1,0 +1,38 @@
+// Planted bugs. In a build with STELE_MUTANTS one of them can be switched on at run time, to show that the
+// simulator finds it; in any other build mutant(…) is the constant false and no trace of it is left.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace stele {
+
+enum class Mutant {
+  kNone,
+  kAcknowledgeBeforeSync,
+  kSkipCrcAtRecovery,
+  kLoseLastBatchOnRoll,
+  kDeliverBeforeCommit,
+  kSnapshotOfUncommittedState,
+  kForwardCursorNotStored,
+  kListOffsetsOffByOne,
+};
+
+struct MutantInfo {
+  Mutant mutant;
+  std::string_view name;  // as given to ./simulate --mutant
+  std::string_view what;
+};
+// All of them but kNone, in order.
+std::span<const MutantInfo> all_mutants();
+std::optional<Mutant> find_mutant(std::string_view name);
+
+#ifdef STELE_MUTANTS
+void select_mutant(Mutant mutant);
+bool mutant(Mutant which);
+#else
+constexpr bool mutant(Mutant) { return false; }
+#endif
+
+}  // namespace stele
