@@ -44,6 +44,8 @@ int main(int argc, char** argv) {
     if (!s.error) (s.version == Version::kV5 ? v5_stream : v3_stream) += s.bytes;
   }
   written &= write_file(folder / "stream_v3", v3_stream);
+  v3_stream[0] = '\3';
+  written &= write_file(folder / "stream_v31", v3_stream);
   written &= write_file(folder / "stream_v5", v5_stream);
   written &= write_file(folder / "stream_cut", v5_stream.substr(0, v5_stream.size() - 3));
   written &= write_file(folder / "empty", "");

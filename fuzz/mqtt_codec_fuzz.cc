@@ -1,5 +1,5 @@
-// Feeds a byte stream to the MQTT decoder as a connection does. The first byte chooses the version
-// (odd: 5.0). What decodes must encode, and decode again to the same packet.
+// Feeds a byte stream to the MQTT decoder as a connection does. The first byte names the version, as CONNECT
+// does (3, 4 or 5; anything else is 3.1.1). What decodes must encode, and decode again to the same packet.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +18,11 @@ namespace {
 constexpr std::uint32_t kMaxPacketSize = 1 << 20;
 
 void check_publish(const Publish& publish, Version version, std::string_view encoded) {
+  std::size_t read = 0;
+  for (const UserProperty user : publish.properties.user_properties)
+    read += 5 + user.name.size() + user.value.size();
+  STELE_ASSERT(read == publish.properties.user_properties.encoded_size());
+  for (const std::uint32_t id : publish.subscription_ids) STELE_ASSERT(id > 0);
   std::string header_bytes;
   const PublishHeader header = encode_publish_header(header_bytes, publish, version, publish.payload.size());
   STELE_ASSERT(header.ok);
@@ -56,7 +61,7 @@ void check_frame(const Frame& frame, Version version) {
 
 void run(std::string_view input) {
   if (input.empty()) return;
-  const Version version = input[0] & 1 ? Version::kV5 : Version::kV311;
+  const Version version = input[0] == 5 ? Version::kV5 : input[0] == 3 ? Version::kV31 : Version::kV311;
   input.remove_prefix(1);
   for (;;) {
     const FrameResult result = next_frame(input, kMaxPacketSize);
