@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protocols/mqtt/decode.h"
@@ -144,8 +146,9 @@ TEST(Properties, TheDecoderTakesAllOfTheBlockAndNoOthers) {
     const unsigned type = std::max(block.number, 1u);
     const auto flags = type == 6 || type == 8 || type == 10 ? 2u : 0u;
     const std::string method = block.number == 15 ? valid_property(0x15) : "";  // AUTH must have one
+    std::deque<std::string> bodies;  // what was decoded points into them
     const auto outcome = [&](const std::string& property) {
-      const std::string body = body_with(block.number, property);
+      const std::string& body = bodies.emplace_back(body_with(block.number, property));
       return decode({static_cast<std::uint8_t>(type << 4 | flags), body, 2 + body.size()}, Version::kV5);
     };
     ASSERT_TRUE(outcome(method)) << block.packet << outcome(method).error().what;
