@@ -35,8 +35,8 @@ void describe(Archive& a, ApiVersionsResponse::FinalizedFeature& m) {
 
 template <class Archive>
 void describe(Archive& a, ApiVersionsResponse& m) {
-  a.field("error", m.error);
-  a.field("apis", m.apis);
+  a.field("error_code", m.error);
+  a.field("api_keys", m.apis);
   if (a.version() >= 1) a.field("throttle_time_ms", m.throttle_time_ms);
 }
 

@@ -45,7 +45,7 @@ template <class Archive>
 void describe(Archive& a, CreateTopicsResponse::Topic& m) {
   a.field("name", m.name);
   if (a.version() >= 7) a.field("topic_id", m.topic_id);
-  a.field("error", m.error);
+  a.field("error_code", m.error);
   a.nullable("error_message", m.error_message);
   if (a.version() >= 5) {
     a.field("num_partitions", m.num_partitions);
@@ -56,7 +56,7 @@ void describe(Archive& a, CreateTopicsResponse::Topic& m) {
 
 template <class Archive>
 void describe_tags(Archive& t, CreateTopicsResponse::Topic& m) {
-  t.field(0, "topic_config_error", m.topic_config_error);
+  t.field(0, "topic_config_error_code", m.topic_config_error);
 }
 
 template <class Archive>

@@ -23,7 +23,7 @@ void describe(Archive& a, DescribeClusterResponse::Broker& m) {
 template <class Archive>
 void describe(Archive& a, DescribeClusterResponse& m) {
   a.field("throttle_time_ms", m.throttle_time_ms);
-  a.field("error", m.error);
+  a.field("error_code", m.error);
   a.nullable("error_message", m.error_message);
   if (a.version() >= 1) a.field("endpoint_type", m.endpoint_type);
   a.field("cluster_id", m.cluster_id);

@@ -41,7 +41,7 @@ void describe(Archive& a, DescribeConfigsResponse::Config& m) {
 
 template <class Archive>
 void describe(Archive& a, DescribeConfigsResponse::Resource& m) {
-  a.field("error", m.error);
+  a.field("error_code", m.error);
   a.nullable("error_message", m.error_message);
   a.field("resource_type", m.resource_type);
   a.field("resource_name", m.resource_name);
@@ -51,7 +51,7 @@ void describe(Archive& a, DescribeConfigsResponse::Resource& m) {
 template <class Archive>
 void describe(Archive& a, DescribeConfigsResponse& m) {
   a.field("throttle_time_ms", m.throttle_time_ms);
-  a.field("resources", m.resources);
+  a.field("results", m.resources);
 }
 
 STELE_KAFKA_INSTANTIATE_REQUEST(DescribeConfigsRequest)

@@ -59,7 +59,7 @@ void describe(Archive& a, FetchRequest& m) {
     a.field("session_epoch", m.session_epoch);
   }
   a.field("topics", m.topics);
-  if (a.version() >= 7) a.field("forgotten_topics", m.forgotten_topics);
+  if (a.version() >= 7) a.field("forgotten_topics_data", m.forgotten_topics);
   if (a.version() >= 11) a.field("rack_id", m.rack_id);
 }
 
@@ -90,7 +90,7 @@ void describe(Archive& a, FetchResponse::AbortedTransaction& m) {
 template <class Archive>
 void describe(Archive& a, FetchResponse::Partition& m) {
   a.field("partition_index", m.partition_index);
-  a.field("error", m.error);
+  a.field("error_code", m.error);
   a.field("high_watermark", m.high_watermark);
   a.field("last_stable_offset", m.last_stable_offset);
   if (a.version() >= 5) a.field("log_start_offset", m.log_start_offset);
@@ -120,10 +120,10 @@ template <class Archive>
 void describe(Archive& a, FetchResponse& m) {
   a.field("throttle_time_ms", m.throttle_time_ms);
   if (a.version() >= 7) {
-    a.field("error", m.error);
+    a.field("error_code", m.error);
     a.field("session_id", m.session_id);
   }
-  a.field("topics", m.topics);
+  a.field("responses", m.topics);
 }
 
 template <class Archive>

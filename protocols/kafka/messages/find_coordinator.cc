@@ -19,7 +19,7 @@ void describe(Archive& a, FindCoordinatorResponse::Coordinator& m) {
   a.field("node_id", m.node_id);
   a.field("host", m.host);
   a.field("port", m.port);
-  a.field("error", m.error);
+  a.field("error_code", m.error);
   a.nullable("error_message", m.error_message);
 }
 
@@ -29,7 +29,7 @@ void describe(Archive& a, FindCoordinatorResponse& m) {
   if (a.version() >= 4) return a.field("coordinators", m.coordinators);
   auto* sole = a.only("coordinator", m.coordinators);
   if (sole == nullptr) return;
-  a.field("error", sole->error);
+  a.field("error_code", sole->error);
   if (a.version() >= 1) a.nullable("error_message", sole->error_message);
   a.field("node_id", sole->node_id);
   a.field("host", sole->host);

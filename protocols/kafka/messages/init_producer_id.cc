@@ -17,7 +17,7 @@ void describe(Archive& a, InitProducerIdRequest& m) {
 template <class Archive>
 void describe(Archive& a, InitProducerIdResponse& m) {
   a.field("throttle_time_ms", m.throttle_time_ms);
-  a.field("error", m.error);
+  a.field("error_code", m.error);
   a.field("producer_id", m.producer_id);
   a.field("producer_epoch", m.producer_epoch);
 }

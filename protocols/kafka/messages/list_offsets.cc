@@ -28,7 +28,7 @@ void describe(Archive& a, ListOffsetsRequest& m) {
 template <class Archive>
 void describe(Archive& a, ListOffsetsResponse::Partition& m) {
   a.field("partition_index", m.partition_index);
-  a.field("error", m.error);
+  a.field("error_code", m.error);
   a.field("timestamp", m.timestamp);
   a.field("offset", m.offset);
   if (a.version() >= 4) a.field("leader_epoch", m.leader_epoch);

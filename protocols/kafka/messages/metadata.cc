@@ -34,7 +34,7 @@ void describe(Archive& a, MetadataResponse::Broker& m) {
 
 template <class Archive>
 void describe(Archive& a, MetadataResponse::Partition& m) {
-  a.field("error", m.error);
+  a.field("error_code", m.error);
   a.field("partition_index", m.partition_index);
   a.field("leader_id", m.leader_id);
   if (a.version() >= 7) a.field("leader_epoch", m.leader_epoch);
@@ -45,12 +45,12 @@ void describe(Archive& a, MetadataResponse::Partition& m) {
 
 template <class Archive>
 void describe(Archive& a, MetadataResponse::Topic& m) {
-  a.field("error", m.error);
+  a.field("error_code", m.error);
   a.nullable_since(12, "name", m.name);
   if (a.version() >= 10) a.field("topic_id", m.topic_id);
   if (a.version() >= 1) a.field("is_internal", m.is_internal);
   a.field("partitions", m.partitions);
-  if (a.version() >= 8) a.field("authorized_operations", m.authorized_operations);
+  if (a.version() >= 8) a.field("topic_authorized_operations", m.authorized_operations);
 }
 
 template <class Archive>
@@ -63,7 +63,7 @@ void describe(Archive& a, MetadataResponse& m) {
   if (a.version() >= 8 && a.version() <= 10) {
     a.field("cluster_authorized_operations", m.cluster_authorized_operations);
   }
-  if (a.version() >= 13) a.field("error", m.error);
+  if (a.version() >= 13) a.field("error_code", m.error);
 }
 
 STELE_KAFKA_INSTANTIATE_REQUEST(MetadataRequest)

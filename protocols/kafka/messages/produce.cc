@@ -18,7 +18,7 @@ void describe(Archive& a, ProduceRequest::Topic& m) {
   } else {
     a.field("name", m.name);
   }
-  a.field("partitions", m.partitions);
+  a.field("partition_data", m.partitions);
 }
 
 template <class Archive>
@@ -26,19 +26,19 @@ void describe(Archive& a, ProduceRequest& m) {
   a.nullable("transactional_id", m.transactional_id);
   a.field("acks", m.acks);
   a.field("timeout_ms", m.timeout_ms);
-  a.field("topics", m.topics);
+  a.field("topic_data", m.topics);
 }
 
 template <class Archive>
 void describe(Archive& a, ProduceResponse::RecordError& m) {
   a.field("batch_index", m.batch_index);
-  a.nullable("message", m.message);
+  a.nullable("batch_index_error_message", m.message);
 }
 
 template <class Archive>
 void describe(Archive& a, ProduceResponse::Partition& m) {
   a.field("index", m.index);
-  a.field("error", m.error);
+  a.field("error_code", m.error);
   a.field("base_offset", m.base_offset);
   a.field("log_append_time_ms", m.log_append_time_ms);
   if (a.version() >= 5) a.field("log_start_offset", m.log_start_offset);
@@ -60,12 +60,12 @@ void describe(Archive& a, ProduceResponse::Topic& m) {
   } else {
     a.field("name", m.name);
   }
-  a.field("partitions", m.partitions);
+  a.field("partition_responses", m.partitions);
 }
 
 template <class Archive>
 void describe(Archive& a, ProduceResponse& m) {
-  a.field("topics", m.topics);
+  a.field("responses", m.topics);
   a.field("throttle_time_ms", m.throttle_time_ms);
 }
 
