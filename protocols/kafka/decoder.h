@@ -154,6 +154,8 @@ class Decoder {
   template <class T>
   void get_sized(T& value, std::int64_t length) {
     if constexpr (is_string<T>()) {
+      // A compact string could be longer, but the protocol does not allow it.
+      if (length > INT16_MAX) return fail("is longer than 32767 bytes");
       value = reader_.bytes(static_cast<std::size_t>(length));
     } else {
       using Element = typename T::value_type;
