@@ -101,7 +101,7 @@ void write_hostile() {
   write("tags_unknown", "\0\0\0\0\x12\0\x12\0\3\0\0\0\x2a\xff\xff\0\1\1\1\5\2zz"s);
   // ReplicaState with a byte too many in its tagged field.
   write("tag_too_long",
-        "\0\0\0\0\x33\0\1\0\x0f\0\0\0\x2a\xff\xff\0"
+        "\0\0\0\0\x34\0\1\0\x0f\0\0\0\x2a\xff\xff\0"
         "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\1\1\1\1\x0e\0\0\0\5\0\0\0\0\0\0\0\6\0\0"s);
   write("api_versions_in_version_0", "\1\x12\4\0\x23\0\0\0\0"s);
 }
