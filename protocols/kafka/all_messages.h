@@ -1,0 +1,36 @@
+// Every message of the codec, for code that treats them alike: tests, fuzzers, tools.
+#pragma once
+
+#include <tuple>
+#include <type_traits>
+
+#include "protocols/kafka/messages/api_versions.h"
+#include "protocols/kafka/messages/create_topics.h"
+#include "protocols/kafka/messages/delete_topics.h"
+#include "protocols/kafka/messages/describe_cluster.h"
+#include "protocols/kafka/messages/describe_configs.h"
+#include "protocols/kafka/messages/fetch.h"
+#include "protocols/kafka/messages/find_coordinator.h"
+#include "protocols/kafka/messages/init_producer_id.h"
+#include "protocols/kafka/messages/list_offsets.h"
+#include "protocols/kafka/messages/metadata.h"
+#include "protocols/kafka/messages/produce.h"
+
+namespace stele::kafka {
+
+// Calls f(std::type_identity<Message>()) for each.
+template <class F>
+void for_each_message(F f) {
+  auto call = [&]<class... Messages>(std::type_identity<std::tuple<Messages...>>) {
+    (f(std::type_identity<Messages>()), ...);
+  };
+  call(std::type_identity<
+       std::tuple<ProduceRequest, ProduceResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
+                  ListOffsetsResponse, MetadataRequest, MetadataResponse, FindCoordinatorRequest,
+                  FindCoordinatorResponse, ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest,
+                  CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest,
+                  InitProducerIdResponse, DescribeConfigsRequest, DescribeConfigsResponse,
+                  DescribeClusterRequest, DescribeClusterResponse>>());
+}
+
+}  // namespace stele::kafka
