@@ -27,6 +27,12 @@ std::unexpected<Error> no_memory(std::string_view codec) {
   return error(ErrorCode::kInternal, std::string(codec) + ": no memory for a context");
 }
 
+// Makes `out` `size` bytes long without clearing what is new. libstdc++ 12 hands the operation its capacity
+// where the standard says the size asked for, so its argument is not used.
+void resize_uncleared(std::string& out, std::size_t size) {
+  out.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
+}
+
 // Room at the end of a string that a codec writes into. Grows by doubling, never beyond the limit plus one
 // byte: that byte is how a codec's "one more" is told from "exactly at the limit".
 class Output {
@@ -52,7 +58,7 @@ class Output {
  private:
   static constexpr std::size_t kNoLimit = std::size_t{1} << 40;
   void grow_to(std::size_t size) {
-    out_.resize_and_overwrite(start_ + size, [](char*, std::size_t n) { return n; });
+    resize_uncleared(out_, start_ + size);
     size_ = size;
   }
   std::string& out_;
@@ -76,7 +82,7 @@ Result<> gzip_compress(std::string_view input, std::string& out) {
   if (input.size() > UINT_MAX) return error(ErrorCode::kInvalidArgument, "gzip: more than 4 GiB at once");
   std::size_t start = out.size();
   std::size_t bound = deflateBound(&stream, input.size());
-  out.resize_and_overwrite(start + bound, [](char*, std::size_t n) { return n; });
+  resize_uncleared(out, start + bound);
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));
   stream.avail_in = static_cast<uInt>(input.size());
   stream.next_out = reinterpret_cast<Bytef*>(out.data() + start);
@@ -134,8 +140,7 @@ Result<> snappy_compress(std::string_view input, std::string& out) {
     std::string_view block = input.substr(0, kXerialBlock);
     input.remove_prefix(block.size());
     std::size_t start = out.size();
-    out.resize_and_overwrite(start + 4 + snappy::MaxCompressedLength(block.size()),
-                             [](char*, std::size_t n) { return n; });
+    resize_uncleared(out, start + 4 + snappy::MaxCompressedLength(block.size()));
     std::size_t length = 0;
     snappy::RawCompress(block.data(), block.size(), out.data() + start + 4, &length);
     store_be(out.data() + start, static_cast<std::uint32_t>(length));
@@ -153,7 +158,7 @@ Result<> snappy_block(std::string_view block, std::size_t limit, std::size_t sta
   // memory.
   if (length / 32 > block.size()) return corrupt("snappy", "a length that its data cannot have");
   std::size_t at = out.size();
-  out.resize_and_overwrite(at + length, [](char*, std::size_t n) { return n; });
+  resize_uncleared(out, at + length);
   if (!snappy::RawUncompress(block.data(), block.size(), out.data() + at))
     return corrupt("snappy", "damaged");
   return {};
@@ -194,7 +199,7 @@ Result<> lz4_compress(std::string_view input, std::string& out) {
   preferences.frameInfo.blockMode = LZ4F_blockIndependent;
   std::size_t start = out.size();
   std::size_t bound = LZ4F_compressFrameBound(input.size(), &preferences);
-  out.resize_and_overwrite(start + bound, [](char*, std::size_t n) { return n; });
+  resize_uncleared(out, start + bound);
   std::size_t length =
       LZ4F_compressFrame(out.data() + start, bound, input.data(), input.size(), &preferences);
   bool failed = LZ4F_isError(length);
@@ -231,7 +236,7 @@ Result<> lz4_decompress(std::string_view input, std::size_t limit, std::string& 
 Result<> zstd_compress(std::string_view input, std::string& out) {
   std::size_t start = out.size();
   std::size_t bound = ZSTD_compressBound(input.size());
-  out.resize_and_overwrite(start + bound, [](char*, std::size_t n) { return n; });
+  resize_uncleared(out, start + bound);
   std::size_t length =
       ZSTD_compress(out.data() + start, bound, input.data(), input.size(), ZSTD_CLEVEL_DEFAULT);
   bool failed = ZSTD_isError(length);

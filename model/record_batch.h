@@ -46,7 +46,7 @@ struct RecordBatchHeader {
 
   Compression compression() const {
     return static_cast<Compression>(attributes & 0x07);
-  }                                                                  // checked when parsed
+  }  // checked when parsed
   bool log_append_time() const { return (attributes & 0x08) != 0; }  // else the producer's time
   bool transactional() const { return (attributes & 0x10) != 0; }
   bool control() const { return (attributes & 0x20) != 0; }
