@@ -52,6 +52,7 @@ RecordBatchBuilder::RecordBatchBuilder(std::string& out, const RecordBatchOption
     : out_(out), start_(out.size()), options_(options) {
   out_.append(kRecordBatchHeaderSize, '\0');
   record_end_ = out_.size();
+  STELE_ASSERT(!options_.value_outside || options_.compression == Compression::kNone);
 }
 
 void RecordBatchBuilder::append(std::int64_t timestamp_ms, std::optional<std::string_view> key,
@@ -66,6 +67,7 @@ void RecordBatchBuilder::append(std::int64_t timestamp_ms, std::optional<std::st
 void RecordBatchBuilder::begin_record(std::int64_t timestamp_ms, std::optional<std::string_view> key,
                                       std::optional<std::string_view> value, const HeadersSize& headers) {
   STELE_ASSERT(!finished_ && headers_left_ == 0 && out_.size() == record_end_);
+  STELE_ASSERT(!options_.value_outside || record_count_ == 0);
   if (record_count_ == 0) base_timestamp_ms_ = max_timestamp_ms_ = timestamp_ms;
   max_timestamp_ms_ = std::max(max_timestamp_ms_, timestamp_ms);
   std::int64_t timestamp_delta = difference(timestamp_ms, base_timestamp_ms_);
@@ -75,7 +77,14 @@ void RecordBatchBuilder::begin_record(std::int64_t timestamp_ms, std::optional<s
   Writer writer(out_);
   writer.varint(static_cast<std::int64_t>(length)).u8(0).varint(timestamp_delta).varint(record_count_);
   write_nullable(writer, key);
-  write_nullable(writer, value);
+  if (options_.value_outside && value) {
+    writer.varint(static_cast<std::int64_t>(value->size()));
+    outside_ = *value;
+    record_end_ -= outside_.size();
+  } else {
+    write_nullable(writer, value);
+  }
+  gap_ = out_.size();
   writer.varint(headers.count());
   ++record_count_;
   headers_left_ = headers.count();
@@ -129,7 +138,10 @@ Result<RecordBatchHeader> RecordBatchBuilder::finish() {
   store_be(p + 51, h.producer_epoch);
   store_be(p + 53, h.base_sequence);
   store_be(p + 57, h.record_count);
-  h.crc = crc32c(std::string_view(out_).substr(start_ + 21));
+  const std::size_t gap = outside_.empty() ? out_.size() : gap_;
+  h.crc = crc32c(std::string_view(out_).substr(start_ + 21, gap - start_ - 21));
+  h.crc = crc32c(outside_, h.crc);
+  h.crc = crc32c(std::string_view(out_).substr(gap), h.crc);
   store_be(p + 17, h.crc);
   return h;
 }

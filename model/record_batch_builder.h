@@ -25,6 +25,9 @@ struct RecordBatchOptions {
   std::int64_t producer_id = kNoProducerId;
   std::int16_t producer_epoch = kNoProducerEpoch;
   std::int32_t base_sequence = kNoSequence;
+  // For one record with a large value that already lies in a buffer of its own: the value is left out of the
+  // batch's bytes, counted in its length and CRC, and belongs at value_gap(). One record, uncompressed.
+  bool value_outside = false;
 };
 
 // What the headers of one record will take. Counted before they are written, because a record begins with its
@@ -58,7 +61,10 @@ class RecordBatchBuilder {
   void add_header(std::string_view key, std::optional<std::string_view> value);
 
   std::int32_t record_count() const { return record_count_; }
-  std::size_t size() const { return out_.size() - start_; }  // so far, uncompressed
+  std::size_t size() const { return out_.size() - start_ + outside_.size(); }  // so far, uncompressed
+  // With value_outside: where in the string the value is missing. The batch is what precedes it, the value,
+  // and what follows it.
+  std::size_t value_gap() const { return gap_; }
 
   // Compresses and fills the header in. At least one record; the builder is spent after it. A batch that its
   // codec does not make smaller stays uncompressed.
@@ -73,6 +79,8 @@ class RecordBatchBuilder {
   std::int32_t record_count_ = 0;
   std::uint32_t headers_left_ = 0;
   std::size_t record_end_ = 0;  // where the record being written must end
+  std::string_view outside_;    // the value that was left out
+  std::size_t gap_ = 0;
   bool finished_ = false;
 };
 
