@@ -328,7 +328,8 @@ TEST(RecordIterator, OverlongVarintsAreRefused) {
   EXPECT_TRUE(with_last(std::string_view("\0", 1)));
   EXPECT_TRUE(with_last(std::string_view("\x80\x80\x80\x80\x00", 5)));
   EXPECT_FALSE(with_last(std::string_view("\x80\x80\x80\x80\x80\x00", 6)));
-  EXPECT_FALSE(with_last("\xff\xff\xff\xff\x1f"));
+  EXPECT_FALSE(with_last("\x80\x80\x80\x80\x10")) << "a 33rd bit";
+  EXPECT_FALSE(with_last(std::string_view("\0\0", 2))) << "a byte after the headers";
 }
 
 TEST(RecordIterator, DamagedRecordsEndItWithAnError) {
