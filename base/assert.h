@@ -8,8 +8,8 @@ namespace stele {
 
 }  // namespace stele
 
-#define STELE_ASSERT(condition)                                                \
-  do {                                                                         \
-    if (!(condition)) [[unlikely]]                                             \
-      ::stele::assertion_failed(__FILE__, __LINE__, #condition);               \
+#define STELE_ASSERT(condition)                                  \
+  do {                                                           \
+    if (!(condition)) [[unlikely]]                               \
+      ::stele::assertion_failed(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -39,8 +39,8 @@ TEST(Buffer, KnowsWhetherSlicesAreAlive) {
 }
 
 TEST(Wire, VarintsGoThereAndBack) {
-  for (std::int64_t v : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{63}, std::int64_t{64}, std::int64_t{-12345678901},
-                         INT64_MAX, INT64_MIN}) {
+  for (std::int64_t v : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{63}, std::int64_t{64},
+                         std::int64_t{-12345678901}, INT64_MAX, INT64_MIN}) {
     std::string out;
     Writer(out).varint(v);
     Reader reader(out);

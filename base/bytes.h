@@ -1,8 +1,8 @@
 // Ref-counted byte buffers.
 //
-// Buffer is a writable block; Bytes is an immutable slice of one. Slices share the block, so a payload can go from
-// a socket to the disk and to many consumers without a copy. Counts are atomic: a slice may be handed to another
-// core. A view of bytes is a std::string_view everywhere in Stele.
+// Buffer is a writable block; Bytes is an immutable slice of one. Slices share the block, so a payload can go
+// from a socket to the disk and to many consumers without a copy. Counts are atomic: a slice may be handed to
+// another core. A view of bytes is a std::string_view everywhere in Stele.
 #pragma once
 
 #include <atomic>
@@ -65,7 +65,8 @@ class Bytes {
 
  private:
   friend class Buffer;
-  Bytes(internal::Block* block, const char* data, std::size_t size) : block_(block), data_(data), size_(size) {}
+  Bytes(internal::Block* block, const char* data, std::size_t size)
+      : block_(block), data_(data), size_(size) {}
   internal::Block* block_ = nullptr;
   const char* data_ = nullptr;
   std::size_t size_ = 0;

@@ -1,4 +1,5 @@
-// CRC-32C (Castagnoli, RFC 3720 appendix B.4): the checksum of Kafka record batches and of all our own formats.
+// CRC-32C (Castagnoli, RFC 3720 appendix B.4): the checksum of Kafka record batches and of all our own
+// formats.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Stable 64-bit hashing: the same on every machine and in every build. For placement, state hashes and traces.
+// Stable 64-bit hashing: the same on every machine and in every build. For placement, state hashes and
+// traces.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +45,8 @@ class Hasher {
   std::uint64_t state_ = 0;
 };
 
-inline std::uint64_t hash64(std::string_view bytes) { return Hasher().add(bytes).value(); }
+inline std::uint64_t hash64(std::string_view bytes) {
+  return Hasher().add(bytes).value();
+}
 
 }  // namespace stele

@@ -5,7 +5,8 @@
 
 namespace stele {
 
-// An element derives from ListNode (once per list it can be in, told apart by Tag). It leaves the list when destroyed.
+// An element derives from ListNode (once per list it can be in, told apart by Tag). It leaves the list when
+// destroyed.
 template <class Tag = void>
 class ListNode {
  public:

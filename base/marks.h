@@ -2,7 +2,8 @@
 //
 //   STELE_MARK("wal: torn tail dropped");
 //
-// A mark costs one relaxed increment. The names of all marks linked into a binary can be listed with their counts.
+// A mark costs one relaxed increment. The names of all marks linked into a binary can be listed with their
+// counts.
 #pragma once
 
 #include <atomic>

@@ -7,18 +7,28 @@ constexpr MutantInfo kMutants[] = {
     {Mutant::kAcknowledgeBeforeSync, "ack-before-sync", "the log acknowledges a write before its sync"},
     {Mutant::kSkipCrcAtRecovery, "skip-crc", "recovery does not check entry checksums"},
     {Mutant::kLoseLastBatchOnRoll, "lose-batch-on-roll", "the last batch is lost when a file rolls"},
-    {Mutant::kDeliverBeforeCommit, "deliver-before-commit", "a message is delivered before its entry commits"},
-    {Mutant::kSnapshotOfUncommittedState, "snapshot-uncommitted", "a snapshot of uncommitted state is published"},
+    {Mutant::kDeliverBeforeCommit, "deliver-before-commit",
+     "a message is delivered before its entry commits"},
+    {Mutant::kSnapshotOfUncommittedState, "snapshot-uncommitted",
+     "a snapshot of uncommitted state is published"},
     {Mutant::kForwardCursorNotStored, "forward-cursor", "the forward cursor is not stored with its entry"},
     {Mutant::kListOffsetsOffByOne, "list-offsets", "ListOffsets is off by one after retention"},
 };
 Mutant selected = Mutant::kNone;
 }  // namespace
-std::span<const MutantInfo> all_mutants() { return kMutants; }
-void select_mutant(Mutant mutant) { selected = mutant; }
-bool mutant(Mutant which) { return selected == which; }
+std::span<const MutantInfo> all_mutants() {
+  return kMutants;
+}
+void select_mutant(Mutant mutant) {
+  selected = mutant;
+}
+bool mutant(Mutant which) {
+  return selected == which;
+}
 #else
-std::span<const MutantInfo> all_mutants() { return {}; }
+std::span<const MutantInfo> all_mutants() {
+  return {};
+}
 #endif
 
 std::optional<Mutant> find_mutant(std::string_view name) {

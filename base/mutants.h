@@ -32,7 +32,9 @@ std::optional<Mutant> find_mutant(std::string_view name);
 void select_mutant(Mutant mutant);
 bool mutant(Mutant which);
 #else
-constexpr bool mutant(Mutant) { return false; }
+constexpr bool mutant(Mutant) {
+  return false;
+}
 #endif
 
 }  // namespace stele

@@ -18,12 +18,12 @@ enum class ErrorCode {
   kUnauthorized,  // the principal may not do this
   kUnavailable,   // not now: retry later, perhaps elsewhere
   kTimedOut,
-  kCancelled,   // a stop token fired
-  kClosed,      // the connection, file or log is closed
-  kFenced,      // a newer epoch owns it: never retry with the old one
-  kIo,          // the device failed
-  kNoSpace,     // disk full, or a configured limit reached
-  kCorrupt,     // stored data fails its checksum or contradicts itself
+  kCancelled,  // a stop token fired
+  kClosed,     // the connection, file or log is closed
+  kFenced,     // a newer epoch owns it: never retry with the old one
+  kIo,         // the device failed
+  kNoSpace,    // disk full, or a configured limit reached
+  kCorrupt,    // stored data fails its checksum or contradicts itself
   kAddressInUse,
   kRefused,  // the peer refused the connection
   kUnsupported,
@@ -60,17 +60,17 @@ inline std::unexpected<Error> error(ErrorCode code, std::string message) {
 // The same in a coroutine.
 #define STELE_CO_TRY(declaration, expression) \
   STELE_TRY_(STELE_CONCAT(stele_try_, __LINE__), declaration, expression, co_return)
-#define STELE_TRY_(temporary, declaration, expression, leave)                        \
-  auto temporary = (expression);                                                     \
-  if (!temporary) [[unlikely]]                                                       \
-    leave std::unexpected(std::move(temporary).error());                             \
+#define STELE_TRY_(temporary, declaration, expression, leave) \
+  auto temporary = (expression);                              \
+  if (!temporary) [[unlikely]]                                \
+    leave std::unexpected(std::move(temporary).error());      \
   declaration = *std::move(temporary)
 
 // For Result<void>: returns the error if there is one.
 #define STELE_CHECK(expression) STELE_CHECK_(STELE_CONCAT(stele_check_, __LINE__), expression, return)
 #define STELE_CO_CHECK(expression) STELE_CHECK_(STELE_CONCAT(stele_check_, __LINE__), expression, co_return)
-#define STELE_CHECK_(temporary, expression, leave)                                        \
-  do {                                                                                    \
-    if (auto temporary = (expression); !temporary) [[unlikely]]                           \
-      leave std::unexpected(std::move(temporary).error());                                \
+#define STELE_CHECK_(temporary, expression, leave)              \
+  do {                                                          \
+    if (auto temporary = (expression); !temporary) [[unlikely]] \
+      leave std::unexpected(std::move(temporary).error());      \
   } while (false)

@@ -31,23 +31,37 @@ struct StrongIndex {
   friend constexpr StrongIndex operator+(StrongIndex a, Integer n) { return StrongIndex(a.value + n); }
   friend constexpr StrongIndex operator-(StrongIndex a, Integer n) { return StrongIndex(a.value - n); }
   friend constexpr Integer operator-(StrongIndex a, StrongIndex b) { return a.value - b.value; }
-  constexpr StrongIndex& operator+=(Integer n) { value += n; return *this; }
-  constexpr StrongIndex& operator++() { ++value; return *this; }
+  constexpr StrongIndex& operator+=(Integer n) {
+    value += n;
+    return *this;
+  }
+  constexpr StrongIndex& operator++() {
+    ++value;
+    return *this;
+  }
 
   template <class H>
-  friend H AbslHashValue(H h, StrongIndex id) { return H::combine(std::move(h), id.value); }
+  friend H AbslHashValue(H h, StrongIndex id) {
+    return H::combine(std::move(h), id.value);
+  }
 };
 
 template <class H, class Tag, class Integer>
-H AbslHashValue(H h, StrongId<Tag, Integer> id) { return H::combine(std::move(h), id.value); }
+H AbslHashValue(H h, StrongId<Tag, Integer> id) {
+  return H::combine(std::move(h), id.value);
+}
 
 }  // namespace stele
 
 template <class Tag, class Integer>
 struct std::hash<stele::StrongId<Tag, Integer>> {
-  std::size_t operator()(stele::StrongId<Tag, Integer> id) const noexcept { return std::hash<Integer>{}(id.value); }
+  std::size_t operator()(stele::StrongId<Tag, Integer> id) const noexcept {
+    return std::hash<Integer>{}(id.value);
+  }
 };
 template <class Tag, class Integer>
 struct std::hash<stele::StrongIndex<Tag, Integer>> {
-  std::size_t operator()(stele::StrongIndex<Tag, Integer> id) const noexcept { return std::hash<Integer>{}(id.value); }
+  std::size_t operator()(stele::StrongIndex<Tag, Integer> id) const noexcept {
+    return std::hash<Integer>{}(id.value);
+  }
 };

@@ -1,5 +1,5 @@
-// Reading and writing of fixed-size integers, varints and strings. Pure; a Reader never reads past its input: once
-// it ran short it is failed() for good and gives zeros.
+// Reading and writing of fixed-size integers, varints and strings. Pure; a Reader never reads past its input:
+// once it ran short it is failed() for good and gives zeros.
 //
 // Big-endian (…_be) for MQTT, Kafka and AMQP; little-endian (…_le) for our own formats.
 #pragma once
@@ -28,10 +28,22 @@ void store(char* to, T value) {
 }
 }  // namespace internal
 
-template <std::integral T> T load_be(const char* p) { return internal::load<std::endian::big, T>(p); }
-template <std::integral T> T load_le(const char* p) { return internal::load<std::endian::little, T>(p); }
-template <std::integral T> void store_be(char* p, T v) { internal::store<std::endian::big, T>(p, v); }
-template <std::integral T> void store_le(char* p, T v) { internal::store<std::endian::little, T>(p, v); }
+template <std::integral T>
+T load_be(const char* p) {
+  return internal::load<std::endian::big, T>(p);
+}
+template <std::integral T>
+T load_le(const char* p) {
+  return internal::load<std::endian::little, T>(p);
+}
+template <std::integral T>
+void store_be(char* p, T v) {
+  internal::store<std::endian::big, T>(p, v);
+}
+template <std::integral T>
+void store_le(char* p, T v) {
+  internal::store<std::endian::little, T>(p, v);
+}
 
 class Reader {
  public:
@@ -40,13 +52,22 @@ class Reader {
   bool failed() const { return failed_; }
   bool ok() const { return !failed_; }
   // Marks the input as bad from here on (a value was read but makes no sense).
-  void fail() { failed_ = true; rest_ = {}; }
+  void fail() {
+    failed_ = true;
+    rest_ = {};
+  }
   std::size_t remaining() const { return rest_.size(); }
   bool at_end() const { return rest_.empty(); }
   std::string_view rest() const { return rest_; }
 
-  template <std::integral T> T be() { return fixed<std::endian::big, T>(); }
-  template <std::integral T> T le() { return fixed<std::endian::little, T>(); }
+  template <std::integral T>
+  T be() {
+    return fixed<std::endian::big, T>();
+  }
+  template <std::integral T>
+  T le() {
+    return fixed<std::endian::little, T>();
+  }
   std::uint8_t u8() { return be<std::uint8_t>(); }
   std::uint16_t u16_be() { return be<std::uint16_t>(); }
   std::uint32_t u32_be() { return be<std::uint32_t>(); }
@@ -104,13 +125,25 @@ class Writer {
   std::string& out() { return out_; }
   std::size_t size() const { return out_.size(); }
 
-  template <std::integral T> Writer& be(T v) { return fixed<std::endian::big>(v); }
-  template <std::integral T> Writer& le(T v) { return fixed<std::endian::little>(v); }
-  Writer& u8(std::uint8_t v) { out_.push_back(static_cast<char>(v)); return *this; }
+  template <std::integral T>
+  Writer& be(T v) {
+    return fixed<std::endian::big>(v);
+  }
+  template <std::integral T>
+  Writer& le(T v) {
+    return fixed<std::endian::little>(v);
+  }
+  Writer& u8(std::uint8_t v) {
+    out_.push_back(static_cast<char>(v));
+    return *this;
+  }
   Writer& u16_be(std::uint16_t v) { return be(v); }
   Writer& u32_be(std::uint32_t v) { return be(v); }
   Writer& u64_be(std::uint64_t v) { return be(v); }
-  Writer& bytes(std::string_view v) { out_.append(v); return *this; }
+  Writer& bytes(std::string_view v) {
+    out_.append(v);
+    return *this;
+  }
   Writer& uvarint(std::uint64_t v) {
     while (v >= 0x80) {
       u8(static_cast<std::uint8_t>(v | 0x80));
@@ -123,8 +156,14 @@ class Writer {
   }
   Writer& sized(std::string_view v) { return uvarint(v.size()).bytes(v); }
   // Overwrites what was written at `position`: lengths that are known late.
-  template <std::integral T> void patch_be(std::size_t position, T v) { store_be(out_.data() + position, v); }
-  template <std::integral T> void patch_le(std::size_t position, T v) { store_le(out_.data() + position, v); }
+  template <std::integral T>
+  void patch_be(std::size_t position, T v) {
+    store_be(out_.data() + position, v);
+  }
+  template <std::integral T>
+  void patch_le(std::size_t position, T v) {
+    store_le(out_.data() + position, v);
+  }
 
  private:
   template <std::endian E, std::integral T>

@@ -9,11 +9,11 @@
 namespace stele {
 
 using NodeId = StrongId<struct NodeIdTag, std::uint32_t>;
-using TenantId = StrongId<struct TenantIdTag, std::uint32_t>;    // 0 is the tenant `default`
-using TopicId = StrongId<struct TopicIdTag>;                     // given by the meta service, never used twice
+using TenantId = StrongId<struct TenantIdTag, std::uint32_t>;  // 0 is the tenant `default`
+using TopicId = StrongId<struct TopicIdTag>;                   // given by the meta service, never used twice
 using PartitionId = StrongId<struct PartitionIdTag, std::int32_t>;  // within a topic
 using ShardId = StrongId<struct ShardIdTag, std::uint32_t>;
-using SegmentId = StrongId<struct SegmentIdTag>;  // unique in a cluster, never used twice
+using SegmentId = StrongId<struct SegmentIdTag>;           // unique in a cluster, never used twice
 using CoreId = StrongId<struct CoreIdTag, std::uint32_t>;  // a thread of one process
 
 // Ownership of a shard: each take-over, and so each process start, gets a higher one.
