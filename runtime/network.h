@@ -1,0 +1,106 @@
+// Stream sockets (TCP), as a core sees them. Callback-driven: a connection hands every byte it has to its
+// handler, the handler parses all complete frames at once, and what it writes leaves in one go at the end of
+// the loop turn.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "runtime/stop.h"
+#include "runtime/task.h"
+#include "runtime/time.h"
+
+namespace stele::runtime {
+
+struct Endpoint {
+  std::string host;  // an address or a name; IPv6 without brackets
+  std::uint16_t port = 0;
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+  std::string to_string() const;
+};
+// "HOST:PORT", "[V6]:PORT".
+Result<Endpoint> parse_endpoint(std::string_view text);
+
+// What a connection calls. Every call comes from the connection's core, never from within one of its own
+// methods.
+class ConnectionHandler {
+ public:
+  virtual ~ConnectionHandler() = default;
+
+  // Where the next bytes go: a span of the handler's own buffer, when it knows how much a large frame still
+  // lacks; empty for the core's shared slab. Bytes read into the handler's buffer come with on_data as well.
+  virtual std::span<char> read_buffer() { return {}; }
+  // Bytes arrived. `data` is a slice of the core's slab (keeping it keeps the slab) or of the handler's own
+  // span, in which case it owns nothing.
+  virtual void on_data(Bytes data) = 0;
+  // Output fell below the low-water mark after write() had said to hold back.
+  virtual void on_drained() {}
+  // The connection ended: by the peer (kClosed), by an error, or by close() here (kCancelled). Last call; the
+  // handler may destroy the connection in it.
+  virtual void on_closed(const Error& why) = 0;
+};
+
+// One connection. Owned by whoever accepted or opened it; destroying it closes it at once, with no further
+// call.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+
+  // Must be called once, in the turn in which the connection was obtained, before bytes arrive.
+  virtual void start(ConnectionHandler& handler) = 0;
+
+  // Queues bytes for the end of the turn. The first form copies (small frames share a buffer), the second
+  // keeps the slice. Silently ignored once the connection ended. The queue is not bounded here: check
+  // queued_bytes(), and stop producing while it is above the limit; on_drained() tells when it fell to
+  // `low_water_bytes`.
+  virtual void write(std::string_view copied) = 0;
+  virtual void write(Bytes slice) = 0;
+  virtual std::size_t queued_bytes() const = 0;
+  virtual void set_low_water(std::size_t bytes) = 0;
+
+  // Back-pressure: no on_data while paused.
+  virtual void pause_reading() = 0;
+  virtual void resume_reading() = 0;
+
+  // Sends what is queued, then closes; on_closed follows. `grace` bounds how long the peer may take.
+  virtual void close(Duration grace) = 0;
+
+  virtual Endpoint local() const = 0;
+  virtual Endpoint remote() const = 0;
+};
+
+class AcceptHandler {
+ public:
+  virtual ~AcceptHandler() = default;
+  virtual void on_accept(std::unique_ptr<Connection> connection) = 0;
+};
+
+// Listens until destroyed.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  virtual Endpoint local() const = 0;  // with the port that was given for port 0
+};
+
+struct ListenOptions {
+  int backlog = 1024;
+  bool share_port = false;  // SO_REUSEPORT: each core of a process listens on the same endpoint
+};
+
+class Network {
+ public:
+  virtual ~Network() = default;
+  // kAddressInUse, kUnauthorized, kInvalidArgument (no such local address).
+  virtual Result<std::unique_ptr<Listener>> listen(const Endpoint& at, ListenOptions options,
+                                                   AcceptHandler& handler) = 0;
+  // kRefused, kTimedOut, kCancelled, kNotFound (name does not resolve), kUnavailable (no route).
+  virtual Task<Result<std::unique_ptr<Connection>>> connect(Endpoint to, Duration timeout,
+                                                            StopToken stop) = 0;
+};
+
+}  // namespace stele::runtime
