@@ -1,0 +1,262 @@
+// What protocols see of the broker. One Broker per core; everything here is called on that core, and every
+// callback comes on it, never from within the call that caused it unless said so.
+//
+// Hot paths (publish, settle, deliver) are synchronous and call back; the rest are tasks. Every action is
+// asked of the one Authorizer inside the broker, so a protocol cannot forget to.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "meta/types.h"
+#include "model/ids.h"
+#include "model/message.h"
+#include "runtime/runtime.h"
+#include "runtime/task.h"
+
+namespace stele::broker {
+
+// ---- who does what -------------------------------------------------------------------------------------
+
+struct Principal {
+  std::string name = "anonymous";
+  TenantId tenant = kDefaultTenant;
+};
+
+enum class Action {
+  kConnect,
+  kPublish,
+  kSubscribe,
+  kProduce,
+  kFetch,
+  kDescribe,
+  kCreateTopic,
+  kDeleteTopic,
+  kAdminister
+};
+std::string_view to_string(Action action);
+
+class Authorizer {
+ public:
+  virtual ~Authorizer() = default;
+  // `resource` is an address or filter in MQTT form, or a topic name, by the action; empty for the whole
+  // node.
+  virtual bool allowed(const Principal& who, Action action, std::string_view resource) = 0;
+};
+
+// ---- publishing ----------------------------------------------------------------------------------------
+
+struct PublishResult {
+  const Error* error = nullptr;  // null: accepted, and if it had to be kept, committed
+  bool matched = true;           // somebody wanted it, now or later
+};
+
+// The publishing side of one connection: keeps order per address, knows what is in flight. Owned by the
+// connection; destroying it gives up the answers, not the messages.
+class Publisher {
+ public:
+  class Listener {
+   public:
+    // May come from within publish(): nothing to wait for. Answers of one publisher come in the order of
+    // publishing.
+    virtual void on_published(std::uint32_t token, const PublishResult& result) = 0;
+    // After publish() gave false.
+    virtual void on_publisher_ready() = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+  virtual ~Publisher() = default;
+
+  // Publishes a message whose views lie in `owner` (or anywhere, if `owner` is empty; then they are copied if
+  // they must outlive the call). The address is valid and checked. With `answer`, on_published follows.
+  // False: taken, but take no more before on_publisher_ready (the caller pauses its socket).
+  virtual bool publish(const MessageView& message, const Bytes& owner, std::uint32_t token, bool answer) = 0;
+  // Messages whose answer is still to come.
+  virtual std::size_t in_flight() const = 0;
+};
+
+// ---- subscribing ---------------------------------------------------------------------------------------
+
+// Names one message in a persistent session's queue; zero for live copies, which nobody keeps.
+struct SettleToken {
+  Lsn lsn;
+  std::uint32_t index = 0;  // of the record within the entry
+  bool durable = false;
+};
+
+struct Delivery {
+  const MessageView& message;
+  const Bytes& owner;    // what message.payload lies in, if not empty: owner.slice(message.payload) shares it
+  std::uint8_t qos = 0;  // min(published, granted)
+  bool retain = false;   // as the subscriber is to see it
+  bool redelivered = false;  // sent before, perhaps: DUP
+  SettleToken token;
+  std::span<const std::uint32_t> subscription_ids;
+};
+
+struct SubscribeRequest {
+  std::string filter;  // valid, in MQTT form, not shared
+  std::uint8_t qos = 0;
+  bool no_local = false;
+  bool retain_as_published = false;
+  std::uint8_t retain_handling = 0;   // RetainHandling of MQTT 5
+  std::uint32_t subscription_id = 0;  // 0: none
+  friend bool operator==(const SubscribeRequest&, const SubscribeRequest&) = default;
+};
+
+struct SubscribeAnswer {
+  std::vector<Result<std::uint8_t>> granted;  // QoS, per request; kUnauthorized, kNoSpace (a limit), …
+};
+
+struct SessionOptions {
+  Principal principal;
+  std::string client_id;  // not empty: the protocol assigns one (Broker::new_client_id)
+  bool clean_start = true;
+  std::uint32_t expiry_s = 0;             // 0: ends with the connection; UINT32_MAX: never
+  std::uint32_t receive_maximum = 65535;  // messages with QoS > 0 in flight to the client
+};
+
+struct WillMessage {
+  MessageView message;  // copied
+  std::uint32_t delay_s = 0;
+};
+
+class SessionHandler {
+ public:
+  // One message for the client. Views are valid during the call only. Comes from within turns of this core,
+  // never from within a call of Session.
+  virtual void on_message(const Delivery& delivery) = 0;
+  // Another CONNECT with this client id: close the connection (reason "session taken over"), then destroy the
+  // Session. The new one waits for that.
+  virtual void on_taken_over() = 0;
+  // The session's shard is gone (lost log, shutdown): close the connection; the client comes back.
+  virtual void on_session_lost(const Error& why) = 0;
+
+ protected:
+  ~SessionHandler() = default;
+};
+
+enum class EndOfSession { kNormal, kWithWill };
+
+// A client's session while it is connected. Owned by the connection; destroying it without end() is an
+// ungraceful end: the will is published.
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual bool present() const = 0;  // was there before this CONNECT
+
+  // Deliveries of persistent messages begin; called once CONNACK is out.
+  virtual void start() = 0;
+
+  // One at a time. Completes when the subscriptions are routed on every core: each publish accepted from now
+  // on reaches them. Live copies are held back from the call on until release(): send SUBACK, then call it;
+  // retained messages come first, then what was held.
+  virtual runtime::Task<SubscribeAnswer> subscribe(std::vector<SubscribeRequest> requests) = 0;
+  virtual void release() = 0;
+  // Whether each was there. One at a time with subscribe.
+  virtual runtime::Task<Result<std::vector<bool>>> unsubscribe(std::vector<std::string> filters) = 0;
+
+  // The client has acknowledged it. Only for tokens that are durable.
+  virtual void settle(SettleToken token) = 0;
+
+  virtual void set_will(const WillMessage& will) = 0;
+  // DISCONNECT: `expiry_s` replaces the session's if given. Afterwards the Session may be destroyed at once.
+  virtual void end(EndOfSession how, std::optional<std::uint32_t> expiry_s) = 0;
+};
+
+// ---- streams -------------------------------------------------------------------------------------------
+
+struct ProduceOk {
+  Offset base_offset;
+  std::int64_t append_time_ms = -1;  // of LogAppendTime topics, else -1
+  Offset log_start;
+};
+
+struct FetchRead {
+  StreamId stream;
+  Offset from;
+  std::size_t max_bytes = 1 << 20;
+};
+struct FetchOk {
+  Offset high_watermark;
+  Offset log_start;
+  std::vector<Bytes> batches;  // slices, to be sent one after the other; whole batches, the first may begin
+                               // before `from`
+  std::size_t bytes = 0;
+};
+
+struct OffsetAndTime {
+  Offset offset{-1};
+  std::int64_t timestamp_ms = -1;
+};
+inline constexpr std::int64_t kLatestTimestamp = -1;
+inline constexpr std::int64_t kEarliestTimestamp = -2;
+inline constexpr std::int64_t kMaxTimestamp = -3;
+
+struct StreamStatus {
+  ShardId shard;
+  Epoch epoch;
+  Offset log_start;
+  Offset high_watermark;
+  std::uint64_t bytes = 0;
+};
+
+// ---- the broker of one core ----------------------------------------------------------------------------
+
+class Broker {
+ public:
+  virtual ~Broker() = default;
+
+  virtual runtime::Runtime& runtime() = 0;
+  virtual Authorizer& authorizer() = 0;
+  // Topics, tenants, cluster id: this core's copy, replaced as a whole when something changes.
+  virtual std::shared_ptr<const meta::MetaView> meta() = 0;
+  virtual NodeId node_id() const = 0;
+  // For connections: refuses new ones while it stops.
+  virtual bool stopping() const = 0;
+
+  virtual std::unique_ptr<Publisher> make_publisher(const Principal& who, Publisher::Listener& listener) = 0;
+
+  // Takes over the client id, wherever it is connected, then opens the session. kUnauthorized, kUnavailable.
+  virtual runtime::Task<Result<std::unique_ptr<Session>>> open_session(SessionOptions options,
+                                                                       SessionHandler& handler) = 0;
+  virtual std::string new_client_id() = 0;
+
+  // A batch that check_produced_batch has passed. kUnauthorized, kNotFound (no such partition),
+  // kInvalidArgument, kNoSpace, kUnavailable. `done` comes once it is committed.
+  virtual void produce(const Principal& who, StreamId stream, Bytes batch,
+                       std::move_only_function<void(Result<ProduceOk>)> done) = 0;
+
+  // Reads committed records of several partitions, waiting until `min_bytes` are there in all, or `deadline`,
+  // or any partition has an error. Answers in the order of the reads. kUnauthorized, kNotFound,
+  // kInvalidArgument (offset out of range).
+  virtual runtime::Task<std::vector<Result<FetchOk>>> fetch(Principal who, std::vector<FetchRead> reads,
+                                                            std::size_t min_bytes, std::size_t max_bytes,
+                                                            runtime::Instant deadline,
+                                                            runtime::StopToken stop) = 0;
+  // `timestamp_ms`: kLatestTimestamp, kEarliestTimestamp, kMaxTimestamp, or a time: the first record not
+  // before it; offset -1 if there is none.
+  virtual runtime::Task<Result<OffsetAndTime>> list_offset(Principal who, StreamId stream,
+                                                           std::int64_t timestamp_ms) = 0;
+  virtual runtime::Task<Result<StreamStatus>> stream_status(Principal who, StreamId stream) = 0;
+
+  // Complete when every core of the node knows the topic, or has forgotten it.
+  virtual runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name,
+                                                          std::int32_t partitions, meta::TopicConfig config,
+                                                          bool validate_only) = 0;
+  virtual runtime::Task<Result<void>> delete_topic(Principal who, std::string name) = 0;
+  // What a topic made by first use gets (`auto.create.topics.enable`, `num.partitions`).
+  virtual bool auto_create_topics() const = 0;
+  virtual std::int32_t default_partitions() const = 0;
+};
+
+}  // namespace stele::broker
