@@ -47,6 +47,7 @@ class File {
   // write() and sync() as one job.
   virtual Task<Result<void>> write_and_sync(Position position, std::vector<Bytes> slices) = 0;
   virtual Task<Result<void>> truncate(std::uint64_t size) = 0;
+  // Every call after it gives kClosed.
   virtual Task<Result<void>> close() = 0;
 };
 
@@ -62,10 +63,11 @@ class Files {
   virtual Task<Result<std::unique_ptr<File>>> open(std::string path, OpenOptions options) = 0;
   // Sorted by name, without "." and "..".
   virtual Task<Result<std::vector<DirectoryEntry>>> list(std::string directory) = 0;
-  // Makes missing parents too; fine if it exists.
+  // Makes missing parents too; fine if it exists, kAlreadyExists if something else has the name.
   virtual Task<Result<void>> make_directory(std::string path) = 0;
   // Replaces `to`. Durable only after sync_directory of both parents.
   virtual Task<Result<void>> rename(std::string from, std::string to) = 0;
+  // A file (readable on by who has it open) or an empty directory.
   virtual Task<Result<void>> remove(std::string path) = 0;
   virtual Task<Result<void>> sync_directory(std::string path) = 0;
   // Holds `path` (made if missing) for this process until the lock is destroyed. kAlreadyExists if another

@@ -27,7 +27,7 @@ struct Endpoint {
 Result<Endpoint> parse_endpoint(std::string_view text);
 
 // What a connection calls. Every call comes from the connection's core, never from within one of its own
-// methods.
+// methods, and may destroy the connection.
 class ConnectionHandler {
  public:
   virtual ~ConnectionHandler() = default;
@@ -38,10 +38,11 @@ class ConnectionHandler {
   // Bytes arrived. `data` is a slice of the core's slab (keeping it keeps the slab) or of the handler's own
   // span, in which case it owns nothing.
   virtual void on_data(Bytes data) = 0;
-  // Output fell below the low-water mark after write() had said to hold back.
+  // Output fell to the low-water mark after write() had brought it above: once each time, in a later turn,
+  // also when the socket took everything at once.
   virtual void on_drained() {}
-  // The connection ended: by the peer (kClosed), by an error, or by close() here (kCancelled). Last call; the
-  // handler may destroy the connection in it.
+  // The connection ended: by the peer's close or reset (kClosed), by an error, or by close() here
+  // (kCancelled). Last call.
   virtual void on_closed(const Error& why) = 0;
 };
 
@@ -67,7 +68,8 @@ class Connection {
   virtual void pause_reading() = 0;
   virtual void resume_reading() = 0;
 
-  // Sends what is queued, then closes; on_closed follows. `grace` bounds how long the peer may take.
+  // Sends what is queued, ends the outgoing side and waits for the peer to end its own, discarding what still
+  // comes; then on_closed. `grace` bounds how long that may take. No on_data, on_drained or write after it.
   virtual void close(Duration grace) = 0;
 
   virtual Endpoint local() const = 0;
@@ -98,7 +100,8 @@ class Network {
   // kAddressInUse, kUnauthorized, kInvalidArgument (no such local address).
   virtual Result<std::unique_ptr<Listener>> listen(const Endpoint& at, ListenOptions options,
                                                    AcceptHandler& handler) = 0;
-  // kRefused, kTimedOut, kCancelled, kNotFound (name does not resolve), kUnavailable (no route).
+  // kRefused, kTimedOut (at once if `timeout` is not positive), kCancelled (in a later turn than the stop),
+  // kNotFound (name does not resolve), kUnavailable (no route).
   virtual Task<Result<std::unique_ptr<Connection>>> connect(Endpoint to, Duration timeout,
                                                             StopToken stop) = 0;
 };

@@ -41,7 +41,8 @@ class Timer {
   Instant deadline_ = kNever;
 };
 
-// Runs once at the end of the turn in which it was asked for. What connections and logs use to flush.
+// Runs once at the end of the turn in which it was asked for, however often it was; one asked for by another
+// hook still runs in that turn. What connections and logs use to flush.
 class TurnEndHook : public ListNode<> {
  public:
   virtual void on_turn_end() = 0;
