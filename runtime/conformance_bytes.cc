@@ -49,9 +49,8 @@ STELE_CONFORMANCE(BytesKeptByTheHandlerStayAsTheyWere, 1) {
     }
   } keeper;
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p, &pair, &keeper));
   Peer& server = pair.server();
-  keeper.start(std::move(pair.client.connection));
   const std::string content = pattern(1 << 20, 3);
   for (std::size_t at = 0; at < content.size(); at += 10'000) {
     server.connection->write(std::string_view(content).substr(at, 10'000));
@@ -61,7 +60,6 @@ STELE_CONFORMANCE(BytesKeptByTheHandlerStayAsTheyWere, 1) {
   std::string joined;
   for (const Bytes& bytes : keeper.kept) joined += bytes.view();
   EXPECT_TRUE(joined == content);
-  keeper.connection.reset();
 }
 
 STELE_CONFORMANCE(BytesGoToTheHandlersOwnBuffer, 1) {
@@ -76,15 +74,13 @@ STELE_CONFORMANCE(BytesGoToTheHandlersOwnBuffer, 1) {
     }
   } filler;
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p, &pair, &filler));
   Peer& server = pair.server();
-  filler.start(std::move(pair.client.connection));
   const std::string content = pattern(150'000, 4);
   server.connection->write(std::string_view(content));
   EXPECT_TRUE(co_await until(p.runtime(), [&] { return filler.received.size() == content.size(); }));
   EXPECT_TRUE(filler.received == content);
   EXPECT_TRUE(filler.frame == content.substr(0, filler.frame.size()));
-  filler.connection.reset();
 }
 
 STELE_CONFORMANCE(SmallWritesKeepTheirOrder, 1) {

@@ -69,7 +69,7 @@ inline Task<bool> dial(Runtime& runtime, Endpoint to, Peer* peer) {
   co_return true;
 }
 
-// A listener with one connection to it, both ends started.
+// A listener with one connection to it, both ends started. connect_pair takes a client of the test's own too.
 struct Pair {
   Acceptor acceptor;
   std::unique_ptr<Listener> listener;
@@ -77,14 +77,15 @@ struct Pair {
   Peer& server() { return *acceptor.peers.at(0); }
 };
 
-inline Task<bool> connect_pair(ConformanceProcess p, Pair* pair) {
+inline Task<bool> connect_pair(ConformanceProcess p, Pair* pair, Peer* client = nullptr) {
   auto listener = p.runtime().network().listen({p.host, 0}, {}, pair->acceptor);
   if (!listener) {
     ADD_FAILURE() << listener.error().to_string();
     co_return false;
   }
   pair->listener = std::move(*listener);
-  if (!co_await dial(p.runtime(), pair->listener->local(), &pair->client)) co_return false;
+  if (!client) client = &pair->client;
+  if (!co_await dial(p.runtime(), pair->listener->local(), client)) co_return false;
   co_return co_await until(p.runtime(), [pair] { return pair->acceptor.peers.size() == 1; });
 }
 

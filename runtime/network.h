@@ -62,6 +62,7 @@ class Connection {
   virtual void write(std::string_view copied) = 0;
   virtual void write(Bytes slice) = 0;
   virtual std::size_t queued_bytes() const = 0;
+  static constexpr std::size_t kDefaultLowWater = 64 << 10;
   virtual void set_low_water(std::size_t bytes) = 0;
 
   // Back-pressure: no on_data while paused.

@@ -6,9 +6,9 @@ sandbox, so that only //runtime/uv can include it.
 
 def _uv_repository_impl(ctx):
     ctx.file("WORKSPACE", "workspace(name = \"libuv\")\n")
-    for header in ["uv.h"]:
-        ctx.symlink("/usr/include/" + header, "include/" + header)
-    ctx.symlink("/usr/include/uv", "include/uv")
+    ctx.file("include/uv.h", ctx.read("/usr/include/uv.h"), executable = False)
+    for header in ctx.path("/usr/include/uv").readdir():
+        ctx.file("include/uv/" + header.basename, ctx.read(header), executable = False)
     ctx.symlink(Label("@stele//third_party:libuv.BUILD"), "BUILD.bazel")
 
 uv_repository = repository_rule(implementation = _uv_repository_impl, local = True)
