@@ -194,6 +194,7 @@ class Wire:
         self.socket = socket.create_connection(address, timeout=limit_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input = b""
+        self.pending = []  # messages that came while something else was waited for
 
     def send(self, data):
         self.socket.sendall(data)
@@ -210,6 +211,9 @@ class Wire:
 
     def receive(self):
         """The next packet, None when the connection is closed."""
+        return self.pending.pop(0) if self.pending else self._receive()
+
+    def _receive(self):
         while True:
             length, shift, at = 0, 0, 1
             while at < len(self.input):
@@ -251,7 +255,16 @@ class Wire:
     def publish(self, topic, payload, packet_id=1, **more):
         """QoS 1, acknowledged; the PUBACK."""
         self.send(publish(topic, payload, 1, packet_id, version=self.version, **more))
-        return self.expect(PUBACK)
+        return self.expect_among_messages(PUBACK)
+
+    def expect_among_messages(self, kind):
+        messages = []
+        while (got := self._receive()) is not None and got.type == PUBLISH:
+            messages.append(got)
+        self.pending += messages
+        if got is None or got.type != kind:
+            raise Failure(f"packet type {kind} expected, got {got or 'the end of the connection'}")
+        return got
 
     def message(self):
         """The next PUBLISH, acknowledged."""
