@@ -10,15 +10,6 @@ namespace stele::runtime {
 
 using namespace std::chrono_literals;
 
-Task<bool> until(Runtime& runtime, std::function<bool()> condition) {
-  const Instant deadline = runtime.now() + 60s;
-  while (!condition()) {
-    if (runtime.now() >= deadline) co_return false;
-    co_await sleep(runtime, 1ms);
-  }
-  co_return true;
-}
-
 namespace {
 
 struct NotingTimer : Timer {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/conformance_peer.h"
 #include "runtime/runtime.h"
 
 namespace stele::runtime {
@@ -53,38 +54,5 @@ class RuntimeConformance
     run(core_count, name##Body);               \
   }                                            \
   Task<void> name##Body(ConformanceProcess p)
-
-// ASSERT_TRUE for coroutines. EXPECT_* works as it is.
-#define STELE_REQUIRE(condition)    \
-  if (!(condition)) {               \
-    ADD_FAILURE() << "" #condition; \
-    co_return;                      \
-  }
-
-// The code a failed call gave, kInternal with a test failure if it succeeded.
-template <class T>
-ErrorCode code_of(const Result<T>& result) {
-  if (result) {
-    ADD_FAILURE() << "succeeded";
-    return ErrorCode::kInternal;
-  }
-  return result.error().code;
-}
-
-// Resumes in a later turn of this core.
-inline auto next_turn(Runtime& runtime) {
-  struct Awaiter {
-    Runtime& runtime;
-    bool await_ready() const { return false; }
-    void await_suspend(std::coroutine_handle<> waiter) {
-      runtime.post(runtime.core(), [waiter] { waiter.resume(); });
-    }
-    void await_resume() const {}
-  };
-  return Awaiter{runtime};
-}
-
-// Waits until `condition` holds. False if it does not within a minute of this core's clock.
-Task<bool> until(Runtime& runtime, std::function<bool()> condition);
 
 }  // namespace stele::runtime

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 STELE_CONFORMANCE(LargeDataIsEchoed, 1) {
   Pair pair;
   pair.acceptor.prepare = [](Peer& peer) { peer.echo = true; };
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   const std::string content = pattern(4 << 20, 1);
   std::size_t sent = 0;
   Random random(2);
@@ -49,7 +49,7 @@ STELE_CONFORMANCE(BytesKeptByTheHandlerStayAsTheyWere, 1) {
     }
   } keeper;
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair, &keeper));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair, &keeper));
   Peer& server = pair.server();
   const std::string content = pattern(1 << 20, 3);
   for (std::size_t at = 0; at < content.size(); at += 10'000) {
@@ -74,7 +74,7 @@ STELE_CONFORMANCE(BytesGoToTheHandlersOwnBuffer, 1) {
     }
   } filler;
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair, &filler));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair, &filler));
   Peer& server = pair.server();
   const std::string content = pattern(150'000, 4);
   server.connection->write(std::string_view(content));
@@ -85,7 +85,7 @@ STELE_CONFORMANCE(BytesGoToTheHandlersOwnBuffer, 1) {
 
 STELE_CONFORMANCE(SmallWritesKeepTheirOrder, 1) {
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   std::string expected;
   for (int i = 0; i < 5000; ++i) {
     const std::string text = std::to_string(i) + ";";
@@ -106,7 +106,7 @@ STELE_CONFORMANCE(SmallWritesKeepTheirOrder, 1) {
 STELE_CONFORMANCE(APausedConnectionReadsNothing, 1) {
   Runtime& rt = p.runtime();
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   Peer& server = pair.server();
   server.connection->pause_reading();
   server.connection->pause_reading();
@@ -133,7 +133,7 @@ STELE_CONFORMANCE(APausedConnectionReadsNothing, 1) {
 STELE_CONFORMANCE(OutputQueuesUpAndDrains, 1) {
   Runtime& rt = p.runtime();
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   Peer& client = pair.client;
   Peer& server = pair.server();
   client.connection->set_low_water(64 << 10);
@@ -162,7 +162,7 @@ STELE_CONFORMANCE(OutputQueuesUpAndDrains, 1) {
 STELE_CONFORMANCE(WhoStopsAboveLowWaterIsAlwaysToldToGoOn, 1) {
   Runtime& rt = p.runtime();
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   Peer& client = pair.client;
   client.connection->set_low_water(1000);
   // A producer that writes 3,000 bytes a time and waits to be told, even though the socket takes it at once.

@@ -114,7 +114,7 @@ STELE_CONFORMANCE(ADroppedConnectionIsClosed, 1) {
 
 STELE_CONFORMANCE(EndsKnowTheirAddresses, 1) {
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   EXPECT_EQ(pair.client.connection->remote(), pair.listener->local());
   EXPECT_EQ(pair.server().connection->local(), pair.listener->local());
   EXPECT_EQ(pair.client.connection->local(), pair.server().connection->remote());
@@ -176,7 +176,7 @@ STELE_CONFORMANCE(CoresShareAPort, 2) {
 STELE_CONFORMANCE(ClosingSendsWhatIsQueued, 1) {
   Runtime& rt = p.runtime();
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   Peer& client = pair.client;
   Peer& server = pair.server();
   const std::string content = pattern(8 << 20, 8);
@@ -193,7 +193,7 @@ STELE_CONFORMANCE(ClosingSendsWhatIsQueued, 1) {
 STELE_CONFORMANCE(ClosingWithNothingQueuedReadsNoMore, 1) {
   Runtime& rt = p.runtime();
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   pair.server().when_data = [&] {
     pair.server().connection->close(1h);
     pair.server().connection->close(1h);
@@ -210,7 +210,7 @@ STELE_CONFORMANCE(ClosingWithNothingQueuedReadsNoMore, 1) {
 STELE_CONFORMANCE(GraceBoundsASlowPeer, 1) {
   Runtime& rt = p.runtime();
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   pair.server().connection->pause_reading();
   std::string sent;
   STELE_REQUIRE(co_await fill_the_way(rt, &pair.client, &sent));
@@ -225,7 +225,7 @@ STELE_CONFORMANCE(GraceBoundsASlowPeer, 1) {
 STELE_CONFORMANCE(NothingIsSaidAfterTheEnd, 1) {
   Runtime& rt = p.runtime();
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   Peer& server = pair.server();
   pair.client.connection.reset();
   EXPECT_TRUE(co_await until(rt, [&] { return server.times_closed == 1; }));
@@ -250,7 +250,7 @@ STELE_CONFORMANCE(AConnectionMayBeDestroyedInOnData, 1) {
       peer.connection.reset();
     };
   };
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   pair.client.connection->write("hello");
   EXPECT_TRUE(co_await until(rt, [&] { return pair.client.times_closed == 1; }));
   EXPECT_EQ(pair.server().times_closed, 0);
@@ -260,7 +260,7 @@ STELE_CONFORMANCE(AConnectionMayBeDestroyedInOnClosed, 1) {
   Runtime& rt = p.runtime();
   Pair pair;
   pair.acceptor.prepare = [](Peer& peer) { peer.when_closed = [&peer] { peer.connection.reset(); }; };
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   pair.client.when_closed = [&] { pair.client.connection.reset(); };
   pair.client.connection->close(1h);
   EXPECT_TRUE(
@@ -270,7 +270,7 @@ STELE_CONFORMANCE(AConnectionMayBeDestroyedInOnClosed, 1) {
 STELE_CONFORMANCE(AConnectionMayBeDestroyedInOnDrained, 1) {
   Runtime& rt = p.runtime();
   Pair pair;
-  STELE_REQUIRE(co_await connect_pair(p, &pair));
+  STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   pair.client.when_drained = [&] { pair.client.connection.reset(); };
   pair.client.connection->set_low_water(10);
   pair.client.connection->write(std::string(100'000, 'z'));

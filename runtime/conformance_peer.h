@@ -1,16 +1,53 @@
-// Both ends of a connection, for the conformance tests of the network.
+// What tests of coroutines and connections on any backend need: waiting, and both ends of a connection.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "runtime/conformance.h"
+#include "runtime/runtime.h"
 
 namespace stele::runtime {
+
+// ASSERT_TRUE for coroutines. EXPECT_* works as it is.
+#define STELE_REQUIRE(condition)    \
+  if (!(condition)) {               \
+    ADD_FAILURE() << "" #condition; \
+    co_return;                      \
+  }
+
+// The code a failed call gave, kInternal with a test failure if it succeeded.
+template <class T>
+ErrorCode code_of(const Result<T>& result) {
+  if (result) {
+    ADD_FAILURE() << "succeeded";
+    return ErrorCode::kInternal;
+  }
+  return result.error().code;
+}
+
+// Resumes in a later turn of this core.
+inline auto next_turn(Runtime& runtime) {
+  struct Awaiter {
+    Runtime& runtime;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> waiter) {
+      runtime.post(runtime.core(), [waiter] { waiter.resume(); });
+    }
+    void await_resume() const {}
+  };
+  return Awaiter{runtime};
+}
+
+// Waits until `condition` holds. False if it does not within a minute of this core's clock.
+Task<bool> until(Runtime& runtime, std::function<bool()> condition);
 
 // One end of a connection: owns it and keeps what happened to it.
 struct Peer : ConnectionHandler {
@@ -59,17 +96,10 @@ struct Acceptor : AcceptHandler {
   }
 };
 
-inline Task<bool> dial(Runtime& runtime, Endpoint to, Peer* peer) {
-  auto connection = co_await runtime.network().connect(to, std::chrono::seconds(30), {});
-  if (!connection) {
-    ADD_FAILURE() << connection.error().to_string();
-    co_return false;
-  }
-  peer->start(std::move(*connection));
-  co_return true;
-}
+// Connects and starts `peer`. False with a test failure if that fails.
+Task<bool> dial(Runtime& runtime, Endpoint to, Peer* peer);
 
-// A listener with one connection to it, both ends started. connect_pair takes a client of the test's own too.
+// A listener with one connection to it.
 struct Pair {
   Acceptor acceptor;
   std::unique_ptr<Listener> listener;
@@ -77,35 +107,13 @@ struct Pair {
   Peer& server() { return *acceptor.peers.at(0); }
 };
 
-inline Task<bool> connect_pair(ConformanceProcess p, Pair* pair, Peer* client = nullptr) {
-  auto listener = p.runtime().network().listen({p.host, 0}, {}, pair->acceptor);
-  if (!listener) {
-    ADD_FAILURE() << listener.error().to_string();
-    co_return false;
-  }
-  pair->listener = std::move(*listener);
-  if (!client) client = &pair->client;
-  if (!co_await dial(p.runtime(), pair->listener->local(), client)) co_return false;
-  co_return co_await until(p.runtime(), [pair] { return pair->acceptor.peers.size() == 1; });
-}
+// Makes a pair and starts both ends; `client` takes the place of the pair's own.
+Task<bool> connect_pair(Runtime& runtime, std::string host, Pair* pair, Peer* client = nullptr);
 
-inline std::string pattern(std::size_t size, std::uint64_t seed) {
-  std::string result(size, '\0');
-  Random random(seed);
-  for (char& c : result) c = static_cast<char>(random.next());
-  return result;
-}
+// Bytes that look like none of their neighbours.
+std::string pattern(std::size_t size, std::uint64_t seed);
 
 // Writes until the peer that does not read has filled what lies between. False if nothing ever fills.
-inline Task<bool> fill_the_way(Runtime& runtime, Peer* from, std::string* sent) {
-  const std::string block = pattern(1 << 20, 6);
-  for (int i = 0; i < 64; ++i) {
-    from->connection->write(std::string_view(block));
-    *sent += block;
-    co_await sleep(runtime, std::chrono::milliseconds(2));
-    if (from->connection->queued_bytes() > 0) co_return true;
-  }
-  co_return false;
-}
+Task<bool> fill_the_way(Runtime& runtime, Peer* from, std::string* sent);
 
 }  // namespace stele::runtime
