@@ -1,0 +1,13 @@
+"""The Java client; what each case does is in ../java/src/Cases.java."""
+from harness.case import case
+from harness.clients import BUILD_LIMIT_S, java_command
+
+NAMES = ("topics", "topic_errors", "cluster", "idempotent_producer", "plain_producer", "compressed", "seek", "times",
+         "poll_waits", "auto_create")
+
+
+@case("kafka", each={name: name for name in NAMES}, timeout=BUILD_LIMIT_S + 90)
+def client(t, name):
+    command = java_command()
+    out = t.run([*command, t.kafka, name, t.name("j") + "-"], ok=None)
+    t.true(out.endswith("done\n"), f"{out[-600:]}{t.stderr[-600:]}")

@@ -1,0 +1,313 @@
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Properties;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.InvalidTopicException;
+import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.serialization.StringDeserializer;
+import org.apache.kafka.common.serialization.StringSerializer;
+
+/** One case of the Java client per call: `Cases BOOTSTRAP CASE PREFIX`. PREFIX begins every topic's name. */
+public final class Cases {
+  private static final int LIMIT_S = 30;
+  private final String bootstrap;
+  private final String prefix;
+
+  private Cases(String bootstrap, String prefix) {
+    this.bootstrap = bootstrap;
+    this.prefix = prefix;
+  }
+
+  public static void main(String[] args) throws Exception {
+    Cases cases = new Cases(args[0], args[2]);
+    switch (args[1]) {
+      case "topics" -> cases.topics();
+      case "topic_errors" -> cases.topicErrors();
+      case "cluster" -> cases.cluster();
+      case "idempotent_producer" -> cases.produceAndConsume(Map.of());
+      case "plain_producer" -> cases.produceAndConsume(Map.of("enable.idempotence", "false", "acks", "1"));
+      case "compressed" -> cases.compressed();
+      case "seek" -> cases.seek();
+      case "times" -> cases.times();
+      case "poll_waits" -> cases.pollWaits();
+      case "auto_create" -> cases.autoCreate();
+      default -> throw new IllegalArgumentException(args[1]);
+    }
+    System.out.println("done");
+  }
+
+  // Topics.
+
+  private void topics() throws Exception {
+    try (Admin admin = admin()) {
+      create(admin, "t1", 3);
+      create(admin, "t2", 1);
+      Set<String> names = get(admin.listTopics().names());
+      check(names.containsAll(List.of(prefix + "t1", prefix + "t2")), "both are listed: " + names);
+      TopicDescription seen = get(admin.describeTopics(List.of(prefix + "t1")).allTopicNames()).get(prefix + "t1");
+      equal(seen.partitions().size(), 3, "partitions");
+      check(seen.partitions().stream().allMatch(p -> p.leader() != null && !p.leader().isEmpty()), "leaders");
+      TopicDescription byId = get(admin.describeTopics(
+          org.apache.kafka.common.TopicCollection.ofTopicIds(List.of(seen.topicId()))).allTopicIds()).get(seen.topicId());
+      equal(byId.name(), prefix + "t1", "described by its id");
+      get(admin.deleteTopics(List.of(prefix + "t1")).all());
+      eventually(() -> !get(admin.listTopics().names()).contains(prefix + "t1"), "gone from the list");
+      check(get(admin.listTopics().names()).contains(prefix + "t2"), "the other stays");
+      create(admin, "t1", 2);
+      equal(get(admin.describeTopics(List.of(prefix + "t1")).allTopicNames()).get(prefix + "t1").partitions().size(), 2,
+          "partitions of its successor");
+      ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, prefix + "t1");
+      Config config = get(admin.describeConfigs(List.of(resource)).all()).get(resource);
+      check(config.get("retention.ms") != null, "retention.ms is described");
+    }
+  }
+
+  private void topicErrors() throws Exception {
+    try (Admin admin = admin()) {
+      create(admin, "once", 1);
+      fails(TopicExistsException.class, admin.createTopics(List.of(new NewTopic(prefix + "once", 1, (short) 1))).all());
+      fails(InvalidTopicException.class, admin.createTopics(List.of(new NewTopic("no/slash", 1, (short) 1))).all());
+      fails(UnknownTopicOrPartitionException.class, admin.deleteTopics(List.of(prefix + "never")).all());
+      fails(UnknownTopicOrPartitionException.class, admin.describeTopics(List.of(prefix + "never")).allTopicNames());
+    }
+  }
+
+  private void cluster() throws Exception {
+    try (Admin admin = admin()) {
+      equal(get(admin.describeCluster().nodes()).size(), 1, "nodes");
+      check(get(admin.describeCluster().controller()) != null, "a controller");
+      check(!get(admin.describeCluster().clusterId()).isEmpty(), "a cluster id");
+    }
+  }
+
+  private void autoCreate() throws Exception {
+    try (KafkaProducer<String, String> producer = producer(Map.of())) {
+      equal(get(producer.send(new ProducerRecord<>(prefix + "auto", "x"))).offset(), 0L, "offset");
+    }
+    equal(values(read("auto", 0, 1)), List.of("x"), "record");
+  }
+
+  // Records.
+
+  private void produceAndConsume(Map<String, String> config) throws Exception {
+    int count = 2000;
+    List<Header> headers = List.of(new RecordHeader("a", bytes("1")), new RecordHeader("b", null),
+        new RecordHeader("a", bytes("2")));
+    try (Admin admin = admin(); KafkaProducer<String, String> producer = producer(config)) {
+      create(admin, "records", 1);
+      List<Future<RecordMetadata>> sent = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        sent.add(producer.send(new ProducerRecord<>(prefix + "records", 0, 1_000_000L + i, "k" + i, "v" + i, headers)));
+      }
+      for (int i = 0; i < count; i++) {
+        equal(get(sent.get(i)).offset(), (long) i, "offset of record " + i);
+      }
+      equal(get(producer.send(new ProducerRecord<>(prefix + "records", null, null))).offset(), (long) count, "nulls");
+    }
+    List<ConsumerRecord<String, String>> got = read("records", 0, count + 1);
+    for (int i = 0; i < count; i++) {
+      ConsumerRecord<String, String> record = got.get(i);
+      equal(record.offset(), (long) i, "offset");
+      equal(record.key(), "k" + i, "key");
+      equal(record.value(), "v" + i, "value");
+      equal(record.timestamp(), 1_000_000L + i, "timestamp");
+      equal(List.of(record.headers().toArray()), headers, "headers");
+    }
+    check(got.get(count).key() == null && got.get(count).value() == null, "null key and value");
+  }
+
+  private void compressed() throws Exception {
+    List<String> expected = new ArrayList<>();
+    for (String type : List.of("gzip", "snappy", "lz4", "zstd", "none")) {
+      try (KafkaProducer<String, String> producer = producer(Map.of("compression.type", type, "linger.ms", "50"))) {
+        for (int i = 0; i < 200; i++) {
+          expected.add(type + " " + i + " " + "z".repeat(100));
+          producer.send(new ProducerRecord<>(prefix + "compressed", 0, null, expected.get(expected.size() - 1)));
+        }
+      }
+    }
+    equal(values(read("compressed", 0, expected.size())), expected, "values");
+  }
+
+  private void seek() throws Exception {
+    TopicPartition zero = new TopicPartition(prefix + "seek", 0);
+    TopicPartition one = new TopicPartition(prefix + "seek", 1);
+    try (Admin admin = admin(); KafkaProducer<String, String> producer = producer(Map.of())) {
+      create(admin, "seek", 2);
+      for (int i = 0; i < 10; i++) {
+        producer.send(new ProducerRecord<>(prefix + "seek", i % 2, null, "v" + i));
+      }
+    }
+    try (KafkaConsumer<String, String> consumer = consumer()) {
+      consumer.assign(List.of(zero, one));
+      equal(consumer.beginningOffsets(List.of(zero, one)), Map.of(zero, 0L, one, 0L), "beginning");
+      equal(consumer.endOffsets(List.of(zero, one)), Map.of(zero, 5L, one, 5L), "end");
+      consumer.seekToBeginning(List.of(zero, one));
+      equal(poll(consumer, 10).size(), 10, "from the beginning");
+      consumer.seekToEnd(List.of(zero));
+      equal(consumer.position(zero), 5L, "position at the end");
+      consumer.seek(zero, 3);
+      equal(values(poll(consumer, 2)), List.of("v6", "v8"), "from offset 3");
+      consumer.assign(List.of(one));
+      consumer.seekToBeginning(List.of(one));
+      equal(values(poll(consumer, 5)), List.of("v1", "v3", "v5", "v7", "v9"), "the other partition");
+    }
+    try (Admin admin = admin()) {
+      equal(get(admin.listOffsets(Map.of(zero, OffsetSpec.latest())).all()).get(zero).offset(), 5L, "latest");
+      equal(get(admin.listOffsets(Map.of(zero, OffsetSpec.earliest())).all()).get(zero).offset(), 0L, "earliest");
+    }
+  }
+
+  private void times() throws Exception {
+    TopicPartition partition = new TopicPartition(prefix + "times", 0);
+    try (KafkaProducer<String, String> producer = producer(Map.of("batch.size", "1"))) {
+      for (long time : new long[] {1000, 2000, 2000, 5000}) {
+        get(producer.send(new ProducerRecord<>(prefix + "times", 0, time, null, "at " + time)));
+      }
+    }
+    try (KafkaConsumer<String, String> consumer = consumer()) {
+      long[][] expected = {{0, 0}, {1000, 0}, {1001, 1}, {2000, 1}, {2001, 3}, {5000, 3}};
+      for (long[] pair : expected) {
+        OffsetAndTimestamp found = consumer.offsetsForTimes(Map.of(partition, pair[0])).get(partition);
+        equal(found.offset(), pair[1], "offset for time " + pair[0]);
+      }
+      check(consumer.offsetsForTimes(Map.of(partition, 5001L)).get(partition) == null, "nothing after the last");
+    }
+    try (Admin admin = admin()) {
+      var newest = get(admin.listOffsets(Map.of(partition, OffsetSpec.maxTimestamp())).all()).get(partition);
+      equal(newest.offset(), 3L, "offset of the largest timestamp");
+    }
+  }
+
+  private void pollWaits() throws Exception {
+    try (KafkaProducer<String, String> producer = producer(Map.of()); KafkaConsumer<String, String> consumer = consumer()) {
+      get(producer.send(new ProducerRecord<>(prefix + "live", 0, null, "first")));
+      consumer.assign(List.of(new TopicPartition(prefix + "live", 0)));
+      consumer.seekToEnd(consumer.assignment());
+      consumer.position(new TopicPartition(prefix + "live", 0));
+      for (int i = 0; i < 50; i++) {
+        producer.send(new ProducerRecord<>(prefix + "live", 0, null, "live " + i));
+        equal(values(poll(consumer, 1)), List.of("live " + i), "the next record");
+      }
+    }
+  }
+
+  // Helpers.
+
+  private Admin admin() {
+    return Admin.create(Map.of("bootstrap.servers", bootstrap));
+  }
+
+  private KafkaProducer<String, String> producer(Map<String, String> config) {
+    Properties all = new Properties();
+    all.put("bootstrap.servers", bootstrap);
+    all.putAll(config);
+    return new KafkaProducer<>(all, new StringSerializer(), new StringSerializer());
+  }
+
+  private KafkaConsumer<String, String> consumer() {
+    Properties all = new Properties();
+    all.put("bootstrap.servers", bootstrap);
+    all.put("auto.offset.reset", "earliest");
+    all.put("enable.auto.commit", "false");
+    return new KafkaConsumer<>(all, new StringDeserializer(), new StringDeserializer());
+  }
+
+  private void create(Admin admin, String topic, int partitions) throws Exception {
+    get(admin.createTopics(List.of(new NewTopic(prefix + topic, partitions, (short) 1))).all());
+    // Kafka answers before every broker knows the topic.
+    eventually(() -> get(admin.listTopics().names()).contains(prefix + topic), "listed after it was created");
+  }
+
+  private List<ConsumerRecord<String, String>> read(String topic, int partition, int count) {
+    try (KafkaConsumer<String, String> consumer = consumer()) {
+      consumer.assign(List.of(new TopicPartition(prefix + topic, partition)));
+      consumer.seekToBeginning(consumer.assignment());
+      return poll(consumer, count);
+    }
+  }
+
+  private static List<ConsumerRecord<String, String>> poll(KafkaConsumer<String, String> consumer, int count) {
+    List<ConsumerRecord<String, String>> got = new ArrayList<>();
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(LIMIT_S);
+    while (got.size() < count && System.nanoTime() < deadline) {
+      consumer.poll(Duration.ofMillis(500)).forEach(got::add);
+    }
+    equal(got.size(), count, "number of records");
+    return got;
+  }
+
+  private static List<String> values(Collection<ConsumerRecord<String, String>> records) {
+    return records.stream().map(ConsumerRecord::value).toList();
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static <T> T get(Future<T> future) throws Exception {
+    return future.get(LIMIT_S, TimeUnit.SECONDS);
+  }
+
+  private static <T> T get(KafkaFuture<T> future) throws Exception {
+    return future.get(LIMIT_S, TimeUnit.SECONDS);
+  }
+
+  private interface Condition {
+    boolean holds() throws Exception;
+  }
+
+  private static void eventually(Condition condition, String what) throws Exception {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(LIMIT_S);
+    while (!condition.holds()) {
+      check(System.nanoTime() < deadline, what);
+      Thread.sleep(50);
+    }
+  }
+
+  private static void fails(Class<? extends Exception> expected, KafkaFuture<?> future) throws Exception {
+    try {
+      get(future);
+    } catch (ExecutionException e) {
+      check(expected.isInstance(e.getCause()), expected.getSimpleName() + " expected, got " + e.getCause());
+      return;
+    }
+    check(false, expected.getSimpleName() + " expected, got success");
+  }
+
+  private static void equal(Object actual, Object expected, String what) {
+    check(Objects.equals(actual, expected), what + ": " + actual + " where " + expected + " was expected");
+  }
+
+  private static void check(boolean condition, String what) {
+    if (!condition) {
+      System.out.println("failed: " + what);
+      System.exit(1);
+    }
+  }
+}
