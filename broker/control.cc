@@ -1,0 +1,113 @@
+#include "broker/control.h"
+
+#include <flatbuffers/flatbuffers.h>
+
+#include "broker/control_entries_generated.h"
+#include "broker/entry.h"
+
+namespace stele::broker::control {
+namespace {
+
+using Builder = flatbuffers::FlatBufferBuilder;
+using flatbuffers::Offset;
+
+template <class Table>
+storage::LogEntry finish(Builder& builder, WallTime time, Offset<Table> table) {
+  builder.Finish(fbs::CreateControlEntry(builder, fbs::BodyTraits<Table>::enum_value, table.Union()));
+  return encode_control(time, {reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()});
+}
+
+Offset<fbs::Stream> stream_of(Builder& builder, StreamId stream) {
+  return fbs::CreateStream(builder, stream.topic.value, stream.partition.value);
+}
+Offset<fbs::Session> session_of(Builder& builder, TenantId tenant, std::string_view client_id) {
+  return fbs::CreateSession(builder, tenant.value, builder.CreateString(client_id.data(), client_id.size()));
+}
+
+}  // namespace
+
+storage::LogEntry owner_started(WallTime time, Epoch epoch, NodeId node, const ShardLimits& limits) {
+  Builder builder;
+  return finish(
+      builder, time,
+      fbs::CreateOwnerStarted(builder, epoch.value, node.value, limits.session_queue.messages,
+                              limits.session_queue.bytes, limits.retained_messages, limits.retained_bytes));
+}
+
+storage::LogEntry stream_set(WallTime time, StreamId stream, const StreamConfig& config) {
+  Builder builder;
+  const auto captures = builder.CreateVectorOfStrings(config.captures);
+  const auto name = builder.CreateString(config.name);
+  const auto key = builder.CreateString(config.key);
+  const auto table =
+      fbs::CreateStreamConfig(builder, config.tenant.value, name, config.partition_count, captures, key,
+                              config.retention_ms, config.retention_bytes, config.log_append_time);
+  return finish(builder, time, fbs::CreateStreamSet(builder, stream_of(builder, stream), table));
+}
+
+storage::LogEntry stream_deleted(WallTime time, StreamId stream) {
+  Builder builder;
+  return finish(builder, time, fbs::CreateStreamDeleted(builder, stream_of(builder, stream)));
+}
+
+storage::LogEntry stream_trimmed(WallTime time, StreamId stream, stele::Offset start) {
+  Builder builder;
+  return finish(builder, time, fbs::CreateStreamTrimmed(builder, stream_of(builder, stream), start.value));
+}
+
+storage::LogEntry session_opened(WallTime time, TenantId tenant, std::string_view client_id, bool clean,
+                                 std::uint32_t expiry_s) {
+  Builder builder;
+  return finish(builder, time,
+                fbs::CreateSessionOpened(builder, session_of(builder, tenant, client_id), clean, expiry_s));
+}
+
+storage::LogEntry session_closed(WallTime time, TenantId tenant, std::string_view client_id,
+                                 std::uint64_t epoch, std::uint32_t expiry_s) {
+  Builder builder;
+  return finish(builder, time,
+                fbs::CreateSessionClosed(builder, session_of(builder, tenant, client_id), epoch, expiry_s));
+}
+
+storage::LogEntry session_removed(WallTime time, TenantId tenant, std::string_view client_id) {
+  Builder builder;
+  return finish(builder, time, fbs::CreateSessionRemoved(builder, session_of(builder, tenant, client_id)));
+}
+
+storage::LogEntry subscribed(WallTime time, TenantId tenant, std::string_view client_id,
+                             std::span<const SubscribeRequest> requests) {
+  Builder builder;
+  std::vector<Offset<fbs::Subscription>> list;
+  for (const SubscribeRequest& request : requests) {
+    list.push_back(fbs::CreateSubscription(builder, builder.CreateString(request.filter), request.qos,
+                                           request.no_local, request.retain_as_published,
+                                           request.retain_handling, request.subscription_id));
+  }
+  const auto subscriptions = builder.CreateVector(list);
+  return finish(builder, time,
+                fbs::CreateSubscribed(builder, session_of(builder, tenant, client_id), subscriptions));
+}
+
+storage::LogEntry unsubscribed(WallTime time, TenantId tenant, std::string_view client_id,
+                               std::span<const std::string> filters) {
+  Builder builder;
+  const auto list = builder.CreateVectorOfStrings(std::vector<std::string>(filters.begin(), filters.end()));
+  return finish(builder, time,
+                fbs::CreateUnsubscribed(builder, session_of(builder, tenant, client_id), list));
+}
+
+storage::LogEntry settled(WallTime time, std::span<const Settled> items) {
+  Builder builder;
+  std::vector<fbs::SettledItem> list;
+  list.reserve(items.size());
+  for (const Settled& item : items) list.emplace_back(item.lsn.value, item.session, item.index);
+  const auto vector = builder.CreateVectorOfStructs(list);
+  return finish(builder, time, fbs::CreateSettled(builder, vector));
+}
+
+storage::LogEntry forwarded_up_to(WallTime time, ShardId target, Lsn end) {
+  Builder builder;
+  return finish(builder, time, fbs::CreateForwardedUpTo(builder, target.value, end.value));
+}
+
+}  // namespace stele::broker::control

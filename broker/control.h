@@ -1,0 +1,36 @@
+// Control entries as LogEntries. Pure.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/api.h"
+#include "broker/shard_state.h"
+#include "storage/log_entry.h"
+
+namespace stele::broker::control {
+
+storage::LogEntry owner_started(WallTime time, Epoch epoch, NodeId node, const ShardLimits& limits);
+storage::LogEntry stream_set(WallTime time, StreamId stream, const StreamConfig& config);
+storage::LogEntry stream_deleted(WallTime time, StreamId stream);
+storage::LogEntry stream_trimmed(WallTime time, StreamId stream, Offset start);
+storage::LogEntry session_opened(WallTime time, TenantId tenant, std::string_view client_id, bool clean,
+                                 std::uint32_t expiry_s);
+storage::LogEntry session_closed(WallTime time, TenantId tenant, std::string_view client_id,
+                                 std::uint64_t epoch, std::uint32_t expiry_s);
+storage::LogEntry session_removed(WallTime time, TenantId tenant, std::string_view client_id);
+storage::LogEntry subscribed(WallTime time, TenantId tenant, std::string_view client_id,
+                             std::span<const SubscribeRequest> requests);
+storage::LogEntry unsubscribed(WallTime time, TenantId tenant, std::string_view client_id,
+                               std::span<const std::string> filters);
+struct Settled {
+  Lsn lsn;
+  std::uint32_t session = 0;  // its number
+  std::uint32_t index = 0;
+};
+storage::LogEntry settled(WallTime time, std::span<const Settled> items);
+storage::LogEntry forwarded_up_to(WallTime time, ShardId target, Lsn end);
+
+}  // namespace stele::broker::control

@@ -1,0 +1,455 @@
+#include "broker/core.h"
+
+#include <algorithm>
+#include <span>
+
+#include "base/assert.h"
+#include "base/marks.h"
+#include "broker/message_batch.h"
+#include "broker/session.h"
+#include "broker/shard.h"
+#include "model/address.h"
+#include "model/topic_name.h"
+
+namespace stele::broker {
+
+using runtime::Task;
+using namespace std::chrono_literals;
+
+std::string_view to_string(Action action) {
+  switch (action) {
+    case Action::kConnect:
+      return "connect";
+    case Action::kPublish:
+      return "publish";
+    case Action::kSubscribe:
+      return "subscribe";
+    case Action::kProduce:
+      return "produce";
+    case Action::kFetch:
+      return "fetch";
+    case Action::kDescribe:
+      return "describe";
+    case Action::kCreateTopic:
+      return "create topic";
+    case Action::kDeleteTopic:
+      return "delete topic";
+    case Action::kAdminister:
+      return "administer";
+  }
+  return "?";
+}
+
+Core::Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& meta,
+           journal::JournalClient& journal)
+    : runtime_(runtime),
+      options_(std::move(options)),
+      meta_(meta),
+      journal_(journal),
+      view_(meta.view()),
+      routes_(view_->cluster().shard_count) {
+  STELE_ASSERT(options_.authorizer);
+  on_view(view_);
+  meta_.on_change([this](std::shared_ptr<const meta::MetaView> view) { on_view(std::move(view)); });
+}
+
+Core::~Core() = default;
+
+void Core::know(std::vector<Core*> cores) {
+  cores_ = std::move(cores);
+  outboxes_.resize(cores_.size());
+}
+
+// ---- start and stop -------------------------------------------------------------------------------------
+
+Task<Result<void>> Core::start() {
+  std::vector<ShardId> mine;
+  for (std::uint32_t id = 0; id < routes_.shard_count(); ++id) {
+    if (core_of(ShardId(id)) == runtime_.core()) mine.push_back(ShardId(id));
+  }
+  STELE_CO_CHECK(co_await start_shards(std::move(mine)));
+  scope_.spawn(tick());
+  co_return Result<void>();
+}
+
+Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
+  STELE_CO_TRY(auto logs, co_await journal::ShardLog::take_over_all(journal_, meta_, options_.node,
+                                                                    options_.node_incarnation, ids));
+  STELE_ASSERT(logs.size() == ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    STELE_CO_TRY(std::unique_ptr<Shard> shard, co_await Shard::start(*this, ids[i], std::move(logs[i])));
+    Shard& started = *shard;
+    shards_[ids[i]] = std::move(shard);
+    started.serve();
+  }
+  // Everybody knows what the shards' sessions want before anything is accepted here.
+  std::vector<std::pair<ShardId, std::vector<SessionInterest>>> interests;
+  for (ShardId id : ids) interests.emplace_back(id, shards_[id]->interests());
+  co_await on_every_core([interests](Core& there) {
+    for (auto& [shard, filters] : interests) {
+      there.routes().forget_shard(shard);
+      for (auto& [tenant, filter] : filters) there.routes().set_session_interest(shard, tenant, filter, true);
+    }
+  });
+  co_return Result<void>();
+}
+
+void Core::on_shard_lost(ShardId id, const Error& why) {
+  ++stats_.shards_lost;
+  runtime_.log().write(runtime::LogLevel::kError, "broker",
+                       "shard " + std::to_string(id.value) + " lost its log: " + why.to_string());
+  if (stopping_) return;
+  scope_.spawn(retake(id));
+}
+
+Task<void> Core::retake(ShardId id) {
+  STELE_MARK("broker: shard taken over again");
+  for (runtime::Duration pause = 100ms; !stopping_; pause = std::min<runtime::Duration>(pause * 2, 5s)) {
+    if (!co_await runtime::sleep(runtime_, pause, scope_.token())) co_return;
+    // Dropped here and not in the call that told of it, in which it was still at work.
+    shards_.erase(id);
+    auto started = co_await start_shards({id});
+    if (started) co_return;
+    runtime_.log().write(runtime::LogLevel::kError, "broker",
+                         "shard " + std::to_string(id.value) + ": " + started.error().to_string());
+  }
+}
+
+Task<void> Core::tick() {
+  while (co_await runtime::sleep(runtime_, options_.tick, scope_.token())) {
+    for (auto& [id, shard] : shards_) shard->tick();
+  }
+}
+
+Task<void> Core::stop() {
+  stopping_ = true;
+  for (auto& [id, shard] : shards_) co_await shard->stop();
+  co_await scope_.close();
+}
+
+Shard* Core::shard(ShardId id) {
+  auto found = shards_.find(id);
+  return found != shards_.end() && found->second->serving() ? found->second.get() : nullptr;
+}
+
+// ---- mail -----------------------------------------------------------------------------------------------
+
+void Core::send(CoreId to, Mail mail) {
+  if (to == runtime_.core()) return handle(std::move(mail));
+  Outbox& outbox = outboxes_[to.value];
+  outbox.mail.push_back(std::move(mail));
+  ++stats_.mail_sent;
+  if (!linked()) runtime_.at_turn_end(*this);
+}
+
+void Core::on_turn_end() {
+  for (std::uint32_t to = 0; to < outboxes_.size(); ++to) {
+    if (outboxes_[to].mail.empty()) continue;
+    ++stats_.mail_bundles;
+    runtime_.post(CoreId(to), [there = cores_[to], mail = std::exchange(outboxes_[to].mail, {})]() mutable {
+      there->receive(std::move(mail));
+    });
+  }
+}
+
+void Core::receive(std::vector<Mail> mail) {
+  for (Mail& one : mail) handle(std::move(one));
+}
+
+void Core::handle(Mail mail) {
+  std::visit([this](auto&& one) { handle(std::move(one)); }, std::move(mail));
+}
+
+void Core::answer(const ReplyTo& to, std::optional<Error> error) {
+  if (to.kind == ReplyTo::Kind::kNobody) return;
+  DataAnswerMail mail;
+  mail.reply = to;
+  mail.error = std::move(error);
+  send(to.core, std::move(mail));
+}
+
+void Core::handle(DataMail&& mail) {
+  if (mail.meta_version > meta_version()) {
+    STELE_MARK("broker: mail routed by a view not seen here yet");
+    early_.emplace_back(std::move(mail));
+    return;
+  }
+  Shard* here = shard(mail.shard);
+  if (!here) {
+    return answer(mail.reply, Error{ErrorCode::kUnavailable,
+                                    "shard " + std::to_string(mail.shard.value) + " is starting; try again"});
+  }
+  here->accept(std::move(mail));
+}
+
+void Core::handle(DataAnswerMail&& mail) {
+  if (mail.reply.kind == ReplyTo::Kind::kPublisher) {
+    auto found = publishers_.find(mail.reply.publisher);
+    if (found != publishers_.end()) found->second->on_answer(mail);
+    return;
+  }
+  auto found = produces_.find(mail.reply.ticket);
+  if (found == produces_.end()) return;
+  auto done = std::move(found->second);
+  produces_.erase(found);
+  if (mail.error) {
+    done(std::unexpected(*std::move(mail.error)));
+  } else {
+    done(mail.produced);
+  }
+}
+
+void Core::handle(ForwardMail&& mail) {
+  if (mail.meta_version > meta_version()) {
+    early_.emplace_back(std::move(mail));
+    return;
+  }
+  if (Shard* here = shard(mail.target)) return here->accept(std::move(mail));
+  ForwardAnswerMail refused;
+  refused.source = mail.source;
+  refused.target = mail.target;
+  refused.error = Error{ErrorCode::kUnavailable, "the target shard is starting"};
+  send(mail.reply_core, std::move(refused));
+}
+
+void Core::handle(ForwardAnswerMail&& mail) {
+  if (Shard* here = shard(mail.source)) here->accept(std::move(mail));
+}
+
+void Core::handle(LiveMail&& mail) {
+  const Data& data = mail.data;
+  for_each_message(data.batch, data.address, data.address_headers_allowed,
+                   [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
+                     live_.deliver(data.tenant, message, owner, data.publisher_hash);
+                   });
+}
+
+void Core::handle(SessionMail&& mail) {
+  if (SessionImpl* session = attached(mail.attachment)) session->on_items(std::move(mail));
+}
+
+void Core::handle(SettleMail&& mail) {
+  if (Shard* here = shard(mail.shard)) here->settle(mail.attachment, mail.token);
+}
+
+namespace {
+struct AllCores {
+  std::uint32_t left;
+  std::coroutine_handle<> waiter;
+};
+struct AllCoresAwaiter {
+  std::shared_ptr<AllCores> state;
+  bool await_ready() const { return state->left == 0; }
+  void await_suspend(std::coroutine_handle<> waiter) { state->waiter = waiter; }
+  void await_resume() const {}
+  ~AllCoresAwaiter() { state->waiter = {}; }
+};
+}  // namespace
+
+Task<void> Core::on_every_core(std::function<void(Core&)> change) {
+  auto state = std::make_shared<AllCores>(core_count());
+  for (std::uint32_t core = 0; core < core_count(); ++core) {
+    send(CoreId(core), CallMail([change, state, back = runtime_.core()](Core& there) {
+           change(there);
+           there.send(back, CallMail([state](Core&) {
+                        if (--state->left == 0 && state->waiter) std::exchange(state->waiter, {}).resume();
+                      }));
+         }));
+  }
+  co_await AllCoresAwaiter{state};
+}
+
+// ---- live -----------------------------------------------------------------------------------------------
+
+bool Core::deliver_live(const Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
+                        std::uint64_t publisher_hash) {
+  bool anybody = false;
+  std::optional<Data> copy;
+  for (CoreId core : route.live_cores) {
+    if (core == runtime_.core()) continue;
+    if (!copy) {
+      MessageView timed = message;
+      if (timed.timestamp_ms == kNoTimestamp) timed.timestamp_ms = runtime_.wall_now().ms;
+      MessageBatch batch = batch_of(timed, KeyRule{});
+      copy.emplace();
+      copy->tenant = tenant;
+      copy->publisher_hash = publisher_hash;
+      copy->address = std::move(batch.address);
+      copy->batch = std::move(batch.batch);
+    }
+    send(core, LiveMail{*copy});
+    anybody = true;
+  }
+  // Last: what is delivered here may change the routes.
+  const auto& cores = route.live_cores;
+  if (std::find(cores.begin(), cores.end(), runtime_.core()) != cores.end()) {
+    anybody |= live_.deliver(tenant, message, owner, publisher_hash);
+  }
+  return anybody;
+}
+
+void Core::deliver_live(const Data& data) {
+  if (!routes_.any_live_interest(data.tenant)) return;
+  if (data.kafka_batch) {
+    // Its records may go to different addresses; each core looks for itself.
+    for (std::uint32_t core = 0; core < core_count(); ++core) send(CoreId(core), LiveMail{data});
+    return;
+  }
+  const Route& route = routes_.route(data.tenant, data.address);
+  absl::InlinedVector<CoreId, 4> cores = route.live_cores;
+  for (CoreId core : cores) send(core, LiveMail{data});
+}
+
+// ---- publishers and sessions ----------------------------------------------------------------------------
+
+std::unique_ptr<Publisher> Core::make_publisher(const Principal& who, Publisher::Listener& listener) {
+  const std::uint32_t id = next_publisher_++;
+  auto publisher = std::make_unique<PublisherImpl>(*this, id, who, listener);
+  publishers_[id] = publisher.get();
+  return publisher;
+}
+
+std::uint64_t Core::attach(SessionImpl& session) {
+  const std::uint64_t id = std::uint64_t{runtime_.core().value} << 48 | next_attachment_++;
+  sessions_[id] = &session;
+  return id;
+}
+void Core::detach(std::uint64_t attachment) {
+  sessions_.erase(attachment);
+}
+SessionImpl* Core::attached(std::uint64_t attachment) {
+  auto found = sessions_.find(attachment);
+  return found == sessions_.end() ? nullptr : found->second;
+}
+
+Task<Result<std::unique_ptr<Session>>> Core::open_session(SessionOptions options, SessionHandler& handler) {
+  if (stopping_) co_return error(ErrorCode::kUnavailable, "the node is stopping");
+  if (!authorizer().allowed(options.principal, Action::kConnect, options.client_id)) {
+    co_return error(ErrorCode::kUnauthorized, "'" + options.principal.name + "' may not connect");
+  }
+  auto session = std::make_unique<SessionImpl>(*this, std::move(options), handler);
+  STELE_CO_CHECK(co_await session->open());
+  co_return std::unique_ptr<Session>(std::move(session));
+}
+
+std::string Core::new_client_id() {
+  static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuv";
+  std::string id = "auto-";
+  std::uint64_t bits = runtime_.random().next();
+  for (int i = 0; i < 12; ++i, bits >>= 5) id += kDigits[bits & 31];
+  return id;
+}
+
+// ---- streams --------------------------------------------------------------------------------------------
+
+Result<const meta::Topic*> Core::find_stream(const Principal& who, Action action, StreamId stream) {
+  const meta::Topic* topic = view_->topic(stream.topic);
+  const std::int32_t partition = stream.partition.value;
+  if (!topic || topic->tenant != who.tenant || partition < 0 || partition >= topic->partition_count) {
+    return error(ErrorCode::kNotFound, "there is no such topic and partition");
+  }
+  if (!authorizer().allowed(who, action, topic->name)) {
+    return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not " + std::string(to_string(action)) +
+                                               " topic '" + topic->name + "'");
+  }
+  return topic;
+}
+
+void Core::produce(const Principal& who, StreamId stream, Bytes batch,
+                   std::move_only_function<void(Result<ProduceOk>)> done) {
+  auto topic = find_stream(who, Action::kProduce, stream);
+  if (!topic) return done(std::unexpected(std::move(topic).error()));
+  auto address = address_of_topic((*topic)->name);
+  if (!address) return done(std::unexpected(std::move(address).error()));
+  DataMail mail;
+  mail.shard = (*topic)->shards[static_cast<std::size_t>(stream.partition.value)];
+  mail.meta_version = meta_version();
+  mail.reply = {ReplyTo::Kind::kProduce, runtime_.core(), 0, next_produce_++};
+  Data& data = mail.data;
+  data.tenant = who.tenant;
+  data.kafka_batch = true;
+  data.stream = stream;
+  data.address = Bytes::copy(address->text());
+  data.batch = std::move(batch);
+  // A record that names another MQTT topic is published there only if this client may do that; otherwise it
+  // goes to the topic's own address.
+  data.address_headers_allowed = true;
+  if (routes_.any_session_interest(who.tenant) || routes_.any_live_interest(who.tenant)) {
+    std::vector<ShardId> targets;
+    const bool readable = for_each_message(
+        data.batch, data.address, true, [&](const MessageView& message, const Bytes&, std::uint32_t) {
+          data.address_headers_allowed &= authorizer().allowed(who, Action::kPublish, message.address);
+        });
+    if (!readable) return done(error(ErrorCode::kMalformed, "the batch cannot be read"));
+    for_each_message(data.batch, data.address, data.address_headers_allowed,
+                     [&](const MessageView& message, const Bytes&, std::uint32_t) {
+                       if (message.qos == 0) return;
+                       const Route& route = routes_.route(who.tenant, message.address);
+                       targets.insert(targets.end(), route.session_shards.begin(),
+                                      route.session_shards.end());
+                     });
+    std::sort(targets.begin(), targets.end());
+    targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
+    for (ShardId target : targets) {
+      if (target != mail.shard) mail.forwards.push_back(target);
+    }
+  }
+  ++stats_.produced_batches;
+  stats_.produced_bytes += data.batch.size();
+  produces_.emplace(mail.reply.ticket, std::move(done));
+  send(core_of(mail.shard), Mail(std::move(mail)));
+}
+
+Task<Result<OffsetAndTime>> Core::list_offset(Principal who, StreamId stream, std::int64_t timestamp_ms) {
+  STELE_CO_TRY(const meta::Topic* topic, find_stream(who, Action::kDescribe, stream));
+  const ShardId shard = topic->shards[static_cast<std::size_t>(stream.partition.value)];
+  co_return co_await on_core<Result<OffsetAndTime>>(
+      core_of(shard), [shard, stream, timestamp_ms](Core& there) {
+        return Shard::list_offset(there, shard, stream, timestamp_ms);
+      });
+}
+
+Task<Result<StreamStatus>> Core::stream_status(Principal who, StreamId stream) {
+  STELE_CO_TRY(const meta::Topic* topic, find_stream(who, Action::kDescribe, stream));
+  const ShardId shard = topic->shards[static_cast<std::size_t>(stream.partition.value)];
+  co_return co_await on_core<Result<StreamStatus>>(
+      core_of(shard), [shard, stream](Core& there) { return Shard::stream_status(there, shard, stream); });
+}
+
+Task<Result<meta::Topic>> Core::create_topic(Principal who, std::string name, std::int32_t partitions,
+                                             meta::TopicConfig config, bool validate_only) {
+  if (!authorizer().allowed(who, Action::kCreateTopic, name)) {
+    co_return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not create topic '" + name + "'");
+  }
+  co_return co_await meta_.create_topic(who.tenant, std::move(name), partitions, std::move(config),
+                                        validate_only);
+}
+
+Task<Result<void>> Core::delete_topic(Principal who, std::string name) {
+  if (!authorizer().allowed(who, Action::kDeleteTopic, name)) {
+    co_return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not delete topic '" + name + "'");
+  }
+  co_return co_await meta_.delete_topic(who.tenant, std::move(name));
+}
+
+void Core::on_view(std::shared_ptr<const meta::MetaView> view) {
+  view_ = std::move(view);
+  std::vector<RoutedTopic> topics;
+  for (const auto& [id, topic] : view_->topics()) {
+    RoutedTopic routed{.id = id,
+                       .tenant = topic.tenant,
+                       .name = topic.name,
+                       .captures = topic.config.capture,
+                       .key = {},
+                       .shards = topic.shards};
+    if (auto rule = KeyRule::parse(topic.config.key)) routed.key = *std::move(rule);
+    topics.push_back(std::move(routed));
+  }
+  routes_.set_topics(std::move(topics));
+  for (auto& [id, shard] : shards_) {
+    if (shard->serving()) shard->on_view();
+  }
+  for (Mail& mail : std::exchange(early_, {})) handle(std::move(mail));
+}
+
+}  // namespace stele::broker

@@ -1,0 +1,197 @@
+// Core: the broker of one core. Owns the shards that live here, the live subscribers and publishers of the
+// connections here, and this core's copy of the routes; talks to the other cores by mail.
+//
+// Made on its core by the node (server/node.h), which also tells it of the others. Everything is called on
+// its own core, except that other cores' mail comes in by post.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <coroutine>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/api.h"
+#include "broker/live.h"
+#include "broker/mail.h"
+#include "broker/options.h"
+#include "broker/publisher.h"
+#include "broker/routes.h"
+#include "broker/stats.h"
+#include "journal/client.h"
+#include "meta/client.h"
+#include "runtime/runtime.h"
+#include "runtime/scope.h"
+
+namespace stele::broker {
+
+class Shard;
+class SessionImpl;
+
+class Core final : public Broker, private runtime::TurnEndHook {
+ public:
+  Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& meta,
+       journal::JournalClient& journal);
+  ~Core() override;
+
+  // Once, before anything else: all cores of the node by number, this one included.
+  void know(std::vector<Core*> cores);
+  // Takes over this core's shards and replays them. Complete when all of them serve and every core knows what
+  // they are interested in.
+  runtime::Task<Result<void>> start();
+  // No new work is taken; shards write their snapshots and end. Connections are closed before.
+  runtime::Task<void> stop();
+
+  // ---- Broker
+  runtime::Runtime& runtime() override { return runtime_; }
+  Authorizer& authorizer() override { return *options_.authorizer; }
+  std::shared_ptr<const meta::MetaView> meta() override { return view_; }
+  NodeId node_id() const override { return options_.node; }
+  bool stopping() const override { return stopping_; }
+  std::unique_ptr<Publisher> make_publisher(const Principal& who, Publisher::Listener& listener) override;
+  runtime::Task<Result<std::unique_ptr<Session>>> open_session(SessionOptions options,
+                                                               SessionHandler& handler) override;
+  std::string new_client_id() override;
+  void produce(const Principal& who, StreamId stream, Bytes batch,
+               std::move_only_function<void(Result<ProduceOk>)> done) override;
+  runtime::Task<std::vector<Result<FetchOk>>> fetch(Principal who, std::vector<FetchRead> reads,
+                                                    std::size_t min_bytes, std::size_t max_bytes,
+                                                    runtime::Instant deadline,
+                                                    runtime::StopToken stop) override;
+  runtime::Task<Result<OffsetAndTime>> list_offset(Principal who, StreamId stream,
+                                                   std::int64_t timestamp_ms) override;
+  runtime::Task<Result<StreamStatus>> stream_status(Principal who, StreamId stream) override;
+  runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name, std::int32_t partitions,
+                                                  meta::TopicConfig config, bool validate_only) override;
+  runtime::Task<Result<void>> delete_topic(Principal who, std::string name) override;
+  bool auto_create_topics() const override { return options_.auto_create_topics; }
+  std::int32_t default_partitions() const override { return options_.default_partitions; }
+
+  // ---- for the parts of the broker
+  const BrokerOptions& options() const { return options_; }
+  RouteTable& routes() { return routes_; }
+  LiveTable& live() { return live_; }
+  CoreStats& stats() { return stats_; }
+  meta::MetaClient& meta_client() { return meta_; }
+  journal::JournalClient& journal() { return journal_; }
+  std::uint64_t meta_version() const { return view_ ? view_->version() : 0; }
+  std::uint32_t core_count() const { return static_cast<std::uint32_t>(cores_.size()); }
+  CoreId core_of(ShardId shard) const { return CoreId(shard.value % core_count()); }
+  // Null when it does not serve (now).
+  Shard* shard(ShardId id);
+  const std::map<ShardId, std::unique_ptr<Shard>>& shards() const { return shards_; }
+
+  // Mail to the own core is handled before this returns.
+  void send(CoreId to, Mail mail);
+  // Runs `make(core)`, which gives a Task, on another core, and brings its value back.
+  template <class T, class Make>
+  runtime::Task<T> on_core(CoreId to, Make make);
+  // Runs `change(core)` on every core, this one included; complete when all have.
+  runtime::Task<void> on_every_core(std::function<void(Core&)> change);
+
+  // Copies to all live subscribers on all cores. True if anybody is there.
+  bool deliver_live(const Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
+                    std::uint64_t publisher_hash);
+  // The same for what was committed here.
+  void deliver_live(const Data& data);
+
+  void forget_publisher(std::uint32_t id) { publishers_.erase(id); }
+  std::uint64_t attach(SessionImpl& session);
+  void detach(std::uint64_t attachment);
+  SessionImpl* attached(std::uint64_t attachment);
+
+  // The node hears of a shard that lost its log; it is taken over anew after a while.
+  void on_shard_lost(ShardId id, const Error& why);
+  runtime::Scope& scope() { return scope_; }
+
+ private:
+  struct Outbox {
+    std::vector<Mail> mail;
+  };
+  void on_turn_end() override;
+  void receive(std::vector<Mail> mail);
+  void handle(Mail mail);
+  void handle(DataMail&& mail);
+  void handle(DataAnswerMail&& mail);
+  void handle(ForwardMail&& mail);
+  void handle(ForwardAnswerMail&& mail);
+  void handle(LiveMail&& mail);
+  void handle(SessionMail&& mail);
+  void handle(SettleMail&& mail);
+  void handle(CallMail&& mail) { mail(*this); }
+  void answer(const ReplyTo& to, std::optional<Error> error);
+  void on_view(std::shared_ptr<const meta::MetaView> view);
+  runtime::Task<Result<void>> start_shards(std::vector<ShardId> ids);
+  runtime::Task<void> retake(ShardId id);
+  runtime::Task<void> tick();
+  Result<const meta::Topic*> find_stream(const Principal& who, Action action, StreamId stream);
+  void read_into(std::size_t index, FetchRead read, std::shared_ptr<struct FetchRound> round);
+
+  template <class T, class Make>
+  static runtime::Task<void> run_for(Core& here, Make make, CoreId back,
+                                     std::shared_ptr<struct RemoteCall<T>> call);
+
+  runtime::Runtime& runtime_;
+  BrokerOptions options_;
+  meta::MetaClient& meta_;
+  journal::JournalClient& journal_;
+  std::vector<Core*> cores_;
+  std::vector<Outbox> outboxes_;
+  std::shared_ptr<const meta::MetaView> view_;
+  RouteTable routes_;
+  LiveTable live_;
+  CoreStats stats_;
+  std::map<ShardId, std::unique_ptr<Shard>> shards_;
+  absl::flat_hash_map<std::uint32_t, PublisherImpl*> publishers_;  // look-ups only
+  std::uint32_t next_publisher_ = 1;
+  absl::flat_hash_map<std::uint64_t, SessionImpl*> sessions_;  // look-ups only
+  std::uint64_t next_attachment_ = 1;
+  absl::flat_hash_map<std::uint64_t, std::move_only_function<void(Result<ProduceOk>)>> produces_;
+  std::uint64_t next_produce_ = 1;
+  // Mail routed by a view that this core has not seen yet.
+  std::vector<Mail> early_;
+  bool stopping_ = false;
+  runtime::Scope scope_;  // last: its tasks use all of the above
+};
+
+// ---- templates ------------------------------------------------------------------------------------------
+
+// A call on another core: value and waiter are touched on the calling core only.
+template <class T>
+struct RemoteCall {
+  std::optional<T> value;
+  std::coroutine_handle<> waiter;
+};
+
+template <class T, class Make>
+runtime::Task<void> Core::run_for(Core& here, Make make, CoreId back, std::shared_ptr<RemoteCall<T>> call) {
+  T value = co_await make(here);
+  here.send(back, CallMail([call = std::move(call), value = std::move(value)](Core&) mutable {
+              call->value.emplace(std::move(value));
+              if (call->waiter) std::exchange(call->waiter, {}).resume();
+            }));
+}
+
+template <class T, class Make>
+runtime::Task<T> Core::on_core(CoreId to, Make make) {
+  if (to == runtime_.core()) co_return co_await make(*this);
+  struct Awaiter {
+    std::shared_ptr<RemoteCall<T>> call;
+    bool await_ready() const { return call->value.has_value(); }
+    void await_suspend(std::coroutine_handle<> waiter) { call->waiter = waiter; }
+    T await_resume() { return *std::move(call->value); }
+    ~Awaiter() { call->waiter = {}; }
+  };
+  auto call = std::make_shared<RemoteCall<T>>();
+  send(to, CallMail([make = std::move(make), back = runtime_.core(), call](Core& there) mutable {
+         there.scope().spawn(run_for<T>(there, std::move(make), back, std::move(call)));
+       }));
+  co_return co_await Awaiter{std::move(call)};
+}
+
+}  // namespace stele::broker

@@ -1,0 +1,26 @@
+// Content on its way into a shard.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "model/ids.h"
+
+namespace stele::broker {
+
+// What is committed in a home shard: one message as a batch of one record, or a Kafka producer's batch.
+struct Data {
+  TenantId tenant;
+  bool kafka_batch = false;
+  bool retain = false;
+  bool address_headers_allowed =
+      false;  // header mqtt.topic of its records counts (the producer may publish there)
+  std::uint8_t qos = 1;
+  std::uint64_t publisher_hash = 0;  // hash of the publisher's client id, for no-local; 0: none
+  std::optional<StreamId> stream;    // which must be one of the shard it is sent to
+  Bytes address;                     // in MQTT form; of a Kafka batch its topic's
+  Bytes batch;
+};
+
+}  // namespace stele::broker

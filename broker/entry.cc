@@ -1,0 +1,190 @@
+#include "broker/entry.h"
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "base/assert.h"
+#include "base/wire.h"
+#include "broker/control_entries_generated.h"
+#include "model/record_batch.h"
+
+namespace stele::broker {
+namespace {
+
+// version u8 | kind u8 | time varint (ms, zig-zag) | …
+// data: flags u16 | qos u8 | tenant uvarint | address sized | publisher hash u64 | [stream: topic uvarint,
+//   partition uvarint] | [source: shard uvarint, epoch uvarint, lsn uvarint] | [directed: client id sized,
+//   qos u8, subscription id uvarint] | [forwards: count uvarint, shard uvarint …] | batch (the rest)
+enum Flag : std::uint16_t {
+  kKafkaBatch = 1,
+  kRetain = 2,
+  kRetainHere = 4,
+  kAddressHeaders = 8,
+  kStream = 16,
+  kStreamOnly = 32,
+  kSource = 64,
+  kDirected = 128,
+  kForwards = 256,
+};
+constexpr std::uint16_t kAllFlags = 511;
+
+std::unexpected<Error> bad(const char* what) {
+  return error(ErrorCode::kCorrupt, std::string("shard log entry: ") + what);
+}
+
+template <class Id>
+Id id(Reader& reader) {
+  const std::uint64_t value = reader.uvarint();
+  if (value > std::numeric_limits<typename Id::Value>::max()) reader.fail();
+  return Id(static_cast<typename Id::Value>(value));
+}
+
+bool read_data(Reader& reader, DataEntry& data) {
+  const auto flags = reader.le<std::uint16_t>();
+  if (flags & ~kAllFlags) reader.fail();
+  data.kafka_batch = flags & kKafkaBatch;
+  data.retain = flags & kRetain;
+  data.retain_here = flags & kRetainHere;
+  data.address_headers_allowed = flags & kAddressHeaders;
+  data.stream_only = flags & kStreamOnly;
+  data.qos = reader.u8();
+  if (data.qos > 2) reader.fail();
+  data.tenant = id<TenantId>(reader);
+  data.address = reader.sized();
+  data.publisher_hash = reader.le<std::uint64_t>();
+  if (flags & kStream) {
+    data.stream.emplace();
+    data.stream->topic = id<TopicId>(reader);
+    data.stream->partition = id<PartitionId>(reader);
+  }
+  if (flags & kSource) {
+    data.source.emplace();
+    data.source->shard = id<ShardId>(reader);
+    data.source->epoch = Epoch(reader.uvarint());
+    data.source->lsn = Lsn(reader.uvarint());
+  }
+  if (flags & kDirected) {
+    data.directed.emplace();
+    data.directed->client_id = reader.sized();
+    data.directed->qos = reader.u8();
+    data.directed->subscription_id = static_cast<std::uint32_t>(reader.uvarint());
+  }
+  if (flags & kForwards) {
+    data.forward_count = static_cast<std::uint32_t>(reader.uvarint());
+    const std::string_view before = reader.rest();
+    for (std::uint32_t i = 0; i < data.forward_count && reader.ok(); ++i) id<ShardId>(reader);
+    if (reader.ok()) data.forwards = before.substr(0, before.size() - reader.remaining());
+  }
+  return reader.ok();
+}
+
+}  // namespace
+
+Result<EntryView> parse_entry(std::string_view head, std::string_view body) {
+  Reader reader(head);
+  const std::uint8_t version = reader.u8();
+  if (reader.ok() && version > kEntryVersion) {
+    return error(ErrorCode::kUnsupported, "shard log entry: version " + std::to_string(version) +
+                                              " was written by a newer version of Stele");
+  }
+  if (version != kEntryVersion) return bad("unknown version");
+  EntryView entry;
+  entry.kind = static_cast<EntryKind>(reader.u8());
+  entry.time = WallTime{reader.varint()};
+  if (reader.failed()) return bad("cut short");
+  if (entry.kind == EntryKind::kData) {
+    if (!read_data(reader, entry.data)) return bad("fields make no sense");
+    entry.data.batch = reader.rest();
+    entry.data.batch_rest = body;
+    if (!body.empty() && entry.data.batch.size() != kBatchPrefix) return bad("body in the wrong place");
+    if (entry.data.batch_size() < kRecordBatchHeaderSize) return bad("no record batch");
+    return entry;
+  }
+  if (entry.kind != EntryKind::kControl) return bad("unknown kind");
+  entry.control = reader.rest();
+  if (reinterpret_cast<std::uintptr_t>(entry.control.data()) % alignof(std::uint64_t) != 0) {
+    entry.aligned.resize((entry.control.size() + 7) / 8);
+    std::memcpy(entry.aligned.data(), entry.control.data(), entry.control.size());
+    entry.control = {reinterpret_cast<const char*>(entry.aligned.data()), entry.control.size()};
+  }
+  flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(entry.control.data()),
+                                 entry.control.size());
+  if (!body.empty() || !fbs::VerifyControlEntryBuffer(verifier)) return bad("control entry is no FlatBuffer");
+  return entry;
+}
+
+Result<EntryView> parse_entry(const storage::LogEntry& entry) {
+  return parse_entry(entry.head, entry.body);
+}
+
+std::vector<Bytes> batch_slices(const storage::LogEntry& entry, const DataEntry& data) {
+  std::vector<Bytes> slices;
+  slices.push_back(entry.head.slice(data.batch));
+  if (!data.batch_rest.empty()) slices.push_back(entry.body);
+  return slices;
+}
+
+Bytes batch_bytes(const storage::LogEntry& entry, const DataEntry& data) {
+  if (data.batch_rest.empty()) return entry.head.slice(data.batch);
+  Buffer whole(data.batch_size());
+  std::memcpy(whole.data(), data.batch.data(), data.batch.size());
+  std::memcpy(whole.data() + data.batch.size(), data.batch_rest.data(), data.batch_rest.size());
+  const std::size_t size = data.batch_size();
+  return std::move(whole).freeze(size);
+}
+
+storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts) {
+  STELE_ASSERT(data.batch.size() >= kRecordBatchHeaderSize);
+  thread_local std::string scratch;
+  scratch.clear();
+  Writer writer(scratch);
+  writer.u8(kEntryVersion).u8(static_cast<std::uint8_t>(EntryKind::kData)).varint(parts.time.ms);
+  const std::uint16_t flags = static_cast<std::uint16_t>(
+      (data.kafka_batch ? kKafkaBatch : 0) | (data.retain ? kRetain : 0) |
+      (parts.retain_here ? kRetainHere : 0) | (data.address_headers_allowed ? kAddressHeaders : 0) |
+      (parts.stream ? kStream : 0) | (parts.stream_only ? kStreamOnly : 0) | (parts.source ? kSource : 0) |
+      (parts.directed ? kDirected : 0) | (parts.forwards.empty() ? 0 : kForwards));
+  writer.le(flags).u8(data.qos).uvarint(data.tenant.value).sized(data.address).le(data.publisher_hash);
+  if (parts.stream) {
+    writer.uvarint(parts.stream->topic.value)
+        .uvarint(static_cast<std::uint32_t>(parts.stream->partition.value));
+  }
+  if (parts.source) {
+    writer.uvarint(parts.source->shard.value)
+        .uvarint(parts.source->epoch.value)
+        .uvarint(parts.source->lsn.value);
+  }
+  if (parts.directed) {
+    writer.sized(parts.directed->client_id).u8(parts.directed->qos).uvarint(parts.directed->subscription_id);
+  }
+  if (!parts.forwards.empty()) {
+    writer.uvarint(parts.forwards.size());
+    for (ShardId shard : parts.forwards) writer.uvarint(shard.value);
+  }
+  // A small batch is copied behind the head, so that an entry is one block; of a large one only what changes.
+  constexpr std::size_t kCopyBelow = 2048;
+  const std::size_t copied = data.batch.size() < kCopyBelow ? data.batch.size() : kBatchPrefix;
+  const std::size_t at = scratch.size();
+  writer.bytes(data.batch.view().substr(0, copied));
+  set_base_offset(scratch.data() + at, parts.stream ? parts.base_offset : Offset(0));
+  set_partition_leader_epoch(scratch.data() + at, parts.leader_epoch);
+  storage::LogEntry entry{Bytes::copy(scratch), {}};
+  if (copied < data.batch.size()) entry.body = data.batch.slice(copied);
+  return entry;
+}
+
+storage::LogEntry encode_control(WallTime time, std::string_view flatbuffer) {
+  std::string head;
+  Writer writer(head);
+  writer.u8(kEntryVersion)
+      .u8(static_cast<std::uint8_t>(EntryKind::kControl))
+      .varint(time.ms)
+      .bytes(flatbuffer);
+  return {Bytes::copy(head), {}};
+}
+
+}  // namespace stele::broker

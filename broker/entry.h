@@ -1,0 +1,106 @@
+// Entries of a shard log as bytes (docs/formats/shard-entries.md). A data entry is one message or one
+// producer's batch with everything that apply needs to know of it; a control entry is a FlatBuffer. Pure.
+//
+// An entry's bytes are one sequence; in memory the batch of a large data entry may lie in a slice of its own
+// (storage::LogEntry), so that it is never copied. A reader takes both forms.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "broker/data.h"
+#include "model/ids.h"
+#include "storage/log_entry.h"
+
+namespace stele::broker {
+
+inline constexpr std::uint8_t kEntryVersion = 1;
+enum class EntryKind : std::uint8_t { kControl = 1, kData = 2 };
+
+// Where a forwarded entry comes from.
+struct ForwardSource {
+  ShardId shard;
+  Epoch epoch;
+  Lsn lsn;
+  friend bool operator==(const ForwardSource&, const ForwardSource&) = default;
+};
+
+// Only this session gets it: how a retained message enters a persistent session's queue.
+struct DirectedTo {
+  std::string_view client_id;
+  std::uint8_t qos = 1;
+  std::uint32_t subscription_id = 0;  // 0: none
+};
+
+// A parsed data entry; views of the entry's bytes.
+struct DataEntry {
+  TenantId tenant;
+  std::string_view address;
+  std::uint8_t qos = 0;
+  bool kafka_batch = false;
+  bool retain = false;       // the message bears the flag
+  bool retain_here = false;  // and this shard keeps it as its address's retained message
+  bool address_headers_allowed = false;
+  std::uint64_t publisher_hash = 0;
+  std::optional<StreamId> stream;
+  bool stream_only = false;  // a further copy, for another stream that captures the same address
+  std::optional<ForwardSource> source;
+  std::optional<DirectedTo> directed;
+  std::string_view forwards;  // encoded shard ids: see for_each_forward
+  std::uint32_t forward_count = 0;
+
+  // The batch: either all in `batch`, or its first kBatchPrefix bytes there and the rest in `batch_rest`.
+  std::string_view batch;
+  std::string_view batch_rest;
+  std::size_t batch_size() const { return batch.size() + batch_rest.size(); }
+};
+
+struct EntryView {
+  EntryKind kind = EntryKind::kControl;
+  WallTime time;
+  DataEntry data;                      // of kData
+  std::string_view control;            // of kControl: a verified FlatBuffer, aligned
+  std::vector<std::uint64_t> aligned;  // where it lies if the entry's bytes were not
+};
+
+// What precedes the part of a batch that the partition's owner never changes: base offset, length, leader
+// epoch.
+inline constexpr std::size_t kBatchPrefix = 16;
+
+// kCorrupt for bytes that are no entry, kUnsupported for a newer version's.
+Result<EntryView> parse_entry(const storage::LogEntry& entry);
+Result<EntryView> parse_entry(std::string_view head, std::string_view body);
+
+template <class Use>
+void for_each_forward(const DataEntry& entry, Use&& use) {
+  Reader reader(entry.forwards);
+  for (std::uint32_t i = 0; i < entry.forward_count; ++i)
+    use(ShardId(static_cast<std::uint32_t>(reader.uvarint())));
+}
+
+// The whole batch as one slice of `entry`; copied only when it lies in two places.
+std::vector<Bytes> batch_slices(const storage::LogEntry& entry, const DataEntry& data);
+Bytes batch_bytes(const storage::LogEntry& entry, const DataEntry& data);
+
+// What a data entry is made of, besides the content.
+struct DataEntryParts {
+  WallTime time;
+  bool retain_here = false;
+  bool stream_only = false;
+  std::optional<StreamId> stream;
+  Offset base_offset;  // with stream: what its batch gets
+  std::int32_t leader_epoch = -1;
+  std::optional<ForwardSource> source;
+  std::optional<DirectedTo> directed;
+  std::span<const ShardId> forwards;
+};
+storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts);
+// `flatbuffer` is a finished ControlEntry.
+storage::LogEntry encode_control(WallTime time, std::string_view flatbuffer);
+
+}  // namespace stele::broker

@@ -1,0 +1,117 @@
+#include "broker/live.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/marks.h"
+#include "broker/message_batch.h"
+
+namespace stele::broker {
+namespace {
+
+// A subscription's options in the trie's data.
+constexpr std::uint64_t kQosMask = 3;
+constexpr std::uint64_t kNoLocal = 4;
+constexpr std::uint64_t kRetainAsPublished = 8;
+constexpr int kIdShift = 8;
+
+std::uint64_t pack(const SubscribeRequest& request) {
+  return request.qos | (request.no_local ? kNoLocal : 0) |
+         (request.retain_as_published ? kRetainAsPublished : 0) |
+         static_cast<std::uint64_t>(request.subscription_id) << kIdShift;
+}
+
+}  // namespace
+
+bool LiveTable::subscribe(std::uint64_t id, TenantId tenant, const SubscribeRequest& request) {
+  Tenant& owner = tenants_[tenant];
+  if (!owner.trie.insert(request.filter, id, pack(request))) return false;  // replaced
+  return ++owner.subscribers_of[request.filter] == 1;
+}
+
+bool LiveTable::unsubscribe(std::uint64_t id, TenantId tenant, std::string_view filter) {
+  Tenant& owner = tenants_[tenant];
+  if (!owner.trie.erase(filter, id)) return false;
+  auto found = owner.subscribers_of.find(filter);
+  STELE_ASSERT(found != owner.subscribers_of.end());
+  if (--found->second > 0) return false;
+  owner.subscribers_of.erase(found);
+  return true;
+}
+
+std::size_t LiveTable::filters() const {
+  std::size_t all = 0;
+  for (auto& [id, tenant] : tenants_) all += tenant.trie.size();
+  return all;
+}
+
+bool LiveTable::deliver(TenantId tenant, const MessageView& message, const Bytes& owner,
+                        std::uint64_t publisher_hash) {
+  auto found = tenants_.find(tenant);
+  if (found == tenants_.end()) return false;
+  matches_.clear();
+  found->second.trie.match(message.address, matches_);
+  if (matches_.empty()) return false;
+  if (matches_.size() > 1) {
+    std::stable_sort(matches_.begin(), matches_.end(),
+                     [](const auto& a, const auto& b) { return a.target < b.target; });
+  }
+  bool any = false;
+  for (std::size_t i = 0; i < matches_.size();) {
+    const std::uint64_t id = matches_[i].target;
+    std::uint8_t granted = 0;
+    bool retain_as_published = false, wanted = false;
+    const auto subscriber = subscribers_.find(id);
+    STELE_ASSERT(subscriber != subscribers_.end());
+    LiveSubscriber& to = *subscriber->second;
+    ids_.clear();
+    for (; i < matches_.size() && matches_[i].target == id; ++i) {
+      const std::uint64_t options = matches_[i].data;
+      // [MQTT-3.8.3-3]
+      if ((options & kNoLocal) && publisher_hash != 0 && publisher_hash == to.publisher_hash) continue;
+      wanted = true;
+      granted = std::max(granted, static_cast<std::uint8_t>(options & kQosMask));
+      retain_as_published |= (options & kRetainAsPublished) != 0;
+      if (options >> kIdShift) ids_.push_back(static_cast<std::uint32_t>(options >> kIdShift));
+    }
+    if (!wanted) continue;
+    any = true;
+    const std::uint8_t qos = std::min(granted, message.qos);
+    if (to.durable && qos > 0) continue;
+    deliver_one(to, message, owner, qos, message.retain && retain_as_published);
+  }
+  return any;
+}
+
+void LiveTable::deliver_one(LiveSubscriber& to, const MessageView& message, const Bytes& owner,
+                            std::uint8_t qos, bool retain) {
+  ++stats_.deliveries;
+  if (!to.holding) {
+    to.handler->on_message(Delivery{message, owner, qos, retain, false, {}, ids_});
+    return;
+  }
+  if (to.held.size() >= kMaxHeld || to.held_bytes >= kMaxHeldBytes) {
+    STELE_MARK("live: dropped while a subscribe is under way");
+    ++stats_.dropped_while_held;
+    return;
+  }
+  MessageBatch copy = batch_of(message, KeyRule{});
+  to.held_bytes += copy.batch.size();
+  to.held.push_back({std::move(copy.batch), std::move(copy.address), qos, retain, ids_});
+}
+
+void LiveTable::release(LiveSubscriber& subscriber) {
+  subscriber.holding = false;
+  while (!subscriber.held.empty()) {
+    LiveSubscriber::Held held = std::move(subscriber.held.front());
+    subscriber.held.pop_front();
+    for_each_message(held.batch, held.address, false,
+                     [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
+                       subscriber.handler->on_message(
+                           Delivery{message, owner, held.qos, held.retain, false, {}, held.subscription_ids});
+                     });
+  }
+  subscriber.held_bytes = 0;
+}
+
+}  // namespace stele::broker

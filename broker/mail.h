@@ -1,0 +1,103 @@
+// What cores of one broker send each other. A core collects the mail for each other core during a turn and
+// posts it as one bundle at the turn's end, so that a message costs a move and no allocation of its own. Mail
+// from one core to another arrives in the order in which it was sent, whatever its kind. Mail to the own core
+// is handled at once where the caller can take it, else by the same way.
+#pragma once
+
+#include <absl/container/inlined_vector.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "broker/api.h"
+#include "broker/data.h"
+#include "model/ids.h"
+
+namespace stele::broker {
+
+class Core;
+
+// Shards of one publish besides its home. Nearly always empty.
+using ShardList = absl::InlinedVector<ShardId, 4>;
+
+// Who waits for the answer to a DataMail. A publisher's `ticket` is its own sequence; a produce's is a key
+// into the core's table of produces.
+struct ReplyTo {
+  enum class Kind : std::uint8_t { kNobody, kPublisher, kProduce };
+  Kind kind = Kind::kNobody;
+  CoreId core;
+  std::uint32_t publisher = 0;
+  std::uint64_t ticket = 0;
+};
+
+struct DataMail {
+  ReplyTo reply;
+  ShardId shard;
+  std::uint64_t meta_version = 0;  // of the view it was routed by; the shard waits until it has seen that too
+  ShardList forwards;
+  Data data;
+};
+
+struct DataAnswerMail {
+  ReplyTo reply;
+  std::optional<Error> error;
+  bool matched = true;
+  ProduceOk produced;
+};
+
+// From a home to another shard that wants the message: in order of `lsn`, resent after a restart of either.
+struct ForwardMail {
+  ShardId source;
+  ShardId target;
+  Epoch source_epoch;
+  Lsn lsn;
+  CoreId reply_core;
+  std::uint64_t meta_version = 0;
+  Data data;
+};
+struct ForwardAnswerMail {
+  ShardId source;
+  ShardId target;
+  Lsn up_to;                   // all of the source's entries for the target up to here are committed there
+  std::optional<Error> error;  // not taken now: send again, from the first that is not answered
+};
+
+// A copy for the live subscribers of one core, after the home's commit or where nothing had to be kept.
+struct LiveMail {
+  Data data;
+};
+
+// Messages of one persistent session for the core its client is connected to.
+struct SessionItem {
+  SettleToken token;
+  std::uint8_t qos = 1;
+  bool retain = false;
+  bool redelivered = false;
+  absl::InlinedVector<std::uint32_t, 2> subscription_ids;
+  TenantId tenant;
+  Bytes address;  // of the entry; a record of a Kafka batch may name another
+  bool address_headers_allowed = false;
+  Bytes batch;
+};
+struct SessionMail {
+  std::uint64_t attachment = 0;  // of the connected session, on its core
+  std::vector<SessionItem> items;
+};
+struct SettleMail {
+  ShardId shard;
+  std::uint64_t attachment = 0;
+  SettleToken token;
+};
+
+using CallMail = std::move_only_function<void(Core&)>;
+
+using Mail = std::variant<DataMail, DataAnswerMail, ForwardMail, ForwardAnswerMail, LiveMail, SessionMail,
+                          SettleMail, CallMail>;
+
+}  // namespace stele::broker

@@ -1,0 +1,42 @@
+// What a broker can be told. Defaults are production's; the simulator draws others.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "broker/api.h"
+#include "broker/observer.h"
+#include "model/ids.h"
+#include "runtime/time.h"
+
+namespace stele::broker {
+
+struct BrokerOptions {
+  NodeId node;
+  std::uint64_t node_incarnation = 0;  // given by the meta service to this start of the process
+  Authorizer* authorizer = nullptr;    // outlives the broker
+  ShardObserver* observer = nullptr;   // the simulator's; null in production
+  std::string snapshot_directory;
+
+  bool auto_create_topics = true;
+  std::int32_t default_partitions = 1;
+
+  // A persistent session keeps so much while its client is away or slow; then the oldest goes.
+  std::uint64_t session_queue_messages = 1'000'000;
+  std::uint64_t session_queue_bytes = 1ULL << 30;
+  std::uint64_t retained_messages = 1'000'000;  // per shard; more are refused
+  std::uint64_t retained_bytes = 256ULL << 20;
+  std::uint32_t subscriptions_per_session = 10'000;
+
+  // A shard writes a snapshot when its log grew by so much, or by its last snapshot's size if that is more.
+  std::uint64_t snapshot_log_bytes = 64ULL << 20;
+  // Retention, expiry, forward progress and snapshots are looked at so often.
+  runtime::Duration tick = std::chrono::seconds(1);
+  // Sent to one target shard and not yet answered.
+  std::uint32_t forward_window = 1024;
+  std::uint64_t forward_window_bytes = 4ULL << 20;
+  // Read from the log for one persistent session at a time.
+  std::size_t delivery_read_bytes = 256 << 10;
+};
+
+}  // namespace stele::broker

@@ -1,0 +1,166 @@
+#include "broker/publisher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/marks.h"
+#include "broker/core.h"
+#include "broker/message_batch.h"
+#include "model/address.h"
+
+namespace stele::broker {
+namespace {
+
+void add_target(ShardList& list, ShardId shard) {
+  auto at = std::lower_bound(list.begin(), list.end(), shard);
+  if (at == list.end() || *at != shard) list.insert(at, shard);
+}
+
+}  // namespace
+
+PublisherImpl::PublisherImpl(Core& core, std::uint32_t id, Principal who, Listener& listener)
+    : core_(core), id_(id), who_(std::move(who)), listener_(listener) {}
+
+PublisherImpl::~PublisherImpl() {
+  core_.forget_publisher(id_);
+}
+
+bool PublisherImpl::publish(const MessageView& message, const Bytes& owner, std::uint32_t token,
+                            bool answer) {
+  if (!core_.authorizer().allowed(who_, Action::kPublish, message.address)) [[unlikely]] {
+    done_now(token, answer, false,
+             Error{ErrorCode::kUnauthorized,
+                   "'" + who_.name + "' may not publish to '" + std::string(message.address) + "'"});
+    return !full();
+  }
+  const Route& route = core_.routes().route(who_.tenant, message.address);
+  const bool capture = !route.captures.empty() && !is_mqtt_only(message.address);
+  const bool kept = capture || message.retain || (message.qos > 0 && !route.session_shards.empty());
+  const InFlight* earlier = nullptr;
+  if (!in_flight_.empty()) {
+    auto found = in_flight_.find(hash64(message.address));
+    if (found != in_flight_.end()) earlier = &found->second;
+  }
+  if (!kept && !earlier) {
+    const bool matched = core_.deliver_live(route, who_.tenant, message, owner, hash_);
+    ++core_.stats().published_live;
+    done_now(token, answer, matched, std::nullopt);
+  } else {
+    commit_first(message, route, earlier, token, answer);
+  }
+  asked_to_wait_ |= full();
+  return !asked_to_wait_;
+}
+
+void PublisherImpl::commit_first(const MessageView& message, const Route& route, const InFlight* earlier,
+                                 std::uint32_t token, bool answer) {
+  DataMail mail;
+  KeyRule rule;
+  ShardList targets;
+  std::optional<StreamId> stream;
+  ShardId home = route.address_shard;
+  if (!is_mqtt_only(message.address)) {
+    for (const Route::Capture& capture : route.captures) {
+      const std::int32_t partition =
+          capture.partition >= 0 ? capture.partition : capture.topic->partition_of(message);
+      add_target(targets, capture.topic->shards[static_cast<std::size_t>(partition)]);
+      if (stream) continue;
+      stream = StreamId{capture.topic->id, PartitionId(partition)};
+      home = capture.topic->shards[static_cast<std::size_t>(partition)];
+      rule = capture.topic->key;
+    }
+  }
+  if (message.qos > 0) {
+    for (ShardId shard : route.session_shards) add_target(targets, shard);
+  }
+  if (message.retain) add_target(targets, route.address_shard);
+  if (!stream && targets.size() == 1) home = targets.front();
+  // Where a property is the key, order is per key and not per address.
+  const bool keyed = stream && rule.kind == KeyRule::Kind::kProperty;
+  if (earlier && earlier->home != home && !keyed) {
+    STELE_MARK("publisher: home kept while in flight");
+    home = earlier->home;
+    stream.reset();  // found by whoever the home forwards it to
+  }
+  std::erase(targets, home);
+
+  MessageBatch batch;
+  if (message.timestamp_ms == kNoTimestamp) {
+    MessageView timed = message;
+    timed.timestamp_ms = core_.runtime().wall_now().ms;
+    batch = batch_of(timed, rule);
+  } else {
+    batch = batch_of(message, rule);
+  }
+  const auto bytes = static_cast<std::uint32_t>(batch.batch.size());
+  mail.reply = {ReplyTo::Kind::kPublisher, core_.runtime().core(), id_, first_ticket_ + waiting_.size()};
+  mail.shard = home;
+  mail.meta_version = core_.meta_version();
+  mail.forwards = std::move(targets);
+  mail.data = {.tenant = who_.tenant,
+               .kafka_batch = false,
+               .retain = message.retain,
+               .address_headers_allowed = false,
+               .qos = message.qos,
+               .publisher_hash = hash_,
+               .stream = stream,
+               .address = std::move(batch.address),
+               .batch = std::move(batch.batch)};
+  const std::uint64_t address_hash = hash64(message.address);
+  InFlight& in_flight = in_flight_[address_hash];
+  in_flight.home = home;
+  ++in_flight.count;
+  waiting_.push_back(
+      {.address_hash = address_hash, .token = token, .bytes = bytes, .answer = answer, .error = {}});
+  waiting_bytes_ += bytes;
+  ++core_.stats().published_kept;
+  core_.send(core_.core_of(home), Mail(std::move(mail)));
+}
+
+void PublisherImpl::done_now(std::uint32_t token, bool answer, bool matched, std::optional<Error> error) {
+  if (!answer) return;
+  if (waiting_.empty()) {
+    listener_.on_published(token, {error ? &*error : nullptr, matched});
+    return;
+  }
+  waiting_.push_back({.address_hash = 0,
+                      .token = token,
+                      .bytes = 0,
+                      .answer = true,
+                      .done = true,
+                      .matched = matched,
+                      .error = std::move(error)});
+}
+
+void PublisherImpl::on_answer(const DataAnswerMail& answer) {
+  const std::uint64_t index = answer.reply.ticket - first_ticket_;
+  STELE_ASSERT(index < waiting_.size());
+  Waiting& waiting = waiting_[index];
+  STELE_ASSERT(!waiting.done);
+  waiting.done = true;
+  waiting.matched = answer.matched;
+  waiting.error = answer.error;
+  waiting_bytes_ -= waiting.bytes;
+  auto in_flight = in_flight_.find(waiting.address_hash);
+  STELE_ASSERT(in_flight != in_flight_.end());
+  if (--in_flight->second.count == 0) in_flight_.erase(in_flight);
+  if (index == 0) drain();
+}
+
+void PublisherImpl::drain() {
+  while (!waiting_.empty() && waiting_.front().done) {
+    Waiting first = std::move(waiting_.front());
+    waiting_.pop_front();
+    ++first_ticket_;
+    if (first.answer)
+      listener_.on_published(first.token, {first.error ? &*first.error : nullptr, first.matched});
+  }
+  if (asked_to_wait_ && waiting_.size() <= kMaxWaiting / 2 && waiting_bytes_ <= kMaxWaitingBytes / 2) {
+    asked_to_wait_ = false;
+    listener_.on_publisher_ready();
+  }
+}
+
+}  // namespace stele::broker

@@ -1,0 +1,64 @@
+// The publishing side of one connection: finds the home of each message, keeps order, and answers in order.
+//
+// Order per publisher and address holds although homes change: while a message to an address is in flight,
+// the next one to it goes to the same home, whatever the routes say now; that home forwards it.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "broker/api.h"
+#include "broker/mail.h"
+#include "broker/routes.h"
+
+namespace stele::broker {
+
+class PublisherImpl final : public Publisher {
+ public:
+  PublisherImpl(Core& core, std::uint32_t id, Principal who, Listener& listener);
+  ~PublisherImpl() override;
+
+  bool publish(const MessageView& message, const Bytes& owner, std::uint32_t token, bool answer) override;
+  std::size_t in_flight() const override { return waiting_.size(); }
+  void set_hash(std::uint64_t hash) { hash_ = hash; }
+
+  // The home's answer.
+  void on_answer(const DataAnswerMail& answer);
+
+ private:
+  struct Waiting {
+    std::uint64_t address_hash;
+    std::uint32_t token;
+    std::uint32_t bytes;
+    bool answer;
+    bool done = false;
+    bool matched = true;
+    std::optional<Error> error;
+  };
+  // Beyond this, publish() asks to be left alone for a while.
+  static constexpr std::size_t kMaxWaiting = 4096;
+  static constexpr std::size_t kMaxWaitingBytes = 4 << 20;
+
+  void commit_first(const MessageView& message, const Route& route, const Waiting* earlier,
+                    std::uint32_t token, bool answer);
+  const Waiting* earlier_to(std::uint64_t address_hash) const;
+  void done_now(std::uint32_t token, bool answer, bool matched, std::optional<Error> error);
+  void drain();
+  bool full() const { return waiting_.size() >= kMaxWaiting || waiting_bytes_ >= kMaxWaitingBytes; }
+
+  Core& core_;
+  const std::uint32_t id_;
+  const Principal who_;
+  Listener& listener_;
+  std::uint64_t hash_ = 0;
+  std::deque<Waiting> waiting_;  // in order of publishing; the first has ticket first_ticket_
+  absl::flat_hash_map<std::uint64_t, InFlight> in_flight_;  // by hash of the address; look-ups only
+  std::uint64_t first_ticket_ = 0;
+  std::size_t waiting_bytes_ = 0;
+  bool asked_to_wait_ = false;
+};
+
+}  // namespace stele::broker

@@ -1,0 +1,248 @@
+#include "broker/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "broker/core.h"
+#include "broker/message_batch.h"
+#include "broker/shard.h"
+
+namespace stele::broker {
+
+using runtime::Task;
+
+SessionImpl::SessionImpl(Core& core, SessionOptions options, SessionHandler& handler)
+    : core_(core),
+      options_(std::move(options)),
+      shard_(shard_of(options_.principal.tenant, options_.client_id, core.routes().shard_count())),
+      attachment_(core.attach(*this)) {
+  live_.handler = &handler;
+  live_.publisher_hash = hash64(options_.client_id) | 1;
+  core_.live().add(attachment_, live_);
+}
+
+SessionImpl::~SessionImpl() {
+  if (!ended_) end(EndOfSession::kWithWill, std::nullopt);
+}
+
+Task<Result<void>> SessionImpl::open() {
+  const auto ask = [shard = shard_, options = options_, attachment = attachment_,
+                    from = core_.runtime().core()](Core& there) {
+    return Shard::open_session(there, shard, options, from, attachment);
+  };
+  STELE_CO_TRY(SessionOpened opened,
+               co_await core_.on_core<Result<SessionOpened>>(core_.core_of(shard_), ask));
+  present_ = opened.present;
+  live_.durable = opened.durable;
+  std::vector<std::string> first;
+  for (SubscribeRequest& request : opened.subscriptions) {
+    if (core_.live().subscribe(attachment_, options_.principal.tenant, request))
+      first.push_back(request.filter);
+    std::string filter = request.filter;
+    filters_.insert_or_assign(std::move(filter), std::move(request));
+  }
+  co_await route(std::move(first), true);
+  co_return Result<void>();
+}
+
+void SessionImpl::start() {
+  if (!live_.durable) return;
+  core_.send(core_.core_of(shard_), CallMail([shard = shard_, attachment = attachment_](Core& there) {
+               if (Shard* here = there.shard(shard)) here->start_delivery(attachment);
+             }));
+}
+
+// Tells every core that this one has, or has no longer, subscribers with these filters.
+Task<void> SessionImpl::route(std::vector<std::string> filters, bool interested) {
+  if (filters.empty()) co_return;
+  auto change = [filters = std::move(filters), interested, core = core_.runtime().core(),
+                 tenant = options_.principal.tenant](Core& there) {
+    for (const std::string& filter : filters) {
+      there.routes().set_live_interest(core, tenant, filter, interested);
+    }
+  };
+  co_await core_.on_every_core(std::move(change));
+}
+
+Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> requests) {
+  live_.holding = true;
+  SubscribeAnswer answer;
+  std::vector<SubscribeRequest> allowed;
+  for (const SubscribeRequest& request : requests) {
+    if (core_.authorizer().allowed(options_.principal, Action::kSubscribe, request.filter)) {
+      answer.granted.emplace_back(request.qos);
+      allowed.push_back(request);
+    } else {
+      answer.granted.push_back(
+          error(ErrorCode::kUnauthorized,
+                "'" + options_.principal.name + "' may not subscribe to '" + request.filter + "'"));
+    }
+  }
+  Result<void> kept;
+  if (filters_.size() + allowed.size() > core_.options().subscriptions_per_session) {
+    kept = error(
+        ErrorCode::kNoSpace,
+        "a client may have " + std::to_string(core_.options().subscriptions_per_session) + " subscriptions");
+  } else if (live_.durable && !allowed.empty()) {
+    kept = co_await core_.on_core<Result<void>>(
+        core_.core_of(shard_), [shard = shard_, attachment = attachment_, allowed](Core& there) {
+          return Shard::subscribe(there, shard, attachment, allowed);
+        });
+  }
+  if (!kept) {
+    for (auto& granted : answer.granted) {
+      if (granted) granted = std::unexpected(kept.error());
+    }
+    co_return answer;
+  }
+  std::vector<std::string> first;
+  std::vector<SubscribeRequest> look_up;
+  for (const SubscribeRequest& request : allowed) {
+    if (core_.live().subscribe(attachment_, options_.principal.tenant, request))
+      first.push_back(request.filter);
+    const bool is_new = filters_.insert_or_assign(request.filter, request).second;
+    // [MQTT-3.3.1-9] … [MQTT-3.3.1-11]
+    if (request.retain_handling == 0 || (request.retain_handling == 1 && is_new)) look_up.push_back(request);
+  }
+  co_await route(std::move(first), true);
+  co_await look_up_retained(std::move(look_up));
+  co_return answer;
+}
+
+Task<void> SessionImpl::look_up_retained(std::vector<SubscribeRequest> requests) {
+  const TenantId tenant = options_.principal.tenant;
+  for (const SubscribeRequest& request : requests) {
+    std::vector<RetainedMessage> found;
+    const bool exact = request.filter.find_first_of("+#") == std::string::npos;
+    const CoreId only = core_.core_of(shard_of(tenant, request.filter, core_.routes().shard_count()));
+    for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
+      if (exact && CoreId(core) != only) continue;
+      auto part = co_await core_.on_core<std::vector<RetainedMessage>>(
+          CoreId(core),
+          [tenant, filter = request.filter](Core& there) { return Shard::retained(there, tenant, filter); });
+      std::move(part.begin(), part.end(), std::back_inserter(found));
+    }
+    std::sort(found.begin(), found.end(),
+              [](const auto& a, const auto& b) { return a.address.view() < b.address.view(); });
+    std::vector<RetainedMessage> kept;
+    for (RetainedMessage& message : found) {
+      std::uint8_t qos = 0;
+      for_each_message(message.batch, message.address, false,
+                       [&](const MessageView& view, const Bytes&, std::uint32_t) { qos = view.qos; });
+      if (live_.durable && qos > 0 && request.qos > 0) {
+        kept.push_back(std::move(message));
+      } else {
+        retained_.push_back({std::move(message), request});
+      }
+    }
+    if (kept.empty()) continue;
+    co_await core_.on_core<bool>(core_.core_of(shard_), [shard = shard_, attachment = attachment_,
+                                                         kept = std::move(kept), request](Core& there) {
+      return Shard::queue_retained(there, shard, attachment, kept, request);
+    });
+  }
+}
+
+void SessionImpl::release() {
+  const std::int64_t now_ms = core_.runtime().wall_now().ms;
+  std::vector<Found> retained = std::exchange(retained_, {});
+  for (const Found& found : retained) {
+    for_each_message(found.message.batch, found.message.address, false,
+                     [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
+                       if (message.expires_at_ms && *message.expires_at_ms <= now_ms) return;
+                       const std::uint32_t id = found.request.subscription_id;
+                       const std::uint8_t qos = std::min(message.qos, found.request.qos);
+                       live_.handler->on_message(
+                           Delivery{message, owner, qos, true, false, {}, std::span(&id, id != 0 ? 1u : 0u)});
+                     });
+  }
+  core_.live().release(live_);
+}
+
+Task<Result<std::vector<bool>>> SessionImpl::unsubscribe(std::vector<std::string> filters) {
+  if (live_.durable) {
+    STELE_CO_CHECK(co_await core_.on_core<Result<void>>(
+        core_.core_of(shard_), [shard = shard_, attachment = attachment_, filters](Core& there) {
+          return Shard::unsubscribe(there, shard, attachment, filters);
+        }));
+  }
+  std::vector<bool> there;
+  std::vector<std::string> last;
+  for (const std::string& filter : filters) {
+    there.push_back(filters_.erase(filter) > 0);
+    if (core_.live().unsubscribe(attachment_, options_.principal.tenant, filter)) last.push_back(filter);
+  }
+  co_await route(std::move(last), false);
+  co_return there;
+}
+
+void SessionImpl::settle(SettleToken token) {
+  STELE_ASSERT(token.durable);
+  core_.send(core_.core_of(shard_), SettleMail{shard_, attachment_, token});
+}
+
+void SessionImpl::set_will(const WillMessage& will) {
+  MessageView timed = will.message;
+  timed.timestamp_ms = core_.runtime().wall_now().ms;
+  MessageBatch batch = batch_of(timed, KeyRule{});
+  Data data;
+  data.tenant = options_.principal.tenant;
+  data.retain = will.message.retain;
+  data.qos = will.message.qos;
+  data.address = std::move(batch.address);
+  data.batch = std::move(batch.batch);
+  will_ = Will{std::move(data), will.delay_s};
+}
+
+void SessionImpl::end(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
+  if (std::exchange(ended_, true)) return;
+  std::vector<std::string> last;
+  for (auto& [filter, request] : filters_) {
+    if (core_.live().unsubscribe(attachment_, options_.principal.tenant, filter)) last.push_back(filter);
+  }
+  if (!last.empty()) {
+    for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
+      core_.send(CoreId(core), CallMail([last, here = core_.runtime().core(),
+                                         tenant = options_.principal.tenant](Core& there) {
+                   for (const std::string& filter : last) {
+                     there.routes().set_live_interest(here, tenant, filter, false);
+                   }
+                 }));
+    }
+  }
+  core_.live().remove(attachment_);
+  core_.detach(attachment_);
+  SessionEnd ending;
+  ending.expiry_s = expiry_s;
+  if (how == EndOfSession::kWithWill && will_) {
+    ending.will = std::move(will_->data);
+    ending.will_delay_s = will_->delay_s;
+  }
+  core_.send(core_.core_of(shard_),
+             CallMail([shard = shard_, tenant = options_.principal.tenant, client_id = options_.client_id,
+                       attachment = attachment_, ending = std::move(ending)](Core& there) mutable {
+               Shard::end_session(there, shard, tenant, client_id, attachment, std::move(ending));
+             }));
+}
+
+void SessionImpl::on_items(SessionMail&& mail) {
+  const std::int64_t now_ms = core_.runtime().wall_now().ms;
+  for (SessionItem& item : mail.items) {
+    bool found = false;
+    for_each_message(
+        item.batch, item.address, item.address_headers_allowed,
+        [&](const MessageView& message, const Bytes& owner, std::uint32_t index) {
+          if (index != item.token.index) return;
+          if (message.expires_at_ms && *message.expires_at_ms <= now_ms) return;  // [MQTT-3.3.2-5]
+          found = true;
+          live_.handler->on_message(Delivery{message, owner, item.qos, item.retain, item.redelivered,
+                                             item.token, item.subscription_ids});
+        });
+    if (ended_) return;
+    if (!found) settle(item.token);
+  }
+}
+
+}  // namespace stele::broker

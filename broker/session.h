@@ -1,0 +1,74 @@
+// A connected client's session on the core of its connection. What is kept lives in the session's shard; here
+// are its live subscriptions and the way to the shard.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/api.h"
+#include "broker/live.h"
+#include "broker/mail.h"
+
+namespace stele::broker {
+
+// What the shard of a client id says to a CONNECT.
+struct SessionOpened {
+  bool present = false;
+  bool durable = false;
+  std::vector<SubscribeRequest> subscriptions;  // of a session that was there
+};
+
+struct RetainedMessage {
+  Bytes address;
+  Bytes batch;
+};
+
+class SessionImpl final : public Session {
+ public:
+  SessionImpl(Core& core, SessionOptions options, SessionHandler& handler);
+  ~SessionImpl() override;
+
+  runtime::Task<Result<void>> open();
+
+  bool present() const override { return present_; }
+  void start() override;
+  runtime::Task<SubscribeAnswer> subscribe(std::vector<SubscribeRequest> requests) override;
+  void release() override;
+  runtime::Task<Result<std::vector<bool>>> unsubscribe(std::vector<std::string> filters) override;
+  void settle(SettleToken token) override;
+  void set_will(const WillMessage& will) override;
+  void end(EndOfSession how, std::optional<std::uint32_t> expiry_s) override;
+
+  void on_items(SessionMail&& mail);
+  SessionHandler& handler() { return *live_.handler; }
+  std::uint64_t publisher_hash() const { return live_.publisher_hash; }
+
+ private:
+  struct Will {
+    Data data;
+    std::uint32_t delay_s;
+  };
+  runtime::Task<void> route(std::vector<std::string> filters, bool interested);
+  runtime::Task<void> look_up_retained(std::vector<SubscribeRequest> requests);
+
+  Core& core_;
+  const SessionOptions options_;
+  const ShardId shard_;
+  const std::uint64_t attachment_;
+  LiveSubscriber live_;
+  bool present_ = false;
+  bool ended_ = false;
+  std::map<std::string, SubscribeRequest, std::less<>> filters_;
+  struct Found {
+    RetainedMessage message;
+    SubscribeRequest request;
+  };
+  std::vector<Found> retained_;  // until release()
+  std::optional<Will> will_;
+};
+
+}  // namespace stele::broker

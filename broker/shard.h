@@ -1,0 +1,217 @@
+// Shard: the owner of one shard. Drives the pure state machine (shard_state.h) over the shard's log: decides,
+// appends, applies at once, and reveals nothing before it is committed. What it knows of connected clients,
+// of forwards under way and of waiting readers is volatile and begins empty with every ownership.
+//
+// Lives on its core. Everything that can wait holds the Shard by shared_ptr and looks at serving() when it
+// goes on: a lost shard answers kUnavailable and is replaced by a new one (core.h).
+//
+// Parts: shard.cc (log, commit, time, snapshots), shard_data.cc (publishes and forwards), shard_sessions.cc
+// (connected clients and their queues), shard_streams.cc (reading).
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "broker/api.h"
+#include "broker/core.h"
+#include "broker/mail.h"
+#include "broker/owner_clock.h"
+#include "broker/session.h"
+#include "broker/shard_state.h"
+#include "journal/shard_log.h"
+#include "runtime/notification.h"
+#include "runtime/scope.h"
+
+namespace stele::broker {
+
+// How a client's connection ended.
+struct SessionEnd {
+  std::optional<std::uint32_t> expiry_s;
+  std::optional<Data> will;
+  std::uint32_t will_delay_s = 0;
+};
+
+using SessionInterest = std::pair<TenantId, std::string>;
+
+class Shard final : public std::enable_shared_from_this<Shard>,
+                    private journal::ShardLog::Listener,
+                    private runtime::TurnEndHook {
+ public:
+  // Loads the snapshot and replays the log.
+  static runtime::Task<Result<std::shared_ptr<Shard>>> start(Core& core, ShardId id,
+                                                             std::unique_ptr<journal::ShardLog> log);
+  ~Shard() override;
+
+  // Replayed; from here on it takes work.
+  void serve();
+  bool serving() const { return serving_; }
+  ShardId id() const { return id_; }
+  const ShardState& state() const { return state_; }
+  const journal::ShardLog& log() const { return *log_; }
+  std::vector<SessionInterest> interests() const;
+
+  // Retention, expiry, wills, forward progress, snapshots, trimming.
+  void tick();
+  // A new view of the metadata: streams are made, changed and deleted.
+  void on_view();
+  // Writes a snapshot if there is something new, so that the next start is quick.
+  runtime::Task<void> stop();
+
+  // ---- data
+  void accept(DataMail&& mail);
+  void accept(ForwardMail&& mail);
+  void accept(ForwardAnswerMail&& mail);
+
+  // ---- sessions; `there` is the core of the shard
+  static runtime::Task<Result<SessionOpened>> open_session(Core& there, ShardId shard, SessionOptions options,
+                                                           CoreId from, std::uint64_t attachment);
+  static runtime::Task<Result<void>> subscribe(Core& there, ShardId shard, std::uint64_t attachment,
+                                               std::vector<SubscribeRequest> requests);
+  static runtime::Task<Result<void>> unsubscribe(Core& there, ShardId shard, std::uint64_t attachment,
+                                                 std::vector<std::string> filters);
+  static runtime::Task<bool> queue_retained(Core& there, ShardId shard, std::uint64_t attachment,
+                                            std::vector<RetainedMessage> messages, SubscribeRequest request);
+  static runtime::Task<std::vector<RetainedMessage>> retained(Core& there, TenantId tenant,
+                                                              std::string filter);
+  static void end_session(Core& there, ShardId shard, TenantId tenant, const std::string& client_id,
+                          std::uint64_t attachment, SessionEnd ending);
+  void start_delivery(std::uint64_t attachment);
+  void settle(std::uint64_t attachment, SettleToken token);
+  std::size_t connected() const { return by_attachment_.size(); }
+
+  // ---- streams
+  static runtime::Task<Result<FetchOk>> read_stream(Core& there, ShardId shard, FetchRead read);
+  // Completes when the stream has committed records at or above `beyond`, or the shard is lost.
+  static runtime::Task<bool> await_records(Core& there, ShardId shard, StreamId stream, Offset beyond);
+  static runtime::Task<Result<OffsetAndTime>> list_offset(Core& there, ShardId shard, StreamId stream,
+                                                          std::int64_t timestamp_ms);
+  static runtime::Task<Result<StreamStatus>> stream_status(Core& there, ShardId shard, StreamId stream);
+
+ private:
+  Shard(Core& core, ShardId id, std::unique_ptr<journal::ShardLog> log);
+
+  // ---- shard.cc
+  // Waits until everything below `end` is committed. False: the shard is lost.
+  class CommitWaiter;
+  CommitWaiter committed(Lsn end);
+  void on_committed(Lsn end) override;
+  void on_lost(const Error& why) override;
+  void on_turn_end() override;
+  void wake_at_turn_end();
+  WallTime now();
+  // Appends and applies. Every change of the state goes through here.
+  Lsn append(storage::LogEntry entry);
+  void after_apply(Lsn lsn, const ApplyResult& result);
+  Result<void> writable() const;
+  runtime::Task<Result<void>> replay();
+  runtime::Task<Result<void>> load_snapshot();
+  runtime::Task<void> write_snapshot();
+  void trim();
+  void announce(std::vector<RouteChange> changes);
+
+  // ---- shard_data.cc
+  struct Answering {  // committed, and waiting for forwards
+    ReplyTo reply;
+    std::size_t forwards = 0;
+    ProduceOk produced;
+    bool matched = true;
+  };
+  struct Reveal {
+    Lsn lsn;
+    Data data;
+    Answering answering;
+  };
+  struct Forwarding {                                     // to one target
+    Lsn next_to_read;                                     // pending entries below are sent
+    Lsn answered;                                         // up to here the target has committed (exclusive)
+    std::deque<std::pair<Lsn, std::uint64_t>> in_flight;  // with their bytes
+    std::uint64_t bytes = 0;
+    bool reading = false;
+    runtime::Instant again_at{};  // after a refusal
+  };
+  void reveal(Reveal&& item);
+  void answer(Answering&& answering);
+  void forward_more();
+  runtime::Task<void> forward_to(ShardId target);
+
+  // ---- shard_sessions.cc
+  using SessionKey = std::pair<TenantId, std::string>;
+  struct Connected {
+    SessionKey key;
+    CoreId core;
+    std::uint64_t attachment = 0;
+    bool durable = false;
+    bool started = false;
+    std::uint32_t receive_maximum = 0;
+    std::uint64_t session_epoch = 0;
+    // Delivery: items of the queue below `next` are sent; those sent before this connection are sent again.
+    QueuePosition next;
+    QueuePosition fresh;  // from here on nothing was sent before
+    std::uint32_t in_flight = 0;
+    bool reading = false;
+    bool dirty = false;
+  };
+  struct Client {  // one client id
+    std::unique_ptr<Connected> connected;
+    std::deque<std::uint64_t> waiting;  // attachments whose CONNECT waits for the one before
+    std::set<std::uint64_t> given_up;   // of them: gone meanwhile
+    runtime::Notification freed;
+    std::optional<Data> will;  // delayed
+    runtime::Instant will_at{};
+  };
+  Connected* connection(std::uint64_t attachment);
+  void wake(std::uint32_t session_number);
+  void pump(Connected& to);
+  runtime::Task<void> deliver_from_log(std::uint64_t attachment);
+  void send_items(Connected& to, std::vector<SessionItem> items);
+  void flush_settled();
+  void disconnect(Client& client, SessionEnd ending);
+  void publish_will(Data will);
+  void drop_client_if_idle(const SessionKey& key);
+
+  Core& core_;
+  const ShardId id_;
+  std::unique_ptr<journal::ShardLog> log_;
+  ShardState state_;
+  std::optional<OwnerClock> clock_;
+  bool serving_ = false;
+
+  IntrusiveList<CommitWaiter> waiters_;
+  std::deque<Reveal> reveals_;
+  std::map<Lsn, Answering> awaiting_forwards_;
+  std::map<ShardId, Forwarding> forwarding_;
+  std::map<ShardId, std::deque<std::pair<Lsn, Lsn>>>
+      taken_;  // by source: (own lsn, source lsn), not committed
+
+  std::map<SessionKey, Client> clients_;
+  std::map<std::uint64_t, Connected*> by_attachment_;
+  std::map<std::uint32_t, std::uint64_t> attachment_of_;  // by session number
+  std::vector<SettledItem> settled_;
+  std::vector<std::uint64_t> dirty_;
+
+  std::map<StreamId, Offset> high_watermarks_;  // committed
+  struct Appended {
+    Lsn lsn;
+    StreamId stream;
+    Offset next;
+  };
+  std::deque<Appended> appended_;  // not committed
+  std::map<StreamId, runtime::Notification> readers_;
+
+  Lsn snapshot_lsn_;
+  std::uint64_t snapshot_size_ = 0;
+  std::uint64_t log_bytes_ = 0;  // appended since the snapshot
+  bool snapshotting_ = false;
+  runtime::Scope scope_;  // last: its tasks use all of the above
+};
+
+}  // namespace stele::broker

@@ -1,0 +1,32 @@
+// Counters of one core of the broker, for /metrics. Written on that core only.
+#pragma once
+
+#include <cstdint>
+
+namespace stele::broker {
+
+struct CoreStats {
+  std::uint64_t published_live = 0;  // went straight to live subscribers, or to nobody
+  std::uint64_t published_kept = 0;  // committed first
+  std::uint64_t produced_batches = 0;
+  std::uint64_t produced_records = 0;
+  std::uint64_t produced_bytes = 0;
+  std::uint64_t fetches = 0;
+  std::uint64_t fetched_bytes = 0;
+  std::uint64_t refused_no_space = 0;
+  std::uint64_t forwarded = 0;  // entries taken from other shards
+  std::uint64_t forward_duplicates = 0;
+  std::uint64_t session_deliveries = 0;
+  std::uint64_t session_redeliveries = 0;
+  std::uint64_t sessions_opened = 0;
+  std::uint64_t sessions_taken_over = 0;
+  std::uint64_t sessions_expired = 0;
+  std::uint64_t wills_published = 0;
+  std::uint64_t snapshots = 0;
+  std::uint64_t snapshot_bytes = 0;
+  std::uint64_t shards_lost = 0;
+  std::uint64_t mail_sent = 0;
+  std::uint64_t mail_bundles = 0;
+};
+
+}  // namespace stele::broker

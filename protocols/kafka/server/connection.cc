@@ -1,0 +1,196 @@
+#include "protocols/kafka/server/connection.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/marks.h"
+#include "base/wire.h"
+
+namespace stele::kafka {
+
+using namespace std::chrono_literals;
+
+KafkaConnection::KafkaConnection(KafkaListener& listener, std::uint64_t id,
+                                 std::unique_ptr<runtime::Connection> connection)
+    : listener_(listener),
+      id_(id),
+      connection_(std::move(connection)),
+      active_at_(listener.broker_.runtime().now()),
+      context_{listener.broker_, listener.options_, principal_, scope_.token()} {
+  connection_->set_low_water(listener_.options_.max_response_bytes_queued / 2);
+  connection_->start(*this);
+  listener_.broker_.runtime().arm(*this, active_at_ + listener_.options_.idle_timeout);
+}
+
+// ---- input ----------------------------------------------------------------------------------------------
+
+std::span<char> KafkaConnection::read_buffer() {
+  if (!frame_) return {};
+  return {frame_.data() + frame_filled_, frame_.capacity() - frame_filled_};
+}
+
+void KafkaConnection::on_data(Bytes data) {
+  listener_.stats_.bytes_in += data.size();
+  active_at_ = listener_.broker_.runtime().now();
+  if (closing_) return;
+  if (frame_ && data.data() == frame_.data() + frame_filled_) {
+    frame_filled_ += data.size();  // was read into place
+    if (frame_filled_ == frame_.capacity())
+      take_frame(std::exchange(frame_, {}).freeze(std::exchange(frame_filled_, 0)));
+    return;
+  }
+  take(std::move(data));
+}
+
+// Cuts frames off the input. What is left over begins a frame that is not all there.
+void KafkaConnection::take(Bytes input) {
+  while (!input.empty() && !closing_) {
+    if (frame_) {
+      const std::size_t part = std::min(input.size(), frame_.capacity() - frame_filled_);
+      std::memcpy(frame_.data() + frame_filled_, input.data(), part);
+      frame_filled_ += part;
+      input = input.slice(part);
+      if (frame_filled_ < frame_.capacity()) return;
+      take_frame(std::exchange(frame_, {}).freeze(std::exchange(frame_filled_, 0)));
+      continue;
+    }
+    const std::size_t part = std::min(input.size(), kLengthBytes - length_filled_);
+    std::memcpy(length_bytes_ + length_filled_, input.data(), part);
+    length_filled_ += part;
+    input = input.slice(part);
+    if (length_filled_ < kLengthBytes) return;
+    length_filled_ = 0;
+    const auto length = frame_length({length_bytes_, kLengthBytes}, listener_.options_.max_frame_bytes);
+    if (!length) return fail(length.error().message);
+    STELE_ASSERT(length->has_value());
+    if (**length == 0) return fail("an empty frame");
+    if (input.size() >= **length) {
+      Bytes frame = input.slice(0, **length);
+      input = input.slice(**length);
+      take_frame(std::move(frame));
+    } else {
+      frame_ = Buffer(**length);
+    }
+  }
+}
+
+void KafkaConnection::take_frame(Bytes frame) {
+  if (finishing_) return;
+  ++listener_.stats_.requests;
+  auto request = parse_request(frame);
+  if (!request) {
+    ++listener_.stats_.requests_malformed;
+    return fail(request.error().message);
+  }
+  const std::uint64_t slot = first_slot_ + slots_.size();
+  Handler handler = nullptr;
+  switch (request->support) {
+    case RequestSupport::kServed:
+    case RequestSupport::kAnswerApiVersionsZero:
+      handler = find_handler(static_cast<ApiKey>(request->header.api_key));
+      break;
+    case RequestSupport::kUnsupportedVersion:
+    case RequestSupport::kUnknownApi:
+      break;
+  }
+  if (!handler) {
+    // The format of an answer is unknown to us: all that can be done is to close, as Kafka does.
+    ++listener_.stats_.requests_unsupported;
+    return fail("request of API " + std::to_string(request->header.api_key) + ", version " +
+                std::to_string(request->header.version) + " is not served");
+  }
+  slots_.emplace_back();
+  scope_.spawn(serve(handler, IncomingRequest{std::move(frame), *request}, slot));
+  update_reading();
+}
+
+void KafkaConnection::fail(std::string_view why) {
+  if (std::exchange(closing_, true)) return;
+  auto& log = listener_.broker_.runtime().log();
+  if (log.enabled(runtime::LogLevel::kInfo)) {
+    log.write(runtime::LogLevel::kInfo, "kafka",
+              connection_->remote().to_string() + ": " + std::string(why) + "; connection closed");
+  }
+  scope_.request_stop();
+  connection_->pause_reading();
+  connection_->close(1s);
+}
+
+// ---- output ---------------------------------------------------------------------------------------------
+
+runtime::Task<void> KafkaConnection::serve(Handler handler, IncomingRequest request, std::uint64_t slot) {
+  auto response = co_await handler(context_, std::move(request));
+  if (closing_) co_return;
+  if (!response) {
+    if (response.error().code == ErrorCode::kMalformed) ++listener_.stats_.requests_malformed;
+    fail(response.error().message);
+    co_return;
+  }
+  answer(slot, *std::move(response));
+}
+
+void KafkaConnection::answer(std::uint64_t slot, ResponseBytes response) {
+  const std::uint64_t index = slot - first_slot_;
+  STELE_ASSERT(index < slots_.size() && !slots_[index].done);
+  slots_[index].done = true;
+  slots_[index].response = std::move(response);
+  if (index == 0) send_ready();
+}
+
+void KafkaConnection::send_ready() {
+  while (!slots_.empty() && slots_.front().done) {
+    for (Bytes& bytes : slots_.front().response) {
+      listener_.stats_.bytes_out += bytes.size();
+      connection_->write(std::move(bytes));
+    }
+    slots_.pop_front();
+    ++first_slot_;
+  }
+  if (finishing_ && slots_.empty() && !std::exchange(closing_, true)) connection_->close(5s);
+  update_reading();
+}
+
+void KafkaConnection::on_drained() {
+  update_reading();
+}
+
+void KafkaConnection::update_reading() {
+  if (closing_) return;
+  const bool pause = slots_.size() >= listener_.options_.max_requests_in_flight ||
+                     connection_->queued_bytes() > listener_.options_.max_response_bytes_queued;
+  if (pause == paused_) return;
+  paused_ = pause;
+  if (pause) {
+    STELE_MARK("kafka: connection not read because of its backlog");
+    connection_->pause_reading();
+  } else {
+    connection_->resume_reading();
+  }
+}
+
+// ---- end ------------------------------------------------------------------------------------------------
+
+void KafkaConnection::on_timer() {
+  auto& runtime = listener_.broker_.runtime();
+  const runtime::Instant idle_at = active_at_ + listener_.options_.idle_timeout;
+  if (runtime.now() < idle_at || !slots_.empty()) {
+    runtime.arm(*this, std::max(idle_at, runtime.now() + 1s));
+    return;
+  }
+  fail("idle for too long");
+}
+
+void KafkaConnection::finish() {
+  finishing_ = true;
+  scope_.request_stop();  // ends long polls
+  send_ready();
+}
+
+void KafkaConnection::on_closed(const Error&) {
+  closing_ = true;
+  listener_.gone(this);  // destroys this
+}
+
+}  // namespace stele::kafka

@@ -1,0 +1,50 @@
+// Shared by the handlers: decoding the body, encoding the response, errors, topics by name or id.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "meta/types.h"
+#include "protocols/kafka/codec.h"
+#include "protocols/kafka/errors.h"
+#include "protocols/kafka/server/connection.h"
+
+namespace stele::kafka {
+
+template <class Message>
+Result<Message> decode_body(const IncomingRequest& request) {
+  return decode<Message>(request.request.body, request.request.header.version);
+}
+
+template <class Message>
+Result<ResponseBytes> encode_response(const IncomingRequest& request, const Message& message) {
+  return response_slices(request.request.header.correlation_id, request.request.header.version, message);
+}
+
+// What a client is told of one of our errors.
+KafkaError kafka_error(const Error& error);
+
+inline Uuid uuid_of(const meta::Topic& topic) {
+  return {topic.uuid_high, topic.uuid_low};
+}
+
+// By name where the version has names, else by id. Null if it is not one of the principal's.
+const meta::Topic* find_topic(const meta::MetaView& view, TenantId tenant, std::string_view name,
+                              const Uuid& id);
+
+// The Kafka name of our epochs: 31 bits.
+inline std::int32_t leader_epoch(Epoch epoch) {
+  return static_cast<std::int32_t>(epoch.value & 0x7fffffff);
+}
+
+// One per API.
+runtime::Task<Result<ResponseBytes>> handle_api_versions(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_metadata(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_create_topics(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_delete_topics(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_produce(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_fetch(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_list_offsets(HandlerContext& context, IncomingRequest request);
+
+}  // namespace stele::kafka

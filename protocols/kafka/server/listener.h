@@ -1,0 +1,67 @@
+// The Kafka listener of one core: accepts connections and answers their requests from the broker.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "broker/api.h"
+#include "runtime/network.h"
+#include "runtime/notification.h"
+
+namespace stele::kafka {
+
+struct KafkaOptions {
+  // What metadata tells clients to connect to; port 0: the listener's own.
+  runtime::Endpoint advertised;
+  std::size_t max_frame_bytes = 100 << 20;  // `socket.request.max.bytes`
+  std::uint32_t max_connections = 100'000;
+  std::uint32_t max_requests_in_flight = 64;         // of one connection; then its socket is not read
+  std::size_t max_response_bytes_queued = 32 << 20;  // of one connection, likewise
+  runtime::Duration idle_timeout = std::chrono::minutes(10);  // `connections.max.idle.ms`
+  std::int32_t max_partitions_per_topic = 10'000;
+};
+
+struct KafkaStats {
+  std::uint64_t connections_opened = 0;
+  std::uint64_t connections_refused = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t requests_malformed = 0;
+  std::uint64_t requests_unsupported = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+};
+
+class KafkaConnection;
+
+class KafkaListener final : private runtime::AcceptHandler {
+ public:
+  KafkaListener(broker::Broker& broker, KafkaOptions options);
+  ~KafkaListener() override;
+
+  // Port 0 picks one; local() tells which.
+  Result<void> listen(const runtime::Endpoint& at);
+  runtime::Endpoint local() const { return listener_->local(); }
+  void advertise(runtime::Endpoint endpoint) { options_.advertised = std::move(endpoint); }
+  // Accepts no more, lets requests under way be answered, closes. Complete when no connection is left.
+  runtime::Task<void> stop();
+
+  const KafkaStats& stats() const { return stats_; }
+  std::size_t connections() const { return connections_.size(); }
+
+ private:
+  friend class KafkaConnection;
+  void on_accept(std::unique_ptr<runtime::Connection> connection) override;
+  void gone(KafkaConnection* connection);
+
+  broker::Broker& broker_;
+  KafkaOptions options_;
+  KafkaStats stats_;
+  std::map<std::uint64_t, std::unique_ptr<KafkaConnection>> connections_;
+  std::uint64_t next_id_ = 1;
+  runtime::Notification empty_;
+  std::unique_ptr<runtime::Listener> listener_;
+};
+
+}  // namespace stele::kafka
