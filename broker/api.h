@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "broker/subscription.h"
 #include "meta/types.h"
 #include "model/ids.h"
 #include "model/message.h"
@@ -101,16 +102,6 @@ struct Delivery {
   bool redelivered = false;  // sent before, perhaps: DUP
   SettleToken token;
   std::span<const std::uint32_t> subscription_ids;
-};
-
-struct SubscribeRequest {
-  std::string filter;  // valid, in MQTT form, not shared
-  std::uint8_t qos = 0;
-  bool no_local = false;
-  bool retain_as_published = false;
-  std::uint8_t retain_handling = 0;   // RetainHandling of MQTT 5
-  std::uint32_t subscription_id = 0;  // 0: none
-  friend bool operator==(const SubscribeRequest&, const SubscribeRequest&) = default;
 };
 
 struct SubscribeAnswer {

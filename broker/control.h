@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "broker/api.h"
 #include "broker/shard_state.h"
+#include "broker/subscription.h"
 #include "storage/log_entry.h"
 
 namespace stele::broker::control {

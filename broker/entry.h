@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/wire.h"
 #include "broker/data.h"
 #include "model/ids.h"
 #include "storage/log_entry.h"

@@ -7,25 +7,9 @@
 #include "broker/message_batch.h"
 
 namespace stele::broker {
-namespace {
-
-// A subscription's options in the trie's data.
-constexpr std::uint64_t kQosMask = 3;
-constexpr std::uint64_t kNoLocal = 4;
-constexpr std::uint64_t kRetainAsPublished = 8;
-constexpr int kIdShift = 8;
-
-std::uint64_t pack(const SubscribeRequest& request) {
-  return request.qos | (request.no_local ? kNoLocal : 0) |
-         (request.retain_as_published ? kRetainAsPublished : 0) |
-         static_cast<std::uint64_t>(request.subscription_id) << kIdShift;
-}
-
-}  // namespace
-
 bool LiveTable::subscribe(std::uint64_t id, TenantId tenant, const SubscribeRequest& request) {
   Tenant& owner = tenants_[tenant];
-  if (!owner.trie.insert(request.filter, id, pack(request))) return false;  // replaced
+  if (!owner.trie.insert(request.filter, id, packed::pack(request))) return false;  // replaced
   return ++owner.subscribers_of[request.filter] == 1;
 }
 
@@ -53,8 +37,9 @@ bool LiveTable::deliver(TenantId tenant, const MessageView& message, const Bytes
   found->second.trie.match(message.address, matches_);
   if (matches_.empty()) return false;
   if (matches_.size() > 1) {
-    std::stable_sort(matches_.begin(), matches_.end(),
-                     [](const auto& a, const auto& b) { return a.target < b.target; });
+    std::sort(matches_.begin(), matches_.end(), [](const auto& a, const auto& b) {
+      return a.target != b.target ? a.target < b.target : a.data < b.data;
+    });
   }
   bool any = false;
   for (std::size_t i = 0; i < matches_.size();) {
@@ -68,11 +53,13 @@ bool LiveTable::deliver(TenantId tenant, const MessageView& message, const Bytes
     for (; i < matches_.size() && matches_[i].target == id; ++i) {
       const std::uint64_t options = matches_[i].data;
       // [MQTT-3.8.3-3]
-      if ((options & kNoLocal) && publisher_hash != 0 && publisher_hash == to.publisher_hash) continue;
+      if ((options & packed::kNoLocal) && publisher_hash != 0 && publisher_hash == to.publisher_hash)
+        continue;
       wanted = true;
-      granted = std::max(granted, static_cast<std::uint8_t>(options & kQosMask));
-      retain_as_published |= (options & kRetainAsPublished) != 0;
-      if (options >> kIdShift) ids_.push_back(static_cast<std::uint32_t>(options >> kIdShift));
+      granted = std::max(granted, static_cast<std::uint8_t>(options & packed::kQosMask));
+      retain_as_published |= (options & packed::kRetainAsPublished) != 0;
+      if (options >> packed::kIdShift)
+        ids_.push_back(static_cast<std::uint32_t>(options >> packed::kIdShift));
     }
     if (!wanted) continue;
     any = true;

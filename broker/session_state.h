@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/wire.h"
-#include "broker/api.h"
+#include "broker/subscription.h"
 #include "model/ids.h"
 
 namespace stele::broker {

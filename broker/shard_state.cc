@@ -15,18 +15,6 @@
 namespace stele::broker {
 namespace {
 
-// A subscription's options in the trie's data, as in live.cc.
-constexpr std::uint64_t kQosMask = 3;
-constexpr std::uint64_t kNoLocal = 4;
-constexpr std::uint64_t kRetainAsPublished = 8;
-constexpr int kIdShift = 8;
-
-std::uint64_t pack(const SubscribeRequest& request) {
-  return request.qos | (request.no_local ? kNoLocal : 0) |
-         (request.retain_as_published ? kRetainAsPublished : 0) |
-         static_cast<std::uint64_t>(request.subscription_id) << kIdShift;
-}
-
 // What a stream needs of a batch's header, which may lie in two places.
 struct BatchFacts {
   std::int32_t count;
@@ -126,8 +114,9 @@ void ShardState::queue_message(Lsn lsn, std::uint32_t index, TenantId tenant, st
   matches_.clear();
   tenants_[tenant].trie.match(address, matches_);
   if (matches_.size() > 1) {
-    std::stable_sort(matches_.begin(), matches_.end(),
-                     [](const auto& a, const auto& b) { return a.target < b.target; });
+    std::sort(matches_.begin(), matches_.end(), [](const auto& a, const auto& b) {
+      return a.target != b.target ? a.target < b.target : a.data < b.data;
+    });
   }
   for (std::size_t i = 0; i < matches_.size();) {
     const std::uint64_t number = matches_[i].target;
@@ -137,11 +126,11 @@ void ShardState::queue_message(Lsn lsn, std::uint32_t index, TenantId tenant, st
     bool wanted = false;
     for (; i < matches_.size() && matches_[i].target == number; ++i) {
       const std::uint64_t options = matches_[i].data;
-      if ((options & kNoLocal) && publisher_hash != 0 && publisher_hash == session.hash) continue;
+      if ((options & packed::kNoLocal) && publisher_hash != 0 && publisher_hash == session.hash) continue;
       wanted = true;
-      item.qos = std::max(item.qos, std::min(qos, static_cast<std::uint8_t>(options & kQosMask)));
-      item.retain |= retain && (options & kRetainAsPublished);
-      if (options >> kIdShift) ids.push_back(static_cast<std::uint32_t>(options >> kIdShift));
+      item.qos = std::max(item.qos, std::min(qos, static_cast<std::uint8_t>(options & packed::kQosMask)));
+      item.retain |= retain && (options & packed::kRetainAsPublished);
+      if (options >> packed::kIdShift) ids.push_back(static_cast<std::uint32_t>(options >> packed::kIdShift));
     }
     if (!wanted) continue;
     session.push(item, std::move(ids), limits_.session_queue);

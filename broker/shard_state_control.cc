@@ -177,10 +177,7 @@ void ShardState::set_interest(SessionState& session, const SubscribeRequest& req
   if (request.qos == 0) return;
   TenantSessions& tenant = tenants_[session.tenant];
   if (on) {
-    if (!tenant.trie.insert(request.filter, session.number,
-                            request.qos | (request.no_local ? 4u : 0u) |
-                                (request.retain_as_published ? 8u : 0u) |
-                                static_cast<std::uint64_t>(request.subscription_id) << 8)) {
+    if (!tenant.trie.insert(request.filter, session.number, packed::pack(request))) {
       return;
     }
     if (++tenant.uses[request.filter] == 1 && result) {
