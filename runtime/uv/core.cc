@@ -76,6 +76,7 @@ void UvCore::finish() {
     ending_ = true;
     std::swap(dropped, inbox_);
   }
+  STELE_ASSERT(file_threads_ == 0);  // an open file outlives its core
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   dropped.clear();
@@ -199,6 +200,7 @@ void UvCore::set_timer() {
 
 void UvCore::adopt(std::thread thread) {
   threads_.push_back(std::move(thread));
+  ++file_threads_;
 }
 
 void UvCore::reap(std::thread::id ended) {

@@ -68,8 +68,9 @@ class UvCore final : public Runtime {
   uv_loop_t* loop() { return &loop_; }
   ReadSlab& read_slab() { return read_slab_; }
   OutputPool& outputs() { return outputs_; }
-  // Threads that have announced their end, or will before the core is destroyed.
+  // The thread of a file, from its start to its end; told_to_end() once nothing more is asked of it.
   void adopt(std::thread thread);
+  void told_to_end() { --file_threads_; }
   void reap(std::thread::id ended);
   // Counts what must be gone before the core is.
   void count_handle(int change) { handles_ += change; }
@@ -114,6 +115,7 @@ class UvCore final : public Runtime {
   std::unique_ptr<Network> network_;
   std::unique_ptr<Files> files_;
   std::vector<std::thread> threads_;
+  int file_threads_ = 0;  // not told to end yet
 };
 
 }  // namespace stele::runtime::uv

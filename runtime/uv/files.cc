@@ -44,6 +44,7 @@ class ThreadWorker final : public Worker {
       queue_->last = true;
     }
     queue_->filled.notify_one();
+    core_.told_to_end();
   }
   void execute(Work job, Work done) override {
     {
