@@ -92,8 +92,10 @@ void UvCore::finish() {
 }
 
 void UvCore::run() {
+  running_on_ = std::this_thread::get_id();
   uv_run(&loop_, UV_RUN_DEFAULT);
   end_turn();
+  running_on_ = {};
 }
 
 void UvCore::stop() {
@@ -115,7 +117,7 @@ WallTime UvCore::wall_now() const {
 }
 
 void UvCore::post(CoreId to, Work work) {
-  STELE_ASSERT(to.value < cores_.size());
+  STELE_ASSERT(on_own_thread() && to.value < cores_.size());
   if (to == core_) {
     posted_.push_back(std::move(work));
     uv_idle_start(&idle_, [](uv_idle_t* h) { core_of(h->data).run_posted(); });
@@ -135,6 +137,7 @@ void UvCore::at_turn_end(TurnEndHook& hook) {
 }
 
 void UvCore::offload(BlockingWork job, Work done) {
+  STELE_ASSERT(on_own_thread());
   auto* work = new Offloaded(*this, std::move(job), std::move(done));
   STELE_ASSERT(uv_queue_work(&loop_, &work->request, &Offloaded::run, &Offloaded::complete) == 0);
 }

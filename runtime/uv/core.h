@@ -77,6 +77,10 @@ class UvCore final : public Runtime {
 
  private:
   struct Offloaded;
+  // Runtime is used on its own core only; before and after run(), by whoever owns the process.
+  bool on_own_thread() const {
+    return running_on_ == std::thread::id() || running_on_ == std::this_thread::get_id();
+  }
   void end_turn();
   void run_posted();
   void run_inbox();
@@ -98,6 +102,7 @@ class UvCore final : public Runtime {
   Instant timer_set_for_ = kNever;
   mutable Instant now_{};
   mutable bool now_known_ = false;
+  std::thread::id running_on_;
   bool ending_ = false;  // read by other threads under inbox_mutex_
   int handles_ = 0;
 

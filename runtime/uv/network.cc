@@ -15,11 +15,10 @@
 namespace stele::runtime::uv {
 namespace {
 
-std::optional<Address> parse_address(const Endpoint& endpoint) {
+std::optional<Address> parse_address(const std::string& host, std::uint16_t port) {
   Address address{};
-  const std::string host = endpoint.host == "localhost" ? "127.0.0.1" : endpoint.host;
-  if (uv_ip4_addr(host.c_str(), endpoint.port, &address.v4) == 0) return address;
-  if (uv_ip6_addr(host.c_str(), endpoint.port, &address.v6) == 0) return address;
+  if (uv_ip4_addr(host.c_str(), port, &address.v4) == 0) return address;
+  if (uv_ip6_addr(host.c_str(), port, &address.v6) == 0) return address;
   return std::nullopt;
 }
 
@@ -128,7 +127,7 @@ class Dial final : private Timer {
   void begin(std::coroutine_handle<> waiter) {
     waiter_ = waiter;
     core_.arm(*this, deadline_);
-    if (const auto address = parse_address(to_)) {
+    if (const auto address = parse_address(to_.host, to_.port)) {
       single_ = *address;
       try_address(single_.any);
       return;
@@ -297,7 +296,8 @@ class DialAwaiter {
 Result<std::unique_ptr<Listener>> UvNetwork::listen(const Endpoint& at, ListenOptions options,
                                                     AcceptHandler& handler) {
   const std::string doing = "listening on " + at.to_string();
-  const auto address = parse_address(at);
+  // A name would have to be resolved, which blocks; this one always means the same (RFC 6761, 6.3).
+  const auto address = parse_address(at.host == "localhost" ? "127.0.0.1" : at.host, at.port);
   if (!address) {
     return error(
         ErrorCode::kInvalidArgument,

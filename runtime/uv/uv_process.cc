@@ -37,6 +37,7 @@ UvProcess::UvProcess(ProcessOptions options)
     : inside_(std::make_unique<Inside>(options.log_level, options.log_descriptor)) {
   STELE_ASSERT(options.cores > 0);
   ::signal(SIGPIPE, SIG_IGN);  // a write to a closed connection is an error of that connection
+  ::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit of file sizes is an error of that file
   Random seeds(options.seed ? *options.seed : seed_from_system());
   for (std::uint32_t i = 0; i < options.cores; ++i) {
     const std::uint64_t seed = options.seed ? seeds.next() : seed_from_system();

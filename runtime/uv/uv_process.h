@@ -28,7 +28,7 @@ struct ProcessOptions {
 
 class UvProcess {
  public:
-  // Makes the cores and ignores SIGPIPE; no thread starts yet.
+  // Makes the cores and ignores SIGPIPE and SIGXFSZ; no thread starts yet.
   explicit UvProcess(ProcessOptions options);
   UvProcess(const UvProcess&) = delete;
   UvProcess& operator=(const UvProcess&) = delete;

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -353,6 +354,10 @@ Task<void> addresses_body(UvProcess* process) {
     EXPECT_TRUE(co_await dial(process->core(CoreId(0)), (*v6)->local(), &client));
     EXPECT_EQ(client.connection->remote().host, "::1");
   }
+  // By its name, which may mean ::1 first, where nobody listens.
+  Peer by_name;
+  EXPECT_TRUE(co_await dial(process->core(CoreId(0)), {"localhost", (*local)->local().port}, &by_name));
+  EXPECT_EQ(by_name.connection->remote(), (*local)->local());
 }
 
 TEST(UvNetwork, AddressesOfBothKinds) {
@@ -380,6 +385,28 @@ Task<void> full_disk_body(UvProcess* process) {
 TEST(UvFiles, AFullDiskIsNoSpace) {
   UvProcess process({});
   run_body(process, full_disk_body);
+}
+
+Task<void> limited_file_body(UvProcess* process) {
+  Files& files = process->core(CoreId(0)).files();
+  auto file = co_await files.open(testing::TempDir() + "/limited", {OpenMode::kCreateNew, true});
+  STELE_REQUIRE(file);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit limit{10'000, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+  const Bytes block = Bytes::copy(std::string(3000, 'b'));
+  const auto written = co_await (*file)->write(Position(0), std::vector<Bytes>(5, block));
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_EQ(code_of(written), ErrorCode::kNoSpace);
+  EXPECT_EQ(*co_await (*file)->size(), 10'000u);
+  EXPECT_TRUE(co_await (*file)->write(Position(0), std::vector<Bytes>(5, block)));
+  EXPECT_EQ(*co_await (*file)->size(), 15'000u);
+}
+
+TEST(UvFiles, AShortWriteGoesOnUntilAllIsWrittenOrFails) {
+  UvProcess process({});
+  run_body(process, limited_file_body);
 }
 
 // --- Log and stats
