@@ -130,7 +130,8 @@ class Mosquitto:
         self.process.terminate()
         self.process.wait(STOP_LIMIT_S)
 
-    kill = stop
+    def kill(self):
+        self.stop()
 
 
 class Foreign:

@@ -193,20 +193,23 @@ class Wire:
         self.version, self.limit_s = version, limit_s
         self.socket = socket.create_connection(address, timeout=limit_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.input = b""
+        self.input, self.at = b"", 0  # what came, and how much of it is taken
+        self.before_wait = None  # called before waiting for more
         self.pending = []  # messages that came while something else was waited for
 
     def send(self, data):
         self.socket.sendall(data)
 
     def _fill(self):
+        if self.before_wait:
+            self.before_wait()
         try:
             data = self.socket.recv(65536)
         except ConnectionResetError:
             data = b""
         except TimeoutError as e:
             raise Failure(f"nothing from the broker for {self.limit_s} s") from e
-        self.input += data
+        self.input, self.at = self.input[self.at:] + data, 0
         return bool(data)
 
     def receive(self):
@@ -215,16 +218,15 @@ class Wire:
 
     def _receive(self):
         while True:
-            length, shift, at = 0, 0, 1
+            length, shift, at = 0, 0, self.at + 1
             while at < len(self.input):
                 byte = self.input[at]
                 length |= (byte & 127) << shift
                 shift, at = shift + 7, at + 1
                 if byte < 128:
                     if len(self.input) >= at + length:
-                        body, first = self.input[at:at + length], self.input[0]
-                        self.input = self.input[at + length:]
-                        return Packet(first, body, self.version)
+                        first, self.at = self.input[self.at], at + length
+                        return Packet(first, self.input[at:at + length], self.version)
                     break
             if not self._fill():
                 return None
@@ -276,7 +278,8 @@ class Wire:
     def is_quiet(self):
         """That nothing lies between here and the answer to a PINGREQ."""
         self.send(packet(0xC0, b""))
-        return self.receive().type == PINGRESP
+        got = self.receive()
+        return got is not None and got.type == PINGRESP
 
     def disconnect(self):
         self.send(disconnect(self.version))
