@@ -1,0 +1,268 @@
+"""What `stele serve` refuses, and how it says so: one clear line, exit status above 0, nothing half made."""
+import ctypes
+import os
+import signal
+import socket
+
+from harness import mqtt
+from harness.broker import Failure
+from harness.case import case
+from harness.kafka import Kcat
+from harness.mqtt import connection
+
+LISTEN = ["--mqtt", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_REMOUNT = 0x00020000, 0x4000, 1 << 18, 32
+
+
+def refused(t, *flags, words, prefix=(), data=None, listen=LISTEN):
+    """It ends by itself with an error whose last line has all these words."""
+    data = ["--data", data or t.dir / "data"]
+    out = t.run([*prefix, t.options.stele, "serve", *data, *listen, *flags], ok=False)
+    t.true(t.status > 0, f"ended by signal {-t.status}: {t.stderr[-500:]}")
+    t.equal(out, "", "standard output")
+    t.true(t.stderr.strip(), "no error on standard error")
+    last = t.stderr.strip().splitlines()[-1]
+    for word in words:
+        t.true(str(word).lower() in last.lower(), f"{word!r} is not in the last line: {last!r}")
+
+
+@case("stele", start=False, each={p: p for p in ("mqtt", "kafka", "http")})
+def port_in_use(t, protocol):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        listen = [x for p in ("mqtt", "kafka", "http") for x in (f"--{p}", f"127.0.0.1:{port if p == protocol else 0}")]
+        refused(t, listen=listen, words=[port, "in use"])
+
+
+@case("stele", start=False)
+def port_in_use_by_another_stele(t):
+    """SO_REUSEPORT must not let two brokers share a port."""
+    t.start()
+    listen = ["--mqtt", t.broker.mqtt, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    refused(t, listen=listen, data=t.dir / "other", words=[t.broker.mqtt.rsplit(":", 1)[1], "in use"])
+
+
+@case("stele", start=False)
+def not_loopback(t):
+    listen = ["--mqtt", "0.0.0.0:0", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    refused(t, listen=listen, words=["0.0.0.0", "loopback"])
+
+
+@case("stele", start=False, each={"host": "nowhere.invalid:1", "port": "127.0.0.1:99999", "form": "127.0.0.1", "text": "x:y"})
+def bad_address(t, address):
+    listen = ["--mqtt", address, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    refused(t, listen=listen, words=[address.split(":")[0]])
+
+
+@case("stele", start=False)
+def unwritable_directory(t):
+    """As root too, which is why its capabilities are dropped."""
+    closed = t.dir / "closed"
+    closed.mkdir()
+    closed.chmod(0o500)
+    prefix = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] if os.geteuid() == 0 else []
+    refused(t, prefix=prefix, data=closed / "data", words=[closed])
+    refused(t, prefix=prefix, data=closed, words=[closed])
+    t.equal(list(closed.iterdir()), [], "what lies in it")
+
+
+@case("stele", start=False)
+def directory_is_a_file(t):
+    (t.dir / "file").write_text("x")
+    refused(t, data=t.dir / "file", words=[t.dir / "file"])
+
+
+@case("stele")
+def directory_in_use(t):
+    refused(t, words=[t.broker.data, "in use"])
+    connection(t).publish("still", "serving")
+    t.broker.kill()
+    t.broker.start()  # a dead owner holds nothing
+
+
+@case("stele", start=False)
+def strange_directory(t):
+    """A directory with something else in it is not taken over."""
+    home = t.dir / "home"
+    home.mkdir()
+    (home / "letter.txt").write_text("dear")
+    refused(t, data=home, words=[home])
+    t.equal([p.name for p in home.iterdir()], ["letter.txt"], "what lies in it")
+
+
+@case("stele", start=False, each={"1 key": ("durabilty = 'fsync'\n", "durability"), "another": ("kafak = 'off'\n", "kafka")})
+def wrong_config_key(t, what):
+    text, right = what
+    path = t.dir / "stele.toml"
+    path.write_text(text)
+    refused(t, "--config", path, words=[text.split(" ")[0], right])
+
+
+@case("stele", start=False)
+def bad_config(t):
+    path = t.dir / "stele.toml"
+    refused(t, "--config", path, words=[path])
+    path.write_text("cores = \n")
+    refused(t, "--config", path, words=[path])
+    path.write_text("cores = 'many'\n")
+    refused(t, "--config", path, words=["cores"])
+    path.write_text("durability = 'sometimes'\n")
+    refused(t, "--config", path, words=["durability", "fsync"])
+
+
+@case("stele", start=False)
+def bad_flags(t):
+    refused(t, "--durabilty", "fsync", words=["--durabilty"])
+    refused(t, "--durability", "sometimes", words=["durability"])
+    refused(t, "--cores", "0", words=["cores"])
+    refused(t, "--cores", "-3", words=["cores"])
+
+
+@case("stele", start=False)
+def config_file_environment_and_flags(t):
+    """Every flag is a key in the file and a STELE_ variable; the flag wins, then the environment."""
+    path = t.dir / "stele.toml"
+    path.write_text("mqtt = ['127.0.0.1:0']\nkafka = ['off']\nhttp = ['127.0.0.1:0']\n")
+    broker = t.new_broker("--config", path, "--mqtt", "127.0.0.1:0", "--kafka", "off", "--http", "127.0.0.1:0")
+    broker.command = lambda: [t.options.stele, "serve", "--data", str(broker.data), "--config", str(path)]
+    t.broker = broker.start()
+    t.equal(broker.kafka, "off", "Kafka by the file")
+    connection(t).publish("a", "b")
+    broker.stop()
+    broker.command = lambda: ["env", "STELE_KAFKA=127.0.0.1:0", t.options.stele, "serve", "--data", str(broker.data),
+                              "--config", str(path), "--http", "off"]
+    broker.start()
+    t.true(broker.kafka != "off", "Kafka by the environment")
+    t.equal(broker.http, "off", "HTTP by the flag")
+    Kcat(t).produce("x", ["y"])
+
+
+@case("stele", start=False)
+def protocols_can_be_off(t):
+    t.start("--mqtt", "off", "--kafka", "off")
+    t.equal((t.broker.mqtt, t.broker.kafka), ("off", "off"), "the ready line")
+    t.stele("topic", "list")
+
+
+@case("stele", start=False)
+def two_listeners_of_a_kind(t):
+    broker = t.start("--mqtt", "127.0.0.1:0", "--mqtt", "127.0.0.1:0")
+    first, second = broker.mqtt.split(",")
+    a, b = (mqtt.Wire(("127.0.0.1", int(at.rsplit(":", 1)[1]))) for at in (first, second))
+    a.open(client_id="a")
+    b.open(client_id="b")
+    a.subscribe("t")
+    b.publish("t", "x")
+    t.equal(a.message().payload, b"x", "from one listener to the other")
+
+
+@case("stele", start=False)
+def file_descriptor_limit_too_low(t):
+    refused(t, prefix=["prlimit", "--nofile=24:24"], words=["file", "limit"])
+
+
+@case("stele", start=False)
+def file_descriptors_run_out_while_serving(t):
+    """More connections than the limit allows: some are refused, none that was accepted is hurt."""
+    t.start(prefix=["prlimit", "--nofile=256:256"])
+    first = connection(t)
+    first.subscribe("t")
+    crowd = []
+    for _ in range(400):
+        try:
+            crowd.append(socket.create_connection(t.mqtt, timeout=5))
+        except OSError:
+            break
+    first.publish("t", "through")
+    t.equal(first.message().payload, b"through", "a message over a connection from before")
+    for one in crowd:
+        one.close()
+    t.eventually(lambda: _answers(t), "a new connection after the crowd has gone")
+
+
+def _answers(t):
+    try:
+        mqtt.Wire(t.mqtt, limit_s=2).open()
+        return True
+    except (OSError, Failure):
+        return False
+
+
+def mount_small_disk(t, size):
+    """A tmpfs that only this case's processes see, and that vanishes with them."""
+    t.true(os.geteuid() == 0, "a small disk needs root: run ./test as root or in a container")
+    libc = ctypes.CDLL(None, use_errno=True)
+    where = t.dir / "disk"
+    where.mkdir()
+    for what in (lambda: libc.unshare(CLONE_NEWNS), lambda: libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None),
+                 lambda: libc.mount(b"none", str(where).encode(), b"tmpfs", 0, f"size={size}".encode())):
+        t.true(what() == 0, f"mount of a small disk: {os.strerror(ctypes.get_errno())}")
+
+    def resize(bigger):
+        flags = ctypes.c_ulong(MS_REMOUNT)
+        t.true(libc.mount(b"none", str(where).encode(), b"tmpfs", flags, f"size={bigger}".encode()) == 0, "remount")
+
+    return where, resize
+
+
+@case("stele", start=False, timeout=180)
+def disk_full(t):
+    """New writes are refused, what was acknowledged is there, and with room again it goes on."""
+    where, resize = mount_small_disk(t, "24m")
+    t.start(data=where / "data")
+    t.stele("topic", "create", "log", "--capture", "log/#")
+    acked = 0
+    refusal = None
+    wire = connection(t)
+    wire.socket.settimeout(30)
+    while refusal is None and acked < 5000:
+        wire.send(mqtt.publish("log/x", f"{acked:06}" + "x" * 20000, 1, acked + 1))
+        got = wire.receive()
+        if got is not None and got.type == mqtt.PUBACK and got.reason < 0x80:
+            acked += 1
+        else:
+            refusal = got or "the end of the connection"
+    t.log(f"{acked} acknowledged, then {refusal}")
+    t.true(acked > 100, f"only {acked} messages fit")
+    t.true(refusal is not None, "a full disk refuses")
+    if t.broker.is_running():
+        t.broker.process.send_signal(signal.SIGTERM)
+    t.broker.process.wait(30)
+    said = (t.dir / "broker.log").read_text(errors="replace")
+    t.true("No space left" in said or "disk full" in said.lower() or "disk is full" in said.lower(), f"log: {said[-500:]}")
+    resize("200m")
+    t.broker.start()
+    kept = Kcat(t).payloads("log")
+    t.equal([p[:6] for p in kept[:acked]], [f"{i:06}" for i in range(acked)], "what was acknowledged")
+    connection(t).publish("log/x", "more")
+    t.equal(Kcat(t).payloads("log")[-1], "more", "and it goes on")
+
+
+@case("stele", start=False)
+def disk_full_at_start(t):
+    where, _ = mount_small_disk(t, "64k")
+    refused(t, data=where / "data", words=["space"])
+
+
+@case("stele", start=False, each={"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT})
+def ends_in_order(t, which):
+    """With clients connected, in the middle of a load."""
+    t.start()
+    wires = [connection(t) for _ in range(5)]
+    wires[0].subscribe("#")
+    for i, wire in enumerate(wires[1:]):
+        wire.send(b"".join(mqtt.publish(f"t/{i}", "x", 1, n) for n in range(1, 200)))
+    t.broker.process.send_signal(which)
+    t.equal(t.broker.process.wait(30), 0, "exit status")
+
+
+@case("stele", start=False)
+def version_and_help(t):
+    t.true("stele" in t.run([t.options.stele, "version"]), "stele version")
+    t.true("serve" in t.run([t.options.stele, "--help"]), "stele --help")
+    t.run([t.options.stele, "serv"], ok=False)
+    t.run([t.options.stele], ok=False)
+    t.run([t.options.stele, "topic", "list", "--http", "127.0.0.1:1"], ok=False)
+    t.true("127.0.0.1:1" in t.stderr, f"the error names the address: {t.stderr}")
