@@ -1,0 +1,69 @@
+// One core's way to the journal of its process, and what the shard logs of the core share: the budget of
+// memory for the tails of their logs.
+//
+// Appends of all shards of the core leave in one post per turn; answers come in one post per commit. No entry
+// is copied on the way. On the journal core itself nothing is posted.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "base/result.h"
+#include "journal/segment_replica.h"
+#include "journal/tail_cache.h"
+#include "model/ids.h"
+#include "runtime/runtime.h"
+#include "runtime/task.h"
+#include "storage/segment_store.h"
+
+namespace stele::journal {
+
+class JournalServer;
+
+struct JournalClientOptions {
+  // Committed entries of the core's shards kept in memory; the oldest go first.
+  std::size_t tail_bytes = 32 << 20;
+  // All shards are congested from so many uncommitted bytes on the core on, until half of it is left.
+  std::size_t max_pending_bytes = 32 << 20;
+};
+
+// Made on its core while the server is open. Outlives the shard logs that use it.
+class JournalClient final : public SegmentReplica {
+ public:
+  JournalClient(runtime::Runtime& runtime, const JournalServer& server, JournalClientOptions options = {});
+  ~JournalClient() override;
+
+  runtime::Runtime& runtime() { return runtime_; }
+  const JournalClientOptions& options() const { return options_; }
+  TailBudget& tails() { return tails_; }
+
+  std::uint64_t disk() const override { return disk_; }
+  std::unique_ptr<SegmentWriter> open_writer(SegmentId segment, Epoch epoch, std::uint64_t first,
+                                             AppendListener& listener) override;
+  runtime::Task<Result<std::vector<Result<storage::FenceAnswer>>>> fence(
+      std::vector<storage::FenceRequest> requests) override;
+  runtime::Task<Result<std::vector<storage::LogEntry>>> read(SegmentId segment, std::uint64_t index,
+                                                             std::size_t max_bytes) override;
+  runtime::Task<Result<std::vector<std::optional<storage::SegmentInfo>>>> describe(
+      std::vector<SegmentId> segments) override;
+  runtime::Task<Result<std::vector<storage::SegmentInfo>>> list() override;
+  void trim(SegmentId segment, std::uint64_t below) override;
+  void remove(std::vector<SegmentId> segments) override;
+  bool has_space() const override;
+  void wait_for_space(SpaceListener& listener) override;
+
+ private:
+  class Impl;
+  runtime::Runtime& runtime_;
+  const JournalClientOptions options_;
+  const std::uint64_t disk_;
+  TailBudget tails_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stele::journal

@@ -1,0 +1,58 @@
+// The journal role of a node: its segment store, reached from every core of the process by JournalClient
+// (client.h).
+//
+// Lives on the core it is opened on, the journal core. Work of the other cores comes in one post per turn and
+// core; answers of one commit go back in one post per core.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/result.h"
+#include "model/ids.h"
+#include "runtime/runtime.h"
+#include "runtime/task.h"
+#include "storage/segment_store.h"
+
+namespace stele::journal {
+
+struct JournalOptions {
+  storage::SegmentStoreOptions store;
+  // Handed to the store and not yet answered; more waits here. Owners hold back before (ShardLog::congested).
+  std::size_t max_in_flight_bytes = 32 << 20;
+  // While the disk is full it is tried so often.
+  runtime::Duration space_retry = std::chrono::seconds(1);
+};
+
+struct JournalStats {
+  std::uint64_t batches = 0;          // appends handed in, one per shard and turn
+  std::uint64_t posts_in = 0;         // from other cores
+  std::uint64_t posts_out = 0;        // answers to other cores
+  std::uint64_t held_batches = 0;     // waited for what was in flight
+  std::uint64_t refused_batches = 0;  // fenced, no space, failed
+  bool has_space = true;
+};
+
+class JournalServer {
+ public:
+  // Recovers the store. `journal_core` outlives the server. Errors as of storage::SegmentStore::open.
+  static runtime::Task<Result<std::unique_ptr<JournalServer>>> open(runtime::Runtime& journal_core,
+                                                                    JournalOptions options);
+  // Without close(): a crash, nothing more is written.
+  ~JournalServer();
+
+  // Stores what has come in and closes the store. What comes later is answered with kClosed.
+  runtime::Task<Result<void>> close();
+
+  const storage::SegmentStore& store() const;
+  JournalStats stats() const;
+
+ private:
+  friend class JournalClient;
+  class Impl;
+  explicit JournalServer(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace stele::journal

@@ -1,0 +1,126 @@
+// ShardLog: the owner's side of one shard's log (docs/journal.md).
+//
+// A log is a chain of segments. A segment has one writer for its whole life, so an owner begins by taking the
+// shard over: it fences the last segment, finds its end, seals it there and opens its own. From then on
+// append() gives an entry its LSN at once, entries leave together at the end of the turn, and commit in
+// order. If ever an append fails for good, or a newer owner turns up, the ownership ends: on_lost(), and
+// nothing of this object commits any more; what was appended may or may not be in the log of the next owner.
+//
+// Lives on the shard's core and is called only there. Destroying it ends the ownership silently: what has
+// left may still be stored.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "journal/chain.h"
+#include "journal/chain_keeper.h"
+#include "meta/types.h"
+#include "model/ids.h"
+#include "runtime/task.h"
+#include "storage/segment_store.h"
+
+namespace stele::meta {
+class MetaClient;
+}
+
+namespace stele::journal {
+
+class JournalClient;
+using storage::LogEntry;
+
+struct ShardLogOptions {
+  // A segment that holds so many committed bytes is sealed and the next one opened. A soft limit.
+  std::uint64_t segment_bytes = 256ULL << 20;
+  // congested() from so many uncommitted bytes on, until half of it is left.
+  std::size_t max_pending_bytes = 8 << 20;
+};
+
+class ShardLog {
+ public:
+  // Every call comes in a turn of the log's core, never from within one of its methods. on_lost may destroy
+  // the log, the others must not.
+  class Listener {
+   public:
+    // Everything below `end` is committed. Once per commit, not per entry.
+    virtual void on_committed(Lsn end) = 0;
+    // The ownership ended: kFenced, kIo, kNotFound, kCorrupt. Last call.
+    virtual void on_lost(const Error& why) = 0;
+    // congested() turned false, or writable() true.
+    virtual void on_unblocked() {}
+
+   protected:
+    ~Listener() = default;
+  };
+
+  // Takes these shards over for a process of `node`, all or none, with one command to the meta service before
+  // and one after one group commit of the journal. Answers in the order of `shards`; nothing calls back
+  // before set_listener().
+  //
+  // kFenced: another process took one of them meanwhile. kCorrupt: the disk does not hold what the chain
+  // says; the message tells shard and segment. kNoSpace, kIo, kUnavailable: of the journal or the meta
+  // service.
+  static runtime::Task<Result<std::vector<std::unique_ptr<ShardLog>>>> take_over_all(
+      JournalClient& journal, meta::MetaClient& meta, NodeId node, meta::Incarnation incarnation,
+      std::vector<ShardId> shards, ShardLogOptions options = {});
+  // The same with another keeper of the chains.
+  static runtime::Task<Result<std::vector<std::unique_ptr<ShardLog>>>> take_over_all(
+      JournalClient& journal, std::shared_ptr<ChainKeeper> keeper, std::vector<ShardId> shards,
+      ShardLogOptions options = {});
+  ~ShardLog();
+
+  void set_listener(Listener& listener);
+
+  ShardId shard() const;
+  Epoch epoch() const;
+  // The last one published when the shard was taken over: replay begins at its LSN.
+  const std::optional<meta::Snapshot>& snapshot() const;
+  Lsn begin() const;      // trimmed below
+  Lsn committed() const;  // everything below is
+  Lsn next() const;       // what append() will give
+  bool lost() const;
+  const Chain& chain() const;
+
+  // Gives the entry its LSN. After on_lost it still gives LSNs, which never commit.
+  Lsn append(LogEntry entry);
+
+  // False while the disk is full, or the segment cannot be changed for the next because the meta service does
+  // not answer: decide nothing new. What is appended all the same waits (and counts as pending). Reading goes
+  // on, and writing by itself once there is room.
+  bool writable() const;
+  // Too much is uncommitted, here or on this core: wait for on_unblocked() before deciding more.
+  bool congested() const;
+  std::size_t pending_bytes() const;
+
+  // Entries from `from` on, committed or not, appended to `out`: at least one if there is any, no more than
+  // fit `max_bytes` after the first. False if they are not in memory: use read().
+  bool read_cached(Lsn from, std::size_t max_bytes, std::vector<LogEntry>& out) const;
+  // The same from the disk if need be. An entry that comes from there is all head. Empty at next().
+  // kNotFound: trimmed. The log may be destroyed meanwhile.
+  runtime::Task<Result<std::vector<LogEntry>>> read(Lsn from, std::size_t max_bytes) const;
+
+  // Entries below `below` (no more than committed) are replaced by something durable, and nobody will read
+  // them. Whole segments leave the chain, and then the disk; lazily, and again with the next call if it
+  // fails.
+  void trim(Lsn below);
+
+  // Seals the segment and opens the next, without waiting for its size. Nothing happens if it is empty, if
+  // another roll is under way, or while the meta service does not answer.
+  void roll();
+
+  // Waits until everything committed is on the disk, also with a durability that does not wait for it. Before
+  // anything is published that must not be newer than the log: a snapshot. The log may be destroyed
+  // meanwhile.
+  runtime::Task<Result<void>> sync() const;
+
+ private:
+  class Impl;
+  explicit ShardLog(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stele::journal
