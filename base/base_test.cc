@@ -6,6 +6,7 @@
 #include "base/crc32c.h"
 #include "base/hash.h"
 #include "base/intrusive_list.h"
+#include "base/nearest.h"
 #include "base/result.h"
 #include "base/wire.h"
 
@@ -93,6 +94,16 @@ Result<int> quarter(int v) {
 TEST(Result, TryPassesErrorsOn) {
   EXPECT_EQ(quarter(8).value(), 2);
   EXPECT_EQ(quarter(6).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(Nearest, NamesWhatWasMeant) {
+  const std::string_view names[] = {"cores", "data", "durability", "http"};
+  EXPECT_EQ(nearest("cors", names), "cores");
+  EXPECT_EQ(nearest("DATA", names), "data");
+  EXPECT_EQ(nearest("htpp", names), "http");
+  EXPECT_EQ(nearest("x", {}), "");
+  EXPECT_EQ(did_you_mean("durabilty", names), " (did you mean 'durability'?)");
+  EXPECT_EQ(did_you_mean("nothing like it", names), "");
 }
 
 }  // namespace

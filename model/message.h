@@ -102,6 +102,7 @@ struct KeyRule {
   static Result<KeyRule> parse(std::string_view text);  // `address`, `none`, `property:<name>`
   std::string to_string() const;
   std::optional<std::string_view> key_of(const MessageView& message) const;
+  friend bool operator==(const KeyRule&, const KeyRule&) = default;
 };
 
 // Writes the message as the builder's next record, without intermediate storage. The strings of the message

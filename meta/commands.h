@@ -1,0 +1,179 @@
+// The commands of the meta service: the only way its state changes. Each names its answer.
+//
+// A command is decided by the state machine alone, in the order of the log; it never depends on a clock or a
+// random number other than those in its Envelope, which the proposer fills in. On the log a command is a
+// FlatBuffer (commands.fbs, docs/formats/meta-commands.md).
+//
+// Every command may answer kUnavailable (too many are queued; or its outcome is unknown after the log was
+// closed), kIo and kNoSpace (the database could not be written), and kNotFound while there is no cluster.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "meta/types.h"
+#include "model/ids.h"
+#include "model/uuid.h"
+
+namespace stele::meta {
+
+inline constexpr std::int32_t kMaxPartitionsPerTopic = 10'000;
+inline constexpr std::size_t kMaxTopics = 100'000;
+inline constexpr std::size_t kMaxPartitions = 1'000'000;
+inline constexpr std::size_t kMaxTenants = 10'000;
+inline constexpr std::uint32_t kMaxShards = 4096;
+inline constexpr std::uint32_t kMaxProducerIdsAtOnce = 1'000'000;
+
+struct Nothing {
+  friend bool operator==(const Nothing&, const Nothing&) = default;
+};
+
+// ---- cluster and nodes ---------------------------------------------------------------------------------
+
+// kAlreadyExists: there is one. The number of shards never changes afterwards.
+struct CreateCluster {
+  using Answer = ClusterInfo;
+  std::uint32_t shard_count = 64;
+  Uuid id;  // zero: made from the envelope's random bits
+};
+
+// A process of the node starts. What an earlier one still asks is kFenced from now on.
+struct RegisterNode {
+  using Answer = Node;
+  NodeId node;
+  std::vector<NodeAddress> addresses;
+};
+
+// ---- shards --------------------------------------------------------------------------------------------
+
+// Makes the node's process the owner of these shards, all or none. Answers the shards in the order asked for,
+// each with its new epoch, its chain and its snapshot. kFenced: the node has a newer incarnation.
+struct TakeShards {
+  using Answer = std::vector<Shard>;
+  NodeId node;
+  Incarnation incarnation;
+  std::vector<ShardId> shards;
+};
+
+// Seals the last segment of a chain, if there is one, and opens the next: a compare-and-swap on (epoch, id of
+// the last segment, still open). kFenced: the epoch or the last segment is another by now; read the shard
+// again. A last segment that would end empty leaves the chain instead, and its id is in the answer.
+struct SealAndOpenItem {
+  ShardId shard;
+  Epoch epoch;
+  std::optional<SegmentId> last;  // none: the chain is empty
+  Lsn end;                        // of `last`, and so the base of the new one; 0 for the first
+  std::vector<Replica> replicas;  // of the new segment
+};
+struct SealAndOpenResult {
+  Segment opened;
+  std::optional<SegmentId> dropped;
+};
+struct SealAndOpen {
+  using Answer = std::vector<Result<SealAndOpenResult>>;  // per item
+  std::vector<SealAndOpenItem> items;
+};
+
+// Drops sealed segments that end at or below `below` from the front of the chain. Answers their ids: nobody
+// needs them any more, and a store may remove any segment that no chain has. kFenced: another epoch.
+// kInvalidArgument: beyond the snapshot.
+struct TrimChainItem {
+  ShardId shard;
+  Epoch epoch;
+  Lsn below;
+};
+struct TrimChain {
+  using Answer = std::vector<Result<std::vector<SegmentId>>>;  // per item
+  std::vector<TrimChainItem> items;
+};
+
+// Publishes a snapshot in the name of an epoch. Answers the one before, whose file may go. kFenced: another
+// epoch. kInvalidArgument: older than the present one.
+struct SetSnapshot {
+  using Answer = std::optional<Snapshot>;
+  ShardId shard;
+  Epoch epoch;
+  Snapshot snapshot;
+};
+
+// ---- topics --------------------------------------------------------------------------------------------
+
+// kAlreadyExists; kInvalidArgument (name, partitions, configuration, or a name that differs from an existing
+// one only in `.` and `_`, as in Kafka); kNotFound (tenant); kNoSpace (a limit of the cluster).
+struct CreateTopic {
+  using Answer = Topic;
+  TenantId tenant;
+  std::string name;
+  std::int32_t partitions = 1;
+  TopicConfig config;
+  bool validate_only = false;  // answers the topic as it would be, with no id
+};
+
+// By id if there is one, else by tenant and name. Answers what was deleted.
+struct DeleteTopic {
+  using Answer = Topic;
+  TenantId tenant;
+  std::string name;
+  std::optional<TopicId> id;
+};
+
+// kInvalidArgument: not more than there are.
+struct CreatePartitions {
+  using Answer = Topic;
+  TenantId tenant;
+  std::string name;
+  std::int32_t count = 0;  // in all
+  bool validate_only = false;
+};
+
+struct AlterTopicConfig {
+  using Answer = Topic;
+  TenantId tenant;
+  std::string name;
+  std::vector<ConfigChange> changes;
+  bool reset_others = false;  // Kafka's AlterConfigs: what is not named gets its default
+  bool validate_only = false;
+};
+
+// ---- others --------------------------------------------------------------------------------------------
+
+// Never given out before in this cluster.
+struct ProducerIds {
+  std::int64_t first = 0;
+  std::uint32_t count = 0;
+  friend bool operator==(const ProducerIds&, const ProducerIds&) = default;
+};
+struct AllocateProducerIds {
+  using Answer = ProducerIds;
+  std::uint32_t count = 1000;
+};
+
+// kAlreadyExists; kInvalidArgument: 1 to 255 bytes of printable UTF-8.
+struct CreateTenant {
+  using Answer = Tenant;
+  std::string name;
+};
+
+// kInvalidArgument: the default tenant, or one that still has topics.
+struct DeleteTenant {
+  using Answer = Tenant;
+  std::string name;
+};
+
+using Command = std::variant<CreateCluster, RegisterNode, TakeShards, SealAndOpen, TrimChain, SetSnapshot,
+                             CreateTopic, DeleteTopic, CreatePartitions, AlterTopicConfig,
+                             AllocateProducerIds, CreateTenant, DeleteTenant>;
+std::string_view name_of(const Command& command);
+
+// All that a command may take from outside the state.
+struct Envelope {
+  WallTime time;
+  Uuid random;
+};
+
+}  // namespace stele::meta

@@ -1,0 +1,14 @@
+// Subscription filters and capture patterns, in MQTT form (MQTT 5.0, section 4.7). Pure.
+#pragma once
+
+#include <string_view>
+
+#include "base/result.h"
+
+namespace stele {
+
+// Whether `filter` may be one: 1 to 65535 bytes of clean UTF-8, wildcards only as whole levels, `#` only as
+// the last one [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-1]. Says nothing about `$share`.
+Result<> check_filter(std::string_view filter);
+
+}  // namespace stele
