@@ -31,7 +31,8 @@ storage::LogEntry owner_started(WallTime time, Epoch epoch, NodeId node, const S
   return finish(
       builder, time,
       fbs::CreateOwnerStarted(builder, epoch.value, node.value, limits.session_queue.messages,
-                              limits.session_queue.bytes, limits.retained_messages, limits.retained_bytes));
+                              limits.session_queue.bytes, limits.retained_messages, limits.retained_bytes,
+                              limits.queued_messages, limits.sessions, limits.subscriptions_per_session));
 }
 
 storage::LogEntry stream_set(WallTime time, StreamId stream, const StreamConfig& config) {
@@ -63,10 +64,11 @@ storage::LogEntry session_opened(WallTime time, TenantId tenant, std::string_vie
 }
 
 storage::LogEntry session_closed(WallTime time, TenantId tenant, std::string_view client_id,
-                                 std::uint64_t epoch, std::uint32_t expiry_s) {
+                                 std::uint64_t epoch, std::uint32_t expiry_s, Lsn sent_below) {
   Builder builder;
   return finish(builder, time,
-                fbs::CreateSessionClosed(builder, session_of(builder, tenant, client_id), epoch, expiry_s));
+                fbs::CreateSessionClosed(builder, session_of(builder, tenant, client_id), epoch, expiry_s,
+                                         sent_below.value));
 }
 
 storage::LogEntry session_removed(WallTime time, TenantId tenant, std::string_view client_id) {
@@ -103,6 +105,17 @@ storage::LogEntry settled(WallTime time, std::span<const Settled> items) {
   for (const Settled& item : items) list.emplace_back(item.lsn.value, item.session, item.index);
   const auto vector = builder.CreateVectorOfStructs(list);
   return finish(builder, time, fbs::CreateSettled(builder, vector));
+}
+
+storage::LogEntry retained_expired(WallTime time, std::span<const ExpiredRetained> messages) {
+  Builder builder;
+  std::vector<Offset<fbs::RetainedMessage>> list;
+  for (const ExpiredRetained& one : messages) {
+    const auto address = builder.CreateString(one.address.data(), one.address.size());
+    list.push_back(fbs::CreateRetainedMessage(builder, one.tenant.value, address, one.lsn.value));
+  }
+  const auto vector = builder.CreateVector(list);
+  return finish(builder, time, fbs::CreateRetainedExpired(builder, vector));
 }
 
 storage::LogEntry forwarded_up_to(WallTime time, ShardId target, Lsn end) {

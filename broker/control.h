@@ -19,7 +19,7 @@ storage::LogEntry stream_trimmed(WallTime time, StreamId stream, Offset start);
 storage::LogEntry session_opened(WallTime time, TenantId tenant, std::string_view client_id, bool clean,
                                  std::uint32_t expiry_s);
 storage::LogEntry session_closed(WallTime time, TenantId tenant, std::string_view client_id,
-                                 std::uint64_t epoch, std::uint32_t expiry_s);
+                                 std::uint64_t epoch, std::uint32_t expiry_s, Lsn sent_below);
 storage::LogEntry session_removed(WallTime time, TenantId tenant, std::string_view client_id);
 storage::LogEntry subscribed(WallTime time, TenantId tenant, std::string_view client_id,
                              std::span<const SubscribeRequest> requests);
@@ -31,6 +31,12 @@ struct Settled {
   std::uint32_t index = 0;
 };
 storage::LogEntry settled(WallTime time, std::span<const Settled> items);
+struct ExpiredRetained {
+  TenantId tenant;
+  std::string_view address;
+  Lsn lsn;
+};
+storage::LogEntry retained_expired(WallTime time, std::span<const ExpiredRetained> messages);
 storage::LogEntry forwarded_up_to(WallTime time, ShardId target, Lsn end);
 
 }  // namespace stele::broker::control

@@ -15,7 +15,8 @@ struct Data {
   bool kafka_batch = false;
   bool retain = false;
   bool address_headers_allowed =
-      false;  // header mqtt.topic of its records counts (the producer may publish there)
+      false;                     // header mqtt.topic of its records counts (the producer may publish there)
+  bool keyed_by_address = true;  // the record's key is the address
   std::uint8_t qos = 1;
   std::uint64_t publisher_hash = 0;  // hash of the publisher's client id, for no-local; 0: none
   std::optional<StreamId> stream;    // which must be one of the shard it is sent to

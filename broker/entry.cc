@@ -15,6 +15,7 @@
 namespace stele::broker {
 namespace {
 
+// docs/formats/shard-entries.md:
 // version u8 | kind u8 | time varint (ms, zig-zag) | …
 // data: flags u16 | qos u8 | tenant uvarint | address sized | publisher hash u64 | [stream: topic uvarint,
 //   partition uvarint] | [source: shard uvarint, epoch uvarint, lsn uvarint] | [directed: client id sized,
@@ -31,6 +32,7 @@ enum Flag : std::uint16_t {
   kForwards = 256,
 };
 constexpr std::uint16_t kAllFlags = 511;
+constexpr std::int64_t kTimeLimit = std::int64_t{1} << 60;  // so that sums of times stay in range
 
 std::unexpected<Error> bad(const char* what) {
   return error(ErrorCode::kCorrupt, std::string("shard log entry: ") + what);
@@ -43,6 +45,38 @@ Id id(Reader& reader) {
   return Id(static_cast<typename Id::Value>(value));
 }
 
+std::uint32_t small(Reader& reader) {
+  const std::uint64_t value = reader.uvarint();
+  if (value > UINT32_MAX) reader.fail();
+  return static_cast<std::uint32_t>(value);
+}
+
+// What apply relies on of the batch, whose first bytes and the rest may lie apart.
+bool read_facts(DataEntry& data) {
+  if (data.batch_size() < kRecordBatchHeaderSize) return false;
+  char apart[kRecordBatchHeaderSize];
+  const char* header = data.batch.data();
+  if (data.batch.size() < kRecordBatchHeaderSize) {
+    std::memcpy(apart, data.batch.data(), data.batch.size());
+    std::memcpy(apart + data.batch.size(), data.batch_rest.data(), sizeof apart - data.batch.size());
+    header = apart;
+  }
+  const auto base = load_be<std::int64_t>(header);
+  const auto length = load_be<std::int32_t>(header + 8);
+  const auto last_delta = load_be<std::int32_t>(header + 23);
+  if (header[16] != kRecordBatchMagic || length < 0 ||
+      kRecordBatchOverhead + static_cast<std::size_t>(length) != data.batch_size()) {
+    return false;
+  }
+  // A stream of so many records is out of reach; what claims to be there is damaged.
+  if (base < 0 || base > INT64_MAX / 2 || last_delta < 0 || last_delta == INT32_MAX) return false;
+  data.facts = {.base_offset = Offset(base),
+                .leader_epoch = load_be<std::int32_t>(header + 12),
+                .count = last_delta + 1,
+                .max_timestamp_ms = load_be<std::int64_t>(header + 35)};
+  return true;
+}
+
 bool read_data(Reader& reader, DataEntry& data) {
   const auto flags = reader.le<std::uint16_t>();
   if (flags & ~kAllFlags) reader.fail();
@@ -51,6 +85,8 @@ bool read_data(Reader& reader, DataEntry& data) {
   data.retain_here = flags & kRetainHere;
   data.address_headers_allowed = flags & kAddressHeaders;
   data.stream_only = flags & kStreamOnly;
+  if (data.stream_only && !(flags & kStream)) reader.fail();
+  if (data.retain_here && (data.kafka_batch || data.stream_only)) reader.fail();
   data.qos = reader.u8();
   if (data.qos > 2) reader.fail();
   data.tenant = id<TenantId>(reader);
@@ -66,15 +102,17 @@ bool read_data(Reader& reader, DataEntry& data) {
     data.source->shard = id<ShardId>(reader);
     data.source->epoch = Epoch(reader.uvarint());
     data.source->lsn = Lsn(reader.uvarint());
+    if (data.source->lsn == Lsn(UINT64_MAX)) reader.fail();  // there is always a next one
   }
   if (flags & kDirected) {
     data.directed.emplace();
     data.directed->client_id = reader.sized();
     data.directed->qos = reader.u8();
-    data.directed->subscription_id = static_cast<std::uint32_t>(reader.uvarint());
+    if (data.directed->qos > 2) reader.fail();
+    data.directed->subscription_id = small(reader);
   }
   if (flags & kForwards) {
-    data.forward_count = static_cast<std::uint32_t>(reader.uvarint());
+    data.forward_count = small(reader);
     const std::string_view before = reader.rest();
     for (std::uint32_t i = 0; i < data.forward_count && reader.ok(); ++i) id<ShardId>(reader);
     if (reader.ok()) data.forwards = before.substr(0, before.size() - reader.remaining());
@@ -96,12 +134,13 @@ Result<EntryView> parse_entry(std::string_view head, std::string_view body) {
   entry.kind = static_cast<EntryKind>(reader.u8());
   entry.time = WallTime{reader.varint()};
   if (reader.failed()) return bad("cut short");
+  if (entry.time.ms < -kTimeLimit || entry.time.ms > kTimeLimit) return bad("time out of range");
   if (entry.kind == EntryKind::kData) {
     if (!read_data(reader, entry.data)) return bad("fields make no sense");
     entry.data.batch = reader.rest();
     entry.data.batch_rest = body;
     if (!body.empty() && entry.data.batch.size() != kBatchPrefix) return bad("body in the wrong place");
-    if (entry.data.batch_size() < kRecordBatchHeaderSize) return bad("no record batch");
+    if (!read_facts(entry.data)) return bad("its record batch makes no sense");
     return entry;
   }
   if (entry.kind != EntryKind::kControl) return bad("unknown kind");

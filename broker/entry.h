@@ -38,6 +38,15 @@ struct DirectedTo {
   std::uint32_t subscription_id = 0;  // 0: none
 };
 
+// What of its batch's header is of interest without the records.
+struct BatchFacts {
+  Offset base_offset;
+  std::int32_t leader_epoch = -1;
+  std::int32_t count = 0;              // of offsets it takes
+  std::int64_t max_timestamp_ms = -1;  // -1: none
+  Offset next_offset() const { return base_offset + count; }
+};
+
 // A parsed data entry; views of the entry's bytes.
 struct DataEntry {
   TenantId tenant;
@@ -59,9 +68,15 @@ struct DataEntry {
   std::string_view batch;
   std::string_view batch_rest;
   std::size_t batch_size() const { return batch.size() + batch_rest.size(); }
+  BatchFacts facts;  // checked: a batch of format 2 that is exactly this long
 };
 
+// Moved, not copied: `control` may lie in `aligned`.
 struct EntryView {
+  EntryView() = default;
+  EntryView(EntryView&&) = default;
+  EntryView& operator=(EntryView&&) = default;
+
   EntryKind kind = EntryKind::kControl;
   WallTime time;
   DataEntry data;                      // of kData
@@ -73,7 +88,8 @@ struct EntryView {
 // epoch.
 inline constexpr std::size_t kBatchPrefix = 16;
 
-// kCorrupt for bytes that are no entry, kUnsupported for a newer version's.
+// kCorrupt for bytes that are no entry, kUnsupported for a newer version's. Costs no allocation for data
+// entries. Not looked at: the batch's CRC, its records, and whether the address makes sense.
 Result<EntryView> parse_entry(const storage::LogEntry& entry);
 Result<EntryView> parse_entry(std::string_view head, std::string_view body);
 
@@ -84,11 +100,12 @@ void for_each_forward(const DataEntry& entry, Use&& use) {
     use(ShardId(static_cast<std::uint32_t>(reader.uvarint())));
 }
 
-// The whole batch as one slice of `entry`; copied only when it lies in two places.
+// The whole batch: as slices of `entry`, or as one, which is copied only when it lies in two places.
 std::vector<Bytes> batch_slices(const storage::LogEntry& entry, const DataEntry& data);
 Bytes batch_bytes(const storage::LogEntry& entry, const DataEntry& data);
 
-// What a data entry is made of, besides the content.
+// What a data entry is made of, besides the content. `base_offset` and `leader_epoch` are written into the
+// batch, outside its CRC.
 struct DataEntryParts {
   WallTime time;
   bool retain_here = false;

@@ -1,32 +1,20 @@
+// The data entries of the shard's state machine, and what can be asked of the state.
 #include "broker/shard_state.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "base/assert.h"
-#include "base/crc32c.h"
-#include "base/hash.h"
 #include "base/marks.h"
 #include "base/mutants.h"
 #include "broker/message_batch.h"
 #include "model/record_batch.h"
-#include "model/topic_name.h"
 
 namespace stele::broker {
 namespace {
 
-// What a stream needs of a batch's header, which may lie in two places.
-struct BatchFacts {
-  std::int32_t count;
-  std::int64_t max_timestamp_ms;
-};
-BatchFacts facts_of(const DataEntry& entry) {
-  char header[kRecordBatchHeaderSize];
-  const std::size_t first = std::min(entry.batch.size(), sizeof header);
-  std::memcpy(header, entry.batch.data(), first);
-  std::memcpy(header + first, entry.batch_rest.data(), sizeof header - first);
-  return {load_be<std::int32_t>(header + 23) + 1, load_be<std::int64_t>(header + 35)};
-}
+// What a retained message takes besides its address and its batch, about.
+constexpr std::uint64_t kRetainedOverhead = 128;
 
 Bytes whole_batch(const DataEntry& entry) {
   Buffer whole(entry.batch_size());
@@ -35,6 +23,14 @@ Bytes whole_batch(const DataEntry& entry) {
     std::memcpy(whole.data() + entry.batch.size(), entry.batch_rest.data(), entry.batch_rest.size());
   }
   return std::move(whole).freeze(entry.batch_size());
+}
+
+std::uint32_t clipped(std::size_t bytes) {
+  return static_cast<std::uint32_t>(std::min<std::size_t>(bytes, UINT32_MAX));
+}
+
+std::unexpected<Error> impossible(const char* what) {
+  return error(ErrorCode::kCorrupt, std::string("shard log: ") + what);
 }
 
 }  // namespace
@@ -57,125 +53,198 @@ Result<void> ShardState::apply(Lsn lsn, const EntryView& entry, ApplyResult& res
 // ---- data -----------------------------------------------------------------------------------------------
 
 Result<void> ShardState::apply_data(Lsn lsn, const DataEntry& entry, ApplyResult& result) {
-  if (entry.source) {
-    Cursor& cursor = cursors_[entry.source->shard];
-    if (entry.source->lsn < cursor.next) {
-      STELE_MARK("shard: forwarded entry was here before");
-      result.duplicate = true;
-      return {};
-    }
-    if (!mutant(Mutant::kForwardCursorNotStored) && !entry.stream_only) {
-      cursor = {entry.source->epoch, entry.source->lsn + 1};
-    }
+  if (entry.source && !take_forwarded(entry)) {
+    STELE_MARK("shard: forwarded entry was here before");
+    result.duplicate = true;
+    return {};
   }
-  for_each_forward(entry, [&](ShardId target) { pending_forwards_[target].push_back(lsn); });
+  if (entry.forward_count > 0) {
+    for_each_forward(entry, [&](ShardId target) {
+      Fifo<Lsn>& pending = pending_forwards_[target];
+      if (pending.empty() || pending.back() < lsn) pending.push_back(lsn);
+    });
+  }
   if (entry.directed) {
     queue_directed(lsn, entry, result);
     return {};
   }
   if (entry.stream) {
     auto found = streams_.find(*entry.stream);
-    if (found == streams_.end())
-      return error(ErrorCode::kCorrupt, "shard log: an entry for a stream that is not here");
-    append_to_stream(lsn, entry, found->second, result);
+    if (found == streams_.end()) return impossible("an entry for a stream that is not here");
+    StreamState& stream = found->second;
+    if (entry.facts.base_offset != stream.next())
+      return impossible("a batch with another offset than its own");
+    result.matched = true;
+    result.appended = {*entry.stream, stream.next(), entry.facts.count};
+    // A batch without timestamps is as old as its arrival: retention must not take it at once.
+    const std::int64_t timestamp_ms =
+        entry.facts.max_timestamp_ms < 0 ? time_.ms : entry.facts.max_timestamp_ms;
+    stream.append(lsn, entry.facts, entry.batch_size(), timestamp_ms);
   }
   if (entry.stream_only) return {};
   if (entry.retain_here) keep_retained(lsn, entry, result);
-  queue_for_sessions(lsn, entry, result);
+  if (!tenants_.empty()) queue_for_sessions(lsn, entry, result);
   return {};
 }
 
-void ShardState::append_to_stream(Lsn lsn, const DataEntry& entry, StreamState& stream, ApplyResult& result) {
-  const BatchFacts facts = facts_of(entry);
-  result.matched = true;
-  result.appended = {*entry.stream, stream.next(), facts.count};
-  stream.append(lsn, facts.count, entry.batch_size(), facts.max_timestamp_ms);
+// Exactly once: false for an entry that is at or below its source's cursor.
+bool ShardState::take_forwarded(const DataEntry& entry) {
+  const ForwardSource& source = *entry.source;
+  if (source.lsn < forward_cursor(source.shard)) return false;
+  if (entry.stream_only) {
+    if (copied(source, *entry.stream)) return false;
+    Cursor& cursor = cursors_[source.shard];
+    if (cursor.copying != source.lsn) cursor.copied.clear();
+    cursor.copying = source.lsn;
+    cursor.copied.push_back(*entry.stream);
+    return true;
+  }
+  if (mutant(Mutant::kForwardCursorNotStored)) return true;
+  Cursor& cursor = cursors_[source.shard];
+  cursor.epoch = source.epoch;
+  cursor.next = source.lsn + 1;
+  cursor.copying = Lsn();
+  cursor.copied.clear();
+  return true;
 }
 
 void ShardState::queue_for_sessions(Lsn lsn, const DataEntry& entry, ApplyResult& result) {
   auto tenant = tenants_.find(entry.tenant);
   if (tenant == tenants_.end() || tenant->second.trie.empty()) return;
-  if (!entry.kafka_batch) {
-    queue_message(lsn, 0, entry.tenant, entry.address, entry.qos, entry.retain, entry.publisher_hash,
-                  static_cast<std::uint32_t>(entry.batch_size()), result);
-    return;
-  }
+  const FilterTrie& trie = tenant->second.trie;
+  QueueItem item{.lsn = lsn, .bytes = clipped(entry.batch_size()), .qos = entry.qos, .retain = entry.retain};
+  if (!entry.kafka_batch) return queue_message(item, trie, entry.address, entry.publisher_hash, result);
+  // Each record is a message. If all have one address, most batches are for nobody and stay unopened.
+  if (!entry.address_headers_allowed && !trie.matches(entry.address)) return;
   for_each_message(whole_batch(entry), entry.address, entry.address_headers_allowed,
                    [&](const MessageView& message, const Bytes&, std::uint32_t index) {
-                     queue_message(lsn, index, entry.tenant, message.address, message.qos, message.retain, 0,
-                                   static_cast<std::uint32_t>(message.payload.size() + 64), result);
+                     item.index = index;
+                     item.bytes = clipped(message.payload.size() + 64);
+                     item.qos = message.qos;
+                     item.retain = message.retain;
+                     queue_message(item, trie, message.address, 0, result);
                    });
 }
 
-void ShardState::queue_message(Lsn lsn, std::uint32_t index, TenantId tenant, std::string_view address,
-                               std::uint8_t qos, bool retain, std::uint64_t publisher_hash,
-                               std::uint32_t bytes, ApplyResult& result) {
+// `item` has the QoS and retain flag that the message was published with.
+void ShardState::queue_message(QueueItem item, const FilterTrie& trie, std::string_view address,
+                               std::uint64_t publisher_hash, ApplyResult& result) {
+  const std::uint8_t qos = item.qos;
+  const bool retain = item.retain;
   if (qos == 0) return;
   matches_.clear();
-  tenants_[tenant].trie.match(address, matches_);
+  trie.match(address, matches_);
   if (matches_.size() > 1) {
     std::sort(matches_.begin(), matches_.end(), [](const auto& a, const auto& b) {
       return a.target != b.target ? a.target < b.target : a.data < b.data;
     });
   }
   for (std::size_t i = 0; i < matches_.size();) {
-    const std::uint64_t number = matches_[i].target;
-    SessionState& session = *by_number_.at(static_cast<std::uint32_t>(number));
-    QueueItem item{.lsn = lsn, .index = index, .bytes = bytes, .qos = 0};
-    std::vector<std::uint32_t> ids;
-    bool wanted = false;
+    const auto number = static_cast<std::uint32_t>(matches_[i].target);
+    const auto found = by_number_.find(number);
+    STELE_ASSERT(found != by_number_.end());
+    SessionState& session = *found->second;
+    item.qos = 0;
+    item.retain = false;
+    ids_.clear();
     for (; i < matches_.size() && matches_[i].target == number; ++i) {
       const std::uint64_t options = matches_[i].data;
       if ((options & packed::kNoLocal) && publisher_hash != 0 && publisher_hash == session.hash) continue;
-      wanted = true;
       item.qos = std::max(item.qos, std::min(qos, static_cast<std::uint8_t>(options & packed::kQosMask)));
       item.retain |= retain && (options & packed::kRetainAsPublished);
-      if (options >> packed::kIdShift) ids.push_back(static_cast<std::uint32_t>(options >> packed::kIdShift));
+      // All of them go into the one copy [MQTT-3.3.4-3].
+      if (options >> packed::kIdShift)
+        ids_.push_back(static_cast<std::uint32_t>(options >> packed::kIdShift));
     }
-    if (!wanted) continue;
-    session.push(item, std::move(ids), limits_.session_queue);
-    result.sessions.push_back(session.number);
-    result.matched = true;
+    if (item.qos > 0) push(session, item, result);
   }
+}
+
+// With the subscription ids in ids_.
+void ShardState::push(SessionState& session, const QueueItem& item, ApplyResult& result) {
+  result.matched = true;
+  if (queued_messages_ >= limits_.queued_messages) shorten_longest_queue();
+  const std::uint64_t dropped = session.dropped;
+  const std::size_t queued = session.queued();
+  const bool fits = session.push(item, ids_, limits_.session_queue);
+  dropped_messages_ += session.dropped - dropped;
+  queued_messages_ = queued_messages_ - queued + session.queued();
+  if (!fits || session.told == item.lsn) return;
+  session.told = item.lsn;
+  result.sessions.push_back(session.number);
+}
+
+// Takes an eighth of it, so that the search is rare.
+void ShardState::shorten_longest_queue() {
+  STELE_MARK("shard: queues of all sessions at their limit");
+  SessionState* longest = nullptr;
+  for (auto& [key, session] : sessions_) {
+    if (!longest || session.queued() > longest->queued()) longest = &session;
+  }
+  if (!longest || longest->queued() == 0) return;
+  const std::uint64_t dropped = longest->dropped;
+  const std::size_t queued = longest->queued();
+  longest->drop(std::max<std::size_t>(queued / 8, 1));
+  dropped_messages_ += longest->dropped - dropped;
+  queued_messages_ = queued_messages_ - queued + longest->queued();
 }
 
 void ShardState::queue_directed(Lsn lsn, const DataEntry& entry, ApplyResult& result) {
   auto found = sessions_.find(SessionKey(entry.tenant, entry.directed->client_id));
-  if (found == sessions_.end()) return;
-  QueueItem item{.lsn = lsn,
-                 .index = 0,
-                 .bytes = static_cast<std::uint32_t>(entry.batch_size()),
-                 .qos = entry.directed->qos,
-                 .retain = true};
-  std::vector<std::uint32_t> ids;
-  if (entry.directed->subscription_id != 0) ids.push_back(entry.directed->subscription_id);
-  found->second.push(item, std::move(ids), limits_.session_queue);
-  result.sessions.push_back(found->second.number);
-  result.matched = true;
+  if (found == sessions_.end() || entry.directed->qos == 0) return;
+  ids_.clear();
+  if (entry.directed->subscription_id != 0) ids_.push_back(entry.directed->subscription_id);
+  const QueueItem item{
+      .lsn = lsn, .bytes = clipped(entry.batch_size()), .qos = entry.directed->qos, .retain = true};
+  push(found->second, item, result);
 }
+
+// ---- retained messages ----------------------------------------------------------------------------------
 
 bool ShardState::can_retain(TenantId tenant, std::string_view address, std::size_t bytes) const {
   auto there = retained_.find(RetainedKey(tenant, address));
-  const std::uint64_t replaced = there == retained_.end() ? 0 : there->second.batch.size();
+  const std::uint64_t replaced =
+      there == retained_.end() ? 0 : there->second.batch.size() + address.size() + kRetainedOverhead;
   return (there != retained_.end() || retained_.size() < limits_.retained_messages) &&
-         retained_bytes_ - replaced + bytes <= limits_.retained_bytes;
+         retained_bytes_ - replaced + bytes + address.size() + kRetainedOverhead <= limits_.retained_bytes;
+}
+
+void ShardState::put_retained(RetainedKey key, Retained message) {
+  retained_bytes_ += message.batch.size() + key.second.size() + kRetainedOverhead;
+  if (message.expires_at_ms != INT64_MAX) retained_expiring_.emplace(message.expires_at_ms, key);
+  retained_.emplace(std::move(key), std::move(message));
+}
+
+bool ShardState::remove_retained(const RetainedKey& key) {
+  auto there = retained_.find(key);
+  if (there == retained_.end()) return false;
+  retained_bytes_ -= there->second.batch.size() + key.second.size() + kRetainedOverhead;
+  retained_expiring_.erase({there->second.expires_at_ms, key});
+  retained_.erase(there);
+  return true;
 }
 
 void ShardState::keep_retained(Lsn lsn, const DataEntry& entry, ApplyResult& result) {
-  Bytes batch = whole_batch(entry);
+  Retained message{lsn, whole_batch(entry)};
   bool empty = false;
-  for_each_message(batch, entry.address, false, [&](const MessageView& message, const Bytes&, std::uint32_t) {
-    empty = message.payload.empty();
-  });
-  const RetainedKey key(entry.tenant, entry.address);
-  result.matched = true;
-  if (auto there = retained_.find(key); there != retained_.end()) {
-    retained_bytes_ -= there->second.batch.size();
-    retained_.erase(there);
+  for_each_message(message.batch, entry.address, false,
+                   [&](const MessageView& view, const Bytes&, std::uint32_t) {
+                     empty = view.payload.empty();
+                     if (view.expires_at_ms) message.expires_at_ms = *view.expires_at_ms;
+                   });
+  RetainedKey key(entry.tenant, entry.address);
+  result.matched = result.retained = true;
+  remove_retained(key);
+  if (!empty) put_retained(std::move(key), std::move(message));  // else it deletes [MQTT-3.3.1-6]
+}
+
+std::vector<ShardState::RetainedKey> ShardState::expired_retained(WallTime now, std::size_t max) const {
+  std::vector<RetainedKey> expired;
+  for (const auto& [when, key] : retained_expiring_) {
+    if (when > now.ms || expired.size() == max) break;
+    expired.push_back(key);
   }
-  if (empty) return;  // [MQTT-3.3.1-6]
-  retained_bytes_ += batch.size();
-  retained_.emplace(key, Retained{lsn, std::move(batch)});
+  return expired;
 }
 
 // ---- look-ups -------------------------------------------------------------------------------------------
@@ -195,9 +264,27 @@ const SessionState* ShardState::session(std::uint32_t number) const {
   return found == by_number_.end() ? nullptr : found->second;
 }
 
+std::vector<const SessionState*> ShardState::expired_sessions(WallTime now, std::size_t max) const {
+  std::vector<const SessionState*> expired;
+  for (const auto& [when, number] : expiring_) {
+    if (when > now.ms || expired.size() == max) break;
+    expired.push_back(session(number));
+  }
+  return expired;
+}
+
 Lsn ShardState::forward_cursor(ShardId source) const {
   auto found = cursors_.find(source);
   return found == cursors_.end() ? Lsn() : found->second.next;
+}
+
+bool ShardState::copied(const ForwardSource& source, StreamId stream) const {
+  auto found = cursors_.find(source.shard);
+  if (found == cursors_.end()) return false;
+  const Cursor& cursor = found->second;
+  if (source.lsn < cursor.next) return true;
+  return cursor.copying == source.lsn &&
+         std::find(cursor.copied.begin(), cursor.copied.end(), stream) != cursor.copied.end();
 }
 
 std::vector<std::pair<TenantId, std::string>> ShardState::interests() const {
@@ -225,25 +312,13 @@ std::vector<StreamId> ShardState::capturing(TenantId tenant, const MessageView& 
   std::vector<FilterTrie::Match> matches;
   found->second.match(message.address, matches);
   for (const FilterTrie::Match& match : matches) {
-    const StreamId id = capture_streams_[match.target];
-    if (streams_.at(id).owns(id.partition.value, message)) all.push_back(id);
+    const auto id = captured_by_.find(match.target);
+    STELE_ASSERT(id != captured_by_.end());
+    if (stream(id->second)->owns(id->second.partition.value, message)) all.push_back(id->second);
   }
   std::sort(all.begin(), all.end());
   all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
-}
-
-void ShardState::index_captures() {
-  captures_.clear();
-  capture_streams_.clear();
-  for (const auto& [id, stream] : streams_) {
-    const std::uint64_t number = capture_streams_.size();
-    capture_streams_.push_back(id);
-    FilterTrie& trie = captures_[stream.config().tenant];
-    for (const std::string& filter : stream.config().captures) trie.insert(filter, number, 0);
-    if (stream.config().captures.empty() && !stream.address().empty())
-      trie.insert(stream.address(), number, 0);
-  }
 }
 
 Lsn ShardState::lsn_needed() const {

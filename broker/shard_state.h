@@ -1,8 +1,9 @@
 // The state of a shard: a fold of apply over its log, and of nothing else. No clock, no I/O, no randomness,
-// no order that hashes decide; equal entries give an equal state and an equal hash on every machine.
+// no order that hashes decide; equal entries give an equal state and an equal hash on every machine
+// (docs/shard.md).
 //
-// The owner (shard.h) reads it to decide, encodes what it decided as an entry, and applies that; nothing else
-// changes it. What only the owner knows (connections, what is in flight, what is committed) is not here.
+// The owner (shard.h) reads it to decide (decide.h), and applies what was decided; nothing else changes it.
+// What only the owner knows (connections, what is in flight, what is committed) is not here.
 //
 // Not thread-safe; used by one core at a time. Pure.
 #pragma once
@@ -10,9 +11,10 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,16 +29,22 @@
 
 namespace stele::broker {
 
-// In force since the last OwnerStarted.
+// In force since the last OwnerStarted. What is over one of them costs the oldest queued messages; retained
+// messages, sessions and subscriptions are refused before they become entries (decide.h).
 struct ShardLimits {
-  QueueLimits session_queue;
+  QueueLimits session_queue;                   // of one session
+  std::uint64_t queued_messages = UINT64_MAX;  // of all sessions: then the longest queues give
   std::uint64_t retained_messages = UINT64_MAX;
-  std::uint64_t retained_bytes = UINT64_MAX;
+  std::uint64_t retained_bytes = UINT64_MAX;  // addresses included
+  std::uint64_t sessions = UINT64_MAX;
+  std::uint64_t subscriptions_per_session = UINT64_MAX;
+  friend bool operator==(const ShardLimits&, const ShardLimits&) = default;
 };
 
 struct Retained {
   Lsn lsn;
-  Bytes batch;  // of one record
+  Bytes batch;                             // of one record
+  std::int64_t expires_at_ms = INT64_MAX;  // of the message
 };
 
 // This shard began, or ceased, to be interested in a filter for its sessions.
@@ -56,12 +64,13 @@ struct ApplyResult {
     std::int32_t count = 0;
   };
   std::optional<Appended> appended;
-  std::vector<std::uint32_t> sessions;  // numbers of those whose queue grew
+  bool retained = false;                // a retained message came, went or was replaced
+  std::vector<std::uint32_t> sessions;  // numbers of those whose queue grew, each once
   std::vector<RouteChange> routes;
   std::vector<std::uint32_t> removed_sessions;
 
   void clear() {
-    duplicate = matched = false;
+    duplicate = matched = retained = false;
     appended.reset();
     sessions.clear();
     routes.clear();
@@ -79,7 +88,8 @@ class ShardState {
   ShardState& operator=(ShardState&&) noexcept;
   ~ShardState();
 
-  // `lsn` is next(). kCorrupt for an entry that this state cannot have been followed by.
+  // `lsn` is next(). kCorrupt for an entry that this state cannot have been followed by, kUnsupported for a
+  // newer version's; then the state is good for nothing any more.
   Result<void> apply(Lsn lsn, const EntryView& entry, ApplyResult& result);
 
   Lsn next() const { return next_; }
@@ -96,13 +106,23 @@ class ShardState {
 
   const std::map<RetainedKey, Retained>& retained() const { return retained_; }
   std::uint64_t retained_bytes() const { return retained_bytes_; }
-  // Whether a retained message of that size may be kept.
+  // Whether a retained message whose batch has that size may be kept. One that deletes always may.
   bool can_retain(TenantId tenant, std::string_view address, std::size_t bytes) const;
 
+  // What is over at `now`, the earliest first, no more than `max`.
+  std::vector<const SessionState*> expired_sessions(WallTime now, std::size_t max) const;
+  std::vector<RetainedKey> expired_retained(WallTime now, std::size_t max) const;
+
   // Entries that another shard is still to be sent, by target, in order.
-  const std::map<ShardId, std::deque<Lsn>>& pending_forwards() const { return pending_forwards_; }
+  const std::map<ShardId, Fifo<Lsn>>& pending_forwards() const { return pending_forwards_; }
   // The LSN that the next forwarded entry of that source must have at least.
   Lsn forward_cursor(ShardId source) const;
+  // Whether that entry's copy for a further stream is here, although the entry itself may not be yet.
+  bool copied(const ForwardSource& source, StreamId stream) const;
+
+  // For metrics: over all sessions that there are.
+  std::uint64_t queued_messages() const { return queued_messages_; }
+  std::uint64_t dropped_messages() const { return dropped_messages_; }  // ever, at the limits
 
   // All filters of sessions with QoS > 0.
   std::vector<std::pair<TenantId, std::string>> interests() const;
@@ -116,7 +136,8 @@ class ShardState {
   Lsn lsn_needed() const;
 
   std::uint64_t hash() const;
-  // docs/formats/shard-snapshot.md
+  // docs/formats/shard-snapshot.md; the second is the chunks of the first in one string.
+  std::vector<Bytes> encode_snapshot_chunks() const;
   std::string encode_snapshot() const;
   static Result<ShardState> decode_snapshot(std::string_view bytes);
 
@@ -125,27 +146,57 @@ class ShardState {
     FilterTrie trie;                                         // filters with QoS > 0 → session numbers
     std::map<std::string, std::uint32_t, std::less<>> uses;  // how many sessions have the filter
   };
+  // How far another shard's entries have come. Copies of the entry on its way are told apart by stream.
   struct Cursor {
     Epoch epoch;
     Lsn next;
+    Lsn copying;
+    std::vector<StreamId> copied;  // in the order they came
   };
 
+  // ---- shard_state.cc
   Result<void> apply_data(Lsn lsn, const DataEntry& entry, ApplyResult& result);
-  Result<void> apply_control(Lsn lsn, std::string_view control, ApplyResult& result);
-  void append_to_stream(Lsn lsn, const DataEntry& entry, StreamState& stream, ApplyResult& result);
+  bool take_forwarded(const DataEntry& entry);
   void queue_for_sessions(Lsn lsn, const DataEntry& entry, ApplyResult& result);
-  void queue_message(Lsn lsn, std::uint32_t index, TenantId tenant, std::string_view address,
-                     std::uint8_t qos, bool retain, std::uint64_t publisher_hash, std::uint32_t bytes,
-                     ApplyResult& result);
+  void queue_message(QueueItem item, const FilterTrie& trie, std::string_view address,
+                     std::uint64_t publisher_hash, ApplyResult& result);
   void queue_directed(Lsn lsn, const DataEntry& entry, ApplyResult& result);
+  void push(SessionState& session, const QueueItem& item, ApplyResult& result);
+  void shorten_longest_queue();
   void keep_retained(Lsn lsn, const DataEntry& entry, ApplyResult& result);
+  void put_retained(RetainedKey key, Retained message);
+  bool remove_retained(const RetainedKey& key);
+
+  // ---- shard_state_control.cc
+  Result<void> apply_control(Lsn lsn, std::string_view control, ApplyResult& result);
+  void start_owner(Lsn lsn, Epoch epoch, const ShardLimits& limits);
+  Result<void> set_stream(StreamId id, StreamConfig config);
+  void delete_stream(StreamId id);
+  Result<void> open_session(Lsn lsn, const SessionKey& key, bool clean, std::uint32_t expiry_s,
+                            ApplyResult& result);
+  void settle(std::uint32_t number, Lsn lsn, std::uint32_t index);
   void subscribe(SessionState& session, SubscribeRequest request, ApplyResult& result);
   void unsubscribe(SessionState& session, std::string_view filter, ApplyResult& result);
   void remove_session(const SessionKey& key, ApplyResult& result);
-  void index_session(SessionState& session);
   void set_interest(SessionState& session, const SubscribeRequest& request, bool on, ApplyResult* result);
-  std::string encode_content() const;
-  bool decode_content(Reader& reader);
+  // A change of what decides when the session expires happens between these two.
+  void forget_expiry(const SessionState& session) {
+    expiring_.erase({session.expires_at_ms(), session.number});
+  }
+  void note_expiry(const SessionState& session);
+  void index_session(SessionState& session);
+  void index_captures(StreamId id, StreamState& stream, bool on);
+
+  // ---- shard_snapshot.cc
+  template <class Sink>
+  void encode_sections(Sink&& sink) const;
+  void decode_section(std::uint8_t kind, Reader& reader);
+  void decode_general(Reader& reader);
+  void decode_stream(Reader& reader);
+  void decode_session(Reader& reader);
+  void decode_retained(Reader& reader);
+  void decode_cursor(Reader& reader);
+  void decode_pending(Reader& reader);
 
   Lsn next_;
   WallTime time_;
@@ -154,18 +205,25 @@ class ShardState {
   std::map<StreamId, StreamState> streams_;
   std::map<SessionKey, SessionState> sessions_;
   std::uint32_t next_session_number_ = 1;
+  std::uint64_t dropped_messages_ = 0;
   std::map<RetainedKey, Retained> retained_;
-  std::uint64_t retained_bytes_ = 0;
   std::map<ShardId, Cursor> cursors_;
-  std::map<ShardId, std::deque<Lsn>> pending_forwards_;
+  std::map<ShardId, Fifo<Lsn>> pending_forwards_;
 
   // Derived from the above.
+  std::uint64_t queued_messages_ = 0;
+  std::uint64_t retained_bytes_ = 0;
   absl::flat_hash_map<std::uint32_t, SessionState*> by_number_;  // look-ups only
+  std::set<std::pair<std::int64_t, std::uint32_t>> expiring_;    // (when, session number)
+  std::set<std::pair<std::int64_t, RetainedKey>> retained_expiring_;
   std::map<TenantId, TenantSessions> tenants_;
-  std::map<TenantId, FilterTrie> captures_;  // filter → its stream's number in capture_streams_
-  std::vector<StreamId> capture_streams_;
-  void index_captures();
-  std::vector<FilterTrie::Match> matches_;  // scratch
+  std::map<TenantId, FilterTrie> captures_;                   // filter → capture number
+  absl::flat_hash_map<std::uint64_t, StreamId> captured_by_;  // capture number → stream, look-ups only
+  std::uint64_t next_capture_number_ = 0;
+
+  // Scratch.
+  std::vector<FilterTrie::Match> matches_;
+  std::vector<std::uint32_t> ids_;
 };
 
 }  // namespace stele::broker

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "base/assert.h"
-#include "base/hash.h"
 #include "base/marks.h"
 #include "broker/control_entries_generated.h"
 #include "broker/shard_state.h"
@@ -29,57 +28,74 @@ StreamConfig config_of(const fbs::StreamConfig& table) {
   return config;
 }
 
+std::unexpected<Error> impossible(const char* what) {
+  return error(ErrorCode::kCorrupt, std::string("shard log: ") + what);
+}
+
 std::unexpected<Error> missing(const char* what) {
   return error(ErrorCode::kCorrupt, std::string("shard log: control entry without ") + what);
+}
+
+StreamId id_of(const fbs::Stream& stream) {
+  return {TopicId(stream.topic()), PartitionId(stream.partition())};
+}
+
+ShardLimits limits_of(const fbs::OwnerStarted& body) {
+  ShardLimits limits;
+  limits.session_queue = {body.session_queue_messages(), body.session_queue_bytes()};
+  limits.queued_messages = body.queued_messages();
+  limits.retained_messages = body.retained_messages();
+  limits.retained_bytes = body.retained_bytes();
+  limits.sessions = body.sessions();
+  limits.subscriptions_per_session = body.subscriptions_per_session();
+  return limits;
+}
+
+Result<SubscribeRequest> request_of(const fbs::Subscription& one) {
+  SubscribeRequest request;
+  request.filter = text(one.filter());
+  request.qos = one.qos();
+  request.no_local = one.no_local();
+  request.retain_as_published = one.retain_as_published();
+  request.retain_handling = one.retain_handling();
+  request.subscription_id = one.id();
+  if (request.filter.empty() || request.qos > 2 || request.retain_handling > 2) {
+    return impossible("a subscription that makes no sense");
+  }
+  return request;
+}
+
+ShardState::SessionKey key_of(const fbs::Session& session) {
+  return {TenantId(session.tenant()), text(session.client_id())};
 }
 
 }  // namespace
 
 Result<void> ShardState::apply_control(Lsn lsn, std::string_view control, ApplyResult& result) {
   const auto* entry = flatbuffers::GetRoot<fbs::ControlEntry>(control.data());
-  const auto stream_id = [](const fbs::Stream* stream) {
-    return StreamId{TopicId(stream->topic()), PartitionId(stream->partition())};
-  };
-  const auto session_key = [](const fbs::Session* session) {
-    return SessionKey(TenantId(session->tenant()), text(session->client_id()));
-  };
   switch (entry->body_type()) {
     case fbs::Body::OwnerStarted: {
       const auto* body = entry->body_as_OwnerStarted();
-      epoch_ = Epoch(body->epoch());
-      limits_.session_queue = {body->session_queue_messages(), body->session_queue_bytes()};
-      limits_.retained_messages = body->retained_messages();
-      limits_.retained_bytes = body->retained_bytes();
-      // Whoever was connected to the owner before is not connected any more.
-      for (auto& [key, session] : sessions_) {
-        if (!session.connected) continue;
-        session.connected = false;
-        session.closed_at_ms = time_.ms;
-      }
+      start_owner(lsn, Epoch(body->epoch()), limits_of(*body));
       return {};
     }
     case fbs::Body::StreamSet: {
       const auto* body = entry->body_as_StreamSet();
       if (!body->stream() || !body->config()) return missing("a stream");
-      StreamConfig config = config_of(*body->config());
-      auto [at, made] = streams_.try_emplace(stream_id(body->stream()), config, lsn);
-      if (!made) at->second.set_config(std::move(config));
-      index_captures();
-      return {};
+      return set_stream(id_of(*body->stream()), config_of(*body->config()));
     }
     case fbs::Body::StreamDeleted: {
       const auto* body = entry->body_as_StreamDeleted();
       if (!body->stream()) return missing("a stream");
-      streams_.erase(stream_id(body->stream()));
-      index_captures();
+      delete_stream(id_of(*body->stream()));
       return {};
     }
     case fbs::Body::StreamTrimmed: {
       const auto* body = entry->body_as_StreamTrimmed();
       if (!body->stream()) return missing("a stream");
-      auto found = streams_.find(stream_id(body->stream()));
+      auto found = streams_.find(id_of(*body->stream()));
       if (found == streams_.end() || Offset(body->start()) > found->second.next()) {
-        return error(ErrorCode::kCorrupt, "shard log: a trim of what is not there");
+        return impossible("a trim of what is not there");
       }
       found->second.trim(Offset(body->start()));
       return {};
@@ -87,53 +103,38 @@ Result<void> ShardState::apply_control(Lsn lsn, std::string_view control, ApplyR
     case fbs::Body::SessionOpened: {
       const auto* body = entry->body_as_SessionOpened();
       if (!body->session()) return missing("a session");
-      const SessionKey key = session_key(body->session());
-      if (body->clean()) remove_session(key, result);
-      SessionState& session = sessions_[key];
-      if (session.number == 0) {
-        session.number = next_session_number_++;
-        session.tenant = key.first;
-        session.client_id = key.second;
-        session.hash = hash64(key.second) | 1;
-        by_number_[session.number] = &session;
-      }
-      session.epoch = lsn.value;
-      session.expiry_s = body->expiry_s();
-      session.connected = true;
-      return {};
+      return open_session(lsn, key_of(*body->session()), body->clean(), body->expiry_s(), result);
     }
     case fbs::Body::SessionClosed: {
       const auto* body = entry->body_as_SessionClosed();
       if (!body->session()) return missing("a session");
-      auto found = sessions_.find(session_key(body->session()));
+      auto found = sessions_.find(key_of(*body->session()));
       if (found == sessions_.end() || found->second.epoch != body->epoch()) {
         STELE_MARK("shard: close of an earlier session ignored");
         return {};
       }
-      found->second.connected = false;
-      found->second.closed_at_ms = time_.ms;
-      found->second.expiry_s = body->expiry_s();
+      SessionState& session = found->second;
+      forget_expiry(session);
+      session.connected = false;
+      session.closed_at_ms = time_.ms;
+      session.expiry_s = body->expiry_s();
+      session.sent_below = Lsn(body->sent_below());
+      note_expiry(session);
       return {};
     }
     case fbs::Body::SessionRemoved: {
       const auto* body = entry->body_as_SessionRemoved();
       if (!body->session()) return missing("a session");
-      remove_session(session_key(body->session()), result);
+      remove_session(key_of(*body->session()), result);
       return {};
     }
     case fbs::Body::Subscribed: {
       const auto* body = entry->body_as_Subscribed();
       if (!body->session() || !body->subscriptions()) return missing("a session");
-      auto found = sessions_.find(session_key(body->session()));
+      auto found = sessions_.find(key_of(*body->session()));
       if (found == sessions_.end()) return {};
       for (const auto* one : *body->subscriptions()) {
-        SubscribeRequest request;
-        request.filter = text(one->filter());
-        request.qos = one->qos();
-        request.no_local = one->no_local();
-        request.retain_as_published = one->retain_as_published();
-        request.retain_handling = one->retain_handling();
-        request.subscription_id = one->id();
+        STELE_TRY(SubscribeRequest request, request_of(*one));
         subscribe(found->second, std::move(request), result);
       }
       return {};
@@ -141,7 +142,7 @@ Result<void> ShardState::apply_control(Lsn lsn, std::string_view control, ApplyR
     case fbs::Body::Unsubscribed: {
       const auto* body = entry->body_as_Unsubscribed();
       if (!body->session() || !body->filters()) return missing("a session");
-      auto found = sessions_.find(session_key(body->session()));
+      auto found = sessions_.find(key_of(*body->session()));
       if (found == sessions_.end()) return {};
       for (const auto* filter : *body->filters()) unsubscribe(found->second, filter->str(), result);
       return {};
@@ -149,10 +150,7 @@ Result<void> ShardState::apply_control(Lsn lsn, std::string_view control, ApplyR
     case fbs::Body::Settled: {
       const auto* body = entry->body_as_Settled();
       if (!body->items()) return missing("items");
-      for (const auto* item : *body->items()) {
-        auto found = by_number_.find(item->session());
-        if (found != by_number_.end()) found->second->settle(Lsn(item->lsn()), item->index());
-      }
+      for (const auto* item : *body->items()) settle(item->session(), Lsn(item->lsn()), item->index());
       return {};
     }
     case fbs::Body::ForwardedUpTo: {
@@ -163,13 +161,112 @@ Result<void> ShardState::apply_control(Lsn lsn, std::string_view control, ApplyR
       if (found->second.empty()) pending_forwards_.erase(found);
       return {};
     }
+    case fbs::Body::RetainedExpired: {
+      const auto* body = entry->body_as_RetainedExpired();
+      if (!body->messages()) return missing("messages");
+      for (const auto* one : *body->messages()) {
+        const RetainedKey key(TenantId(one->tenant()), text(one->address()));
+        const auto there = retained_.find(key);
+        // One that came in its place meanwhile stays.
+        if (there == retained_.end() || there->second.lsn != Lsn(one->lsn())) continue;
+        remove_retained(key);
+        result.retained = true;
+      }
+      return {};
+    }
     case fbs::Body::NONE:
       break;
   }
   return error(ErrorCode::kUnsupported, "shard log: a control entry of a newer version of Stele");
 }
 
+void ShardState::start_owner(Lsn lsn, Epoch epoch, const ShardLimits& limits) {
+  epoch_ = epoch;
+  limits_ = limits;
+  // Whoever was connected to the owner before is not connected any more.
+  for (auto& [key, session] : sessions_) {
+    if (!session.connected) continue;
+    session.connected = false;
+    session.closed_at_ms = time_.ms;
+    session.sent_below = lsn;  // nobody knows what was
+    note_expiry(session);
+  }
+}
+
+// ---- streams --------------------------------------------------------------------------------------------
+
+Result<void> ShardState::set_stream(StreamId id, StreamConfig config) {
+  if (id.partition < PartitionId(0)) return impossible("a stream with a negative partition");
+  auto [at, made] = streams_.try_emplace(id);
+  if (!made) index_captures(id, at->second, false);
+  at->second.set_config(std::move(config));
+  index_captures(id, at->second, true);
+  return {};
+}
+
+void ShardState::delete_stream(StreamId id) {
+  auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  index_captures(id, found->second, false);
+  streams_.erase(found);
+}
+
+void ShardState::index_captures(StreamId id, StreamState& stream, bool on) {
+  FilterTrie& trie = captures_[stream.config().tenant];
+  if (on) {
+    stream.capture_number = next_capture_number_++;
+    captured_by_[stream.capture_number] = id;
+  } else {
+    captured_by_.erase(stream.capture_number);
+  }
+  const auto index = [&](std::string_view filter) {
+    if (on) {
+      trie.insert(filter, stream.capture_number, 0);
+    } else {
+      trie.erase(filter, stream.capture_number);
+    }
+  };
+  for (const std::string& filter : stream.config().captures) index(filter);
+  // A topic without captures takes its own name.
+  if (stream.config().captures.empty() && !stream.address().empty()) index(stream.address());
+  if (trie.empty()) captures_.erase(stream.config().tenant);
+}
+
 // ---- sessions -------------------------------------------------------------------------------------------
+
+Result<void> ShardState::open_session(Lsn lsn, const SessionKey& key, bool clean, std::uint32_t expiry_s,
+                                      ApplyResult& result) {
+  if (key.second.empty()) return impossible("a session without a client id");
+  if (clean) remove_session(key, result);
+  auto [at, made] = sessions_.try_emplace(key);
+  SessionState& session = at->second;
+  if (made) {
+    if (next_session_number_ == UINT32_MAX) return impossible("more sessions than there are numbers");
+    session.number = next_session_number_++;
+    session.tenant = key.first;
+    session.client_id = key.second;
+    session.hash = client_hash(key.second);
+    by_number_[session.number] = &session;
+  } else {
+    forget_expiry(session);
+  }
+  session.epoch = lsn.value;
+  session.expiry_s = expiry_s;
+  session.connected = true;
+  return {};
+}
+
+void ShardState::settle(std::uint32_t number, Lsn lsn, std::uint32_t index) {
+  auto found = by_number_.find(number);
+  if (found == by_number_.end()) return;
+  const std::size_t queued = found->second->queued();
+  found->second->settle(lsn, index);
+  queued_messages_ = queued_messages_ - queued + found->second->queued();
+}
+
+void ShardState::note_expiry(const SessionState& session) {
+  if (session.expires_at_ms() != INT64_MAX) expiring_.emplace(session.expires_at_ms(), session.number);
+}
 
 void ShardState::set_interest(SessionState& session, const SubscribeRequest& request, bool on,
                               ApplyResult* result) {
@@ -190,6 +287,7 @@ void ShardState::set_interest(SessionState& session, const SubscribeRequest& req
   STELE_ASSERT(uses != tenant.uses.end());
   if (--uses->second > 0) return;
   tenant.uses.erase(uses);
+  if (tenant.uses.empty()) tenants_.erase(session.tenant);
   if (result) result->routes.push_back({false, session.tenant, request.filter});
 }
 
@@ -216,12 +314,16 @@ void ShardState::remove_session(const SessionKey& key, ApplyResult& result) {
   SessionState& session = found->second;
   for (const auto& [filter, request] : session.subscriptions) set_interest(session, request, false, &result);
   result.removed_sessions.push_back(session.number);
+  queued_messages_ -= session.queued();
+  forget_expiry(session);
   by_number_.erase(session.number);
   sessions_.erase(found);
 }
 
 void ShardState::index_session(SessionState& session) {
   by_number_[session.number] = &session;
+  queued_messages_ += session.queued();
+  note_expiry(session);
   for (const auto& [filter, request] : session.subscriptions) set_interest(session, request, true, nullptr);
 }
 

@@ -1,19 +1,20 @@
 // One stream (a partition of a topic) as its shard's state machine knows it: what offsets there are and where
 // in the shard's log they lie. The records themselves are in the log. Pure.
 //
-// The index is sparse: one place per kIndexBytes of the stream. A place tells the LSN of the entry that holds
-// `offset`, how many bytes of the stream precede it, and the largest timestamp before it; so a reader starts
-// at a place and walks the log, and retention cuts at places.
+// The index is sparse: one place per grain() bytes of the stream, so that a reader starts at a place and
+// walks the log, and retention cuts at places. It has at most kMaxPlaces: when it is full, every second one
+// goes and the grain doubles. Memory so stays bounded whatever a stream keeps, at the price of longer walks
+// in a large one.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/hash.h"
 #include "base/wire.h"
+#include "broker/entry.h"
+#include "broker/fifo.h"
 #include "model/ids.h"
 #include "model/message.h"
 
@@ -37,13 +38,21 @@ class StreamState {
     Offset offset;  // first of the entry at `lsn`
     Lsn lsn;
     std::uint64_t bytes = 0;             // of the stream before it, since it was made
-    std::int64_t max_timestamp_ms = -1;  // of all records before it
+    std::int64_t max_timestamp_ms = -1;  // of the records from here to the next place
     friend bool operator==(const Place&, const Place&) = default;
   };
-  static constexpr std::uint64_t kIndexBytes = 16 << 10;
+  static constexpr std::uint64_t kIndexBytes = 16 << 10;  // the first grain
+  static constexpr std::size_t kMaxPlaces = 16 << 10;
+  // Where an ownership's records begin. Past this many the oldest two become one.
+  struct EpochStart {
+    std::int32_t epoch;  // the partition leader epoch of its batches
+    Offset offset;
+    friend bool operator==(const EpochStart&, const EpochStart&) = default;
+  };
+  static constexpr std::size_t kMaxEpochs = 1024;
 
   StreamState() = default;
-  StreamState(StreamConfig config, Lsn made_at);
+  explicit StreamState(StreamConfig config);
 
   const StreamConfig& config() const { return config_; }
   const KeyRule& key_rule() const { return key_rule_; }
@@ -54,12 +63,14 @@ class StreamState {
 
   Offset start() const { return start_; }
   Offset next() const { return next_; }
-  std::uint64_t bytes() const { return end_bytes_ - start_bytes_; }  // retained, at the index's grain
-  std::int64_t max_timestamp_ms() const { return max_timestamp_ms_; }
-  Offset max_timestamp_offset() const { return max_timestamp_offset_; }  // of the batch that has it
+  std::uint64_t bytes() const;  // retained, at the index's grain
+  std::uint64_t grain() const { return grain_; }
+  std::size_t places() const { return index_.size(); }
+  // The largest timestamp of what is retained, at the index's grain; -1 if there is none.
+  std::int64_t max_timestamp_ms() const;
 
-  // A batch of `count` records was appended at `lsn`, with the offsets from next() on.
-  void append(Lsn lsn, std::int32_t count, std::uint64_t bytes, std::int64_t max_timestamp_ms);
+  // A batch was appended at `lsn`, with the offsets from next() on. `timestamp_ms` is its largest.
+  void append(Lsn lsn, const BatchFacts& batch, std::uint64_t bytes, std::int64_t timestamp_ms);
   // Records below `start` are gone.
   void trim(Offset start);
 
@@ -69,28 +80,36 @@ class StreamState {
   std::optional<Place> place_for_timestamp(std::int64_t timestamp_ms) const;
   // What ListOffsets calls the earliest offset.
   Offset earliest() const;
+  // KIP-101: the latest ownership that is not after `epoch`, and where its records end. None if all that is
+  // retained is of later ones.
+  std::optional<EpochStart> epoch_end(std::int32_t epoch) const;
 
-  // Where retention would cut now: the new start, or none. Never beyond `keep_from`, and never into the last
-  // place.
+  // Where retention would cut now: the new start, or none. Cuts at places, and behind the last record once
+  // even that is too old.
   std::optional<Offset> retention_cut(WallTime now) const;
   // The lowest LSN that holds a record still there; none when empty.
   std::optional<Lsn> lsn_needed() const;
 
-  void add_to(Hasher& hasher) const;
   void encode(Writer& writer) const;
-  static std::optional<StreamState> decode(Reader& reader);
+  // The reader has failed if it is none, or if it is not of a log that ends at `end`.
+  static StreamState decode(Reader& reader, Lsn end);
+
+  // By which number the shard's captures know it: derived, not state.
+  std::uint64_t capture_number = 0;
 
  private:
+  void thin_index();
+  void decode_index(Reader& reader);
+
   StreamConfig config_;
   KeyRule key_rule_;
   std::string address_;
   Offset start_;
   Offset next_;
-  std::uint64_t start_bytes_ = 0;  // before start_, at the index's grain
   std::uint64_t end_bytes_ = 0;
-  std::int64_t max_timestamp_ms_ = -1;
-  Offset max_timestamp_offset_{-1};
-  std::deque<Place> index_;
+  std::uint64_t grain_ = kIndexBytes;
+  Fifo<Place> index_;  // empty when nothing is retained; the first is at or below start_
+  std::vector<EpochStart> epochs_;
 };
 
 void encode_config(Writer& writer, const StreamConfig& config);
