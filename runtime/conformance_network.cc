@@ -195,11 +195,12 @@ STELE_CONFORMANCE(ClosingWithNothingQueuedReadsNoMore, 1) {
   Pair pair;
   STELE_REQUIRE(co_await connect_pair(p.runtime(), p.host, &pair));
   pair.server().when_data = [&] {
+    if (pair.server().received.size() < 5) return;  // in pieces
     pair.server().connection->close(1h);
     pair.server().connection->close(1h);
   };
   pair.client.connection->write("first");
-  EXPECT_TRUE(co_await until(rt, [&] { return pair.server().times_read == 1; }));
+  EXPECT_TRUE(co_await until(rt, [&] { return pair.server().received == "first"; }));
   pair.client.connection->write("second");
   EXPECT_TRUE(co_await until(rt, [&] { return pair.server().times_closed == 1; }));
   EXPECT_EQ(pair.server().received, "first");

@@ -9,7 +9,12 @@ Timer::~Timer() {
 }
 
 TimerQueue::~TimerQueue() {
+  clear();
+}
+
+void TimerQueue::clear() {
   for (Timer* timer : heap_) timer->queue_ = nullptr;
+  heap_.clear();
 }
 
 bool TimerQueue::earlier(const Timer* a, const Timer* b) {

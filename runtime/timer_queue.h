@@ -20,6 +20,8 @@ class TimerQueue {
 
   void arm(Timer& timer, Instant deadline);
   void disarm(Timer& timer);
+  // Disarms all; also from within a timer that fires.
+  void clear();
 
   // The earliest deadline, kNever when there is none.
   Instant next() const { return heap_.empty() ? kNever : heap_.front()->deadline_; }

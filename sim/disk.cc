@@ -1,0 +1,431 @@
+#include "sim/disk.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/marks.h"
+#include "sim/file_content.h"
+
+namespace stele::sim {
+
+class Inode {
+ public:
+  Inode(Disk& disk, std::uint64_t number, bool directory)
+      : disk_(disk), number(number), directory(directory), content(disk.config_.sector_bytes) {}
+  ~Inode() { disk_.release(content.size()); }
+
+ private:
+  Disk& disk_;
+
+ public:
+  const std::uint64_t number;
+  const bool directory;
+  FileContent content;
+  // Of a directory: as a process sees it, and as it is on the platter.
+  std::map<std::string, Disk::File> entries;
+  std::map<std::string, Disk::File> durable;
+};
+
+// Where a path leads: a name in a directory, which may not be there.
+struct Disk::Place {
+  File directory;
+  std::string name;
+  File inode() const {
+    const auto found = directory->entries.find(name);
+    return found == directory->entries.end() ? nullptr : found->second;
+  }
+};
+
+// Names that change together.
+struct Disk::NameOperation {
+  struct Edit {
+    File directory;
+    std::string name;
+    File inode;  // null: the name goes
+    bool synced = false;
+  };
+  std::vector<Edit> edits;
+
+  bool all_synced() const { return std::ranges::all_of(edits, &Edit::synced); }
+  bool touches_a_name_of(const NameOperation& other) const {
+    return std::ranges::any_of(edits, [&](const Edit& a) {
+      return std::ranges::any_of(
+          other.edits, [&](const Edit& b) { return a.directory == b.directory && a.name == b.name; });
+    });
+  }
+};
+
+namespace {
+
+std::unexpected<Error> not_found(std::string_view doing, std::string_view path) {
+  return error(ErrorCode::kNotFound,
+               std::string(doing) + " " + std::string(path) + ": no such file or directory");
+}
+
+}  // namespace
+
+std::string normalise_path(std::string_view path) {
+  std::vector<std::string_view> parts;
+  for (std::size_t at = 0; at <= path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view part = path.substr(at, end - at);
+    if (part == "..") {
+      if (!parts.empty()) parts.pop_back();
+    } else if (!part.empty() && part != ".") {
+      parts.push_back(part);
+    }
+    at = end + 1;
+  }
+  std::string out;
+  for (const std::string_view part : parts) out.append("/").append(part);
+  return out.empty() ? "/" : out;
+}
+
+Disk::Disk(const DiskConfig& config, runtime::Random random)
+    : config_(config), random_(random), capacity_(config.capacity_bytes) {
+  root_ = std::make_shared<Inode>(*this, 0, true);
+  inodes_.push_back(root_);
+}
+
+Disk::~Disk() {
+  journal_.clear();
+  root_.reset();
+}
+
+void Disk::release(std::uint64_t bytes) {
+  STELE_ASSERT(used_ >= bytes);
+  used_ -= bytes;
+}
+
+Result<Disk::Place> Disk::place_of(const std::string& path) const {
+  const std::string whole = normalise_path(path);
+  Place place{root_, ""};
+  for (std::size_t at = 1; at < whole.size();) {
+    const std::size_t end = std::min(whole.find('/', at), whole.size());
+    if (!place.name.empty()) {
+      const File next = place.inode();
+      if (!next || !next->directory) return not_found("finding", path);
+      place.directory = next;
+    }
+    place.name = whole.substr(at, end - at);
+    at = end + 1;
+  }
+  return place;
+}
+
+// --- Files
+
+Result<Disk::File> Disk::open(const std::string& path, runtime::OpenMode mode) {
+  using runtime::OpenMode;
+  STELE_TRY(const Place place, place_of(path));
+  File file = place.name.empty() ? root_ : place.inode();
+  if (file) {
+    if (mode == OpenMode::kCreateNew) {
+      return error(ErrorCode::kAlreadyExists, "opening " + path + ": it exists");
+    }
+    if (file->directory) {
+      return error(ErrorCode::kInvalidArgument, "opening " + path + ": it is a directory");
+    }
+    return file;
+  }
+  if (mode == OpenMode::kRead || mode == OpenMode::kReadWrite) return not_found("opening", path);
+  file = std::make_shared<Inode>(*this, next_inode_++, false);
+  inodes_.push_back(file);
+  record({{{place.directory, place.name, file}}});
+  return file;
+}
+
+std::uint64_t Disk::size(const File& file) const {
+  return file->content.size();
+}
+
+Result<std::size_t> Disk::read(const File& file, Position position, char* to, std::size_t length) {
+  if (faults_.failing_reads > 0) {
+    --faults_.failing_reads;
+    ++effects_.reads_failed;
+    return error(ErrorCode::kIo, "the device failed to read");
+  }
+  return file->content.read(position.value, to, length);
+}
+
+Result<void> Disk::grow(Inode& inode, std::uint64_t size) {
+  if (size <= inode.content.size()) return {};
+  const std::uint64_t more = size - inode.content.size();
+  if (more > capacity_ - std::min(used_, capacity_)) {
+    ++effects_.no_space;
+    return error(ErrorCode::kNoSpace, "no space left on the device");
+  }
+  used_ += more;
+  return {};
+}
+
+Result<void> Disk::write(const File& file, Position position, std::span<const std::string_view> slices) {
+  if (faults_.failing_writes > 0) {
+    --faults_.failing_writes;
+    ++effects_.writes_failed;
+    return error(ErrorCode::kIo, "the device failed to write");
+  }
+  std::uint64_t at = position.value;
+  for (const std::string_view slice : slices) {
+    if (slice.empty()) continue;
+    STELE_CHECK(grow(*file, at + slice.size()));  // what came before stays written
+    if (config_.early_write_back_one_in > 0 && random_.chance(1, config_.early_write_back_one_in)) {
+      file->content.write_back(at);
+    }
+    file->content.write(at, slice, next_write_++);
+    at += slice.size();
+  }
+  return {};
+}
+
+Result<void> Disk::sync(const File& file) {
+  if (faults_.failing_syncs > 0) {
+    --faults_.failing_syncs;
+    ++effects_.syncs_failed;
+    file->content.sync_fails(random_);
+    return error(ErrorCode::kIo, "the device failed to sync");
+  }
+  file->content.sync();
+  return {};
+}
+
+Result<void> Disk::truncate(const File& file, std::uint64_t size) {
+  const std::uint64_t before = file->content.size();
+  STELE_CHECK(grow(*file, size));
+  file->content.truncate(size, next_write_++);
+  if (size < before) release(before - size);
+  return {};
+}
+
+// --- Names
+
+// Changes the names at once; durable later.
+void Disk::record(NameOperation operation) {
+  for (const auto& edit : operation.edits) {
+    if (edit.inode) {
+      edit.directory->entries[edit.name] = edit.inode;
+    } else {
+      edit.directory->entries.erase(edit.name);
+    }
+  }
+  journal_.push_back(std::move(operation));
+  if (inodes_.size() > 64 && inodes_.size() % 64 == 0) {
+    std::erase_if(inodes_, [](const auto& inode) { return inode.expired(); });
+  }
+}
+
+void Disk::apply_durably(const NameOperation& operation) {
+  for (const auto& edit : operation.edits) {
+    if (edit.inode) {
+      edit.directory->durable[edit.name] = edit.inode;
+    } else {
+      edit.directory->durable.erase(edit.name);
+    }
+  }
+}
+
+Result<std::vector<runtime::DirectoryEntry>> Disk::list(const std::string& path) const {
+  STELE_TRY(const Place place, place_of(path));
+  const File directory = place.name.empty() ? root_ : place.inode();
+  if (!directory || !directory->directory) return not_found("listing", path);
+  std::vector<runtime::DirectoryEntry> entries;
+  for (const auto& [name, inode] : directory->entries) entries.push_back({name, inode->directory});
+  return entries;
+}
+
+Result<void> Disk::make_directory(const std::string& path) {
+  const std::string whole = normalise_path(path);
+  for (std::size_t end = 1; end <= whole.size(); ++end) {
+    if (end < whole.size() && whole[end] != '/') continue;
+    if (whole == "/") break;
+    const std::string part = whole.substr(0, end);
+    STELE_TRY(const Place place, place_of(part));
+    if (const File there = place.inode()) {
+      if (there->directory) continue;
+      return error(ErrorCode::kAlreadyExists, "making directory " + part + ": a file has that name");
+    }
+    File made = std::make_shared<Inode>(*this, next_inode_++, true);
+    inodes_.push_back(made);
+    record({{{place.directory, place.name, std::move(made)}}});
+  }
+  return {};
+}
+
+Result<void> Disk::rename(const std::string& from, const std::string& to) {
+  STELE_TRY(const Place source, place_of(from));
+  STELE_TRY(const Place target, place_of(to));
+  const File moved = source.name.empty() ? nullptr : source.inode();
+  if (!moved) return not_found("renaming", from);
+  const File replaced = target.inode();
+  if (replaced == moved) return {};
+  if (replaced && (replaced->directory || moved->directory)) {
+    return error(ErrorCode::kAlreadyExists, "renaming " + from + " to " + to + ": it exists");
+  }
+  record({{{source.directory, source.name, nullptr}, {target.directory, target.name, moved}}});
+  return {};
+}
+
+Result<void> Disk::remove(const std::string& path) {
+  STELE_TRY(const Place place, place_of(path));
+  const File there = place.name.empty() ? nullptr : place.inode();
+  if (!there) return not_found("removing", path);
+  if (there->directory && !there->entries.empty()) {
+    return error(ErrorCode::kAlreadyExists, "removing " + path + ": the directory is not empty");
+  }
+  record({{{place.directory, place.name, nullptr}}});
+  return {};
+}
+
+Result<bool> Disk::exists(const std::string& path) const {
+  const auto place = place_of(path);
+  return place && (place->name.empty() || place->inode());
+}
+
+// What a durable operation builds on is durable before it.
+Result<void> Disk::sync_directory(const std::string& path) {
+  STELE_TRY(const Place place, place_of(path));
+  const File directory = place.name.empty() ? root_ : place.inode();
+  if (!directory || !directory->directory) return not_found("syncing directory", path);
+  if (faults_.failing_syncs > 0) {
+    --faults_.failing_syncs;
+    ++effects_.syncs_failed;
+    return error(ErrorCode::kIo, "syncing directory " + path + ": the device failed to sync");
+  }
+  for (NameOperation& operation : journal_) {
+    for (auto& edit : operation.edits) edit.synced |= edit.directory == directory;
+  }
+  std::vector<bool> chosen(journal_.size());
+  for (std::size_t i = journal_.size(); i-- > 0;) {
+    chosen[i] = journal_[i].all_synced();
+    for (std::size_t later = i + 1; later < journal_.size() && !chosen[i]; ++later) {
+      chosen[i] = chosen[later] && journal_[i].touches_a_name_of(journal_[later]);
+    }
+  }
+  std::vector<NameOperation> rest;
+  for (std::size_t i = 0; i < journal_.size(); ++i) {
+    if (chosen[i]) {
+      apply_durably(journal_[i]);
+    } else {
+      rest.push_back(std::move(journal_[i]));
+    }
+  }
+  journal_ = std::move(rest);
+  return {};
+}
+
+Result<bool> Disk::lock(const std::string& path) {
+  STELE_CHECK(open(path, runtime::OpenMode::kCreate));
+  return locks_.insert(normalise_path(path)).second;
+}
+
+void Disk::unlock(const std::string& path) {
+  locks_.erase(normalise_path(path));
+}
+
+// --- Power
+
+// Keeps all, none, the oldest, or any subset of the name operations in which nothing builds on a lost one.
+void Disk::resolve_names() {
+  const std::uint64_t mode = random_.below(4);
+  const std::size_t prefix = random_.below(journal_.size() + 1);
+  std::vector<std::size_t> lost;
+  for (std::size_t i = 0; i < journal_.size(); ++i) {
+    const bool drawn = mode == 1 || (mode == 2 && i >= prefix) || (mode == 3 && random_.chance(1, 2));
+    const bool orphaned = std::ranges::any_of(
+        lost, [&](std::size_t earlier) { return journal_[i].touches_a_name_of(journal_[earlier]); });
+    if (drawn || orphaned) {
+      lost.push_back(i);
+    } else {
+      apply_durably(journal_[i]);
+    }
+  }
+  effects_.names_lost += lost.size();
+  journal_.clear();
+}
+
+void Disk::lose_power() {
+  STELE_MARK("sim: a disk loses power");
+  resolve_names();
+  std::vector<File> alive;
+  std::uint64_t newest = 0;
+  for (const auto& weak : inodes_) {
+    File inode = weak.lock();
+    if (!inode) continue;
+    newest = std::max(newest, inode->content.last_unsynced_write());
+    alive.push_back(std::move(inode));
+  }
+  const std::uint64_t mode = random_.below(4);
+  PowerLoss how;
+  if (mode == 1) how.keep_writes_to = next_write_;
+  if (mode == 2) how.keep_writes_to = newest - std::min(newest, random_.below(64));
+  if (mode == 3) how.keep_of_8 = static_cast<std::uint32_t>(random_.between(1, 7));
+  for (const File& inode : alive) {
+    if (inode->directory) {
+      inode->entries = inode->durable;
+      continue;
+    }
+    if (inode->content.stored()) continue;
+    how.tear = newest > 0 && inode->content.last_unsynced_write() == newest && config_.tear_one_in > 0 &&
+               random_.chance(1, config_.tear_one_in);
+    const std::uint64_t before = inode->content.size();
+    const FileContent::Lost lost = inode->content.lose_power(how, random_);
+    effects_.sectors_lost += lost.sectors;
+    effects_.sectors_torn += lost.torn;
+    used_ = used_ - before + inode->content.size();
+  }
+}
+
+void Disk::set_free_bytes(std::uint64_t bytes) {
+  capacity_ = bytes == UINT64_MAX ? config_.capacity_bytes : used_ + bytes;
+}
+
+std::vector<Disk::File> Disk::reachable() const {
+  std::vector<File> files;
+  std::vector<File> directories{root_};
+  for (std::size_t i = 0; i < directories.size(); ++i) {
+    for (const auto& [name, inode] : File(directories[i])->entries) {
+      (inode->directory ? directories : files).push_back(inode);
+    }
+  }
+  return files;
+}
+
+bool Disk::flip_bit(runtime::Random& random) {
+  std::vector<File> files = reachable();
+  while (!files.empty()) {
+    const std::size_t i = random.below(files.size());
+    if (files[i]->content.flip_bit(random.next() >> 1)) return true;
+    files.erase(files.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  return false;
+}
+
+std::uint64_t Disk::resident_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const File& file : reachable()) bytes += file->content.resident_bytes();
+  return bytes;
+}
+
+std::uint64_t Disk::content_hash() const {
+  Hasher hash;
+  std::vector<std::pair<std::string, File>> directories{{"", root_}};
+  std::string bytes;
+  for (std::size_t i = 0; i < directories.size(); ++i) {
+    const auto [path, directory] = directories[i];
+    for (const auto& [name, inode] : directory->entries) {
+      hash.add(path + "/" + name);
+      if (inode->directory) {
+        directories.emplace_back(path + "/" + name, inode);
+        continue;
+      }
+      bytes.resize(inode->content.size());
+      inode->content.read(0, bytes.data(), bytes.size());
+      hash.add(bytes);
+    }
+  }
+  return hash.value();
+}
+
+}  // namespace stele::sim
