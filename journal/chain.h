@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/assert.h"
 #include "base/result.h"
 #include "meta/types.h"
 #include "model/ids.h"
@@ -45,7 +46,6 @@ class Chain {
 
  private:
   explicit Chain(std::vector<meta::Segment> segments) : segments_(std::move(segments)) {}
-  void check() const;
   std::vector<meta::Segment> segments_;
 };
 

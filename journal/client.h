@@ -1,7 +1,7 @@
 // One core's way to the journal of its process, and what the shard logs of the core share: the budget of
 // memory for the tails of their logs.
 //
-// Appends of all shards of the core leave in one post per turn; answers come in one post per commit. No entry
+// Appends of all shards of the core leave in one post per turn; answers come in one post per commit. No byte
 // is copied on the way. On the journal core itself nothing is posted.
 #pragma once
 
@@ -24,6 +24,9 @@
 namespace stele::journal {
 
 class JournalServer;
+namespace internal {
+class ClientImpl;
+}
 
 struct JournalClientOptions {
   // Committed entries of the core's shards kept in memory; the oldest go first.
@@ -39,7 +42,6 @@ class JournalClient final : public SegmentReplica {
   ~JournalClient() override;
 
   runtime::Runtime& runtime() { return runtime_; }
-  const JournalClientOptions& options() const { return options_; }
   TailBudget& tails() { return tails_; }
 
   std::uint64_t disk() const override { return disk_; }
@@ -55,15 +57,23 @@ class JournalClient final : public SegmentReplica {
   void trim(SegmentId segment, std::uint64_t below) override;
   void remove(std::vector<SegmentId> segments) override;
   bool has_space() const override;
-  void wait_for_space(SpaceListener& listener) override;
+  void watch_space(SpaceListener& listener) override;
 
  private:
-  class Impl;
+  class Relief final : public runtime::TurnEndHook {
+   public:
+    explicit Relief(TailBudget& tails) : tails_(tails) {}
+    void on_turn_end() override { tails_.tell_relief(); }
+
+   private:
+    TailBudget& tails_;
+  };
+
   runtime::Runtime& runtime_;
-  const JournalClientOptions options_;
   const std::uint64_t disk_;
   TailBudget tails_;
-  std::unique_ptr<Impl> impl_;
+  Relief relief_;
+  std::unique_ptr<internal::ClientImpl> impl_;
 };
 
 }  // namespace stele::journal

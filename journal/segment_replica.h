@@ -43,8 +43,8 @@ class SegmentWriter {
   virtual void append(storage::LogEntry entry) = 0;
 };
 
-// Hears that the replica takes entries again, or wants to be tried again.
-class SpaceListener : public ListNode<> {
+// Hears that the replica may take entries again: has_space() turned true, or it wants to be tried.
+class SpaceListener : public ListNode<struct SpaceListenerTag> {
  public:
   virtual void on_space() = 0;
 
@@ -64,7 +64,7 @@ class SegmentReplica {
                                                      AppendListener& listener) = 0;
 
   // Refuses all epochs below the given ones from now on, durably, all in one commit; answers in the order of
-  // the requests. The error of the whole is kClosed.
+  // the requests. Like those below it fails as a whole only with kClosed.
   virtual runtime::Task<Result<std::vector<Result<storage::FenceAnswer>>>> fence(
       std::vector<storage::FenceRequest> requests) = 0;
 
@@ -82,10 +82,9 @@ class SegmentReplica {
   virtual void trim(SegmentId segment, std::uint64_t below) = 0;
   virtual void remove(std::vector<SegmentId> segments) = 0;
 
-  // False while it has no room for entries (the disk is full). Writers that failed for it wait here;
-  // everybody else may ask to be told as well.
+  // False while it has no room for entries: the disk is full. The listener hears until it is destroyed.
   virtual bool has_space() const = 0;
-  virtual void wait_for_space(SpaceListener& listener) = 0;
+  virtual void watch_space(SpaceListener& listener) = 0;
 };
 
 }  // namespace stele::journal

@@ -17,6 +17,10 @@
 
 namespace stele::journal {
 
+namespace internal {
+class ServerImpl;
+}
+
 struct JournalOptions {
   storage::SegmentStoreOptions store;
   // Handed to the store and not yet answered; more waits here. Owners hold back before (ShardLog::congested).
@@ -50,9 +54,8 @@ class JournalServer {
 
  private:
   friend class JournalClient;
-  class Impl;
-  explicit JournalServer(std::shared_ptr<Impl> impl);
-  std::shared_ptr<Impl> impl_;
+  explicit JournalServer(std::unique_ptr<internal::ServerImpl> impl);
+  std::unique_ptr<internal::ServerImpl> impl_;
 };
 
 }  // namespace stele::journal

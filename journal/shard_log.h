@@ -123,4 +123,10 @@ class ShardLog {
   std::unique_ptr<Impl> impl_;
 };
 
+// Removes what no chain of `shards`, which are all shards there are, has any more: what a process left behind
+// that died between changing a chain and changing the disk, and segments that were never appended to. Answers
+// how many. Once, when the process starts, before it takes any shard over.
+runtime::Task<Result<std::size_t>> remove_orphans(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper,
+                                                  std::vector<ShardId> shards);
+
 }  // namespace stele::journal

@@ -34,7 +34,32 @@ void TailBudget::forget(const TailCache& cache) {
     if (run.cache == &cache) committed_bytes_ -= run.bytes;
     return run.cache == &cache;
   });
-  pending_bytes_ -= cache.pending_bytes_;
+  subtract_pending(cache.pending_bytes_);
+}
+
+void TailBudget::add_pending(std::size_t bytes) {
+  pending_bytes_ += bytes;
+  if (pending_bytes_ >= max_pending_) congested_ = true;
+}
+
+void TailBudget::subtract_pending(std::size_t bytes) {
+  STELE_ASSERT(bytes <= pending_bytes_);
+  pending_bytes_ -= bytes;
+  if (congested_ && pending_bytes_ <= max_pending_ / 2) {
+    congested_ = false;
+    when_relieved_();
+  }
+}
+
+void TailBudget::tell_relief() {
+  if (congested_) return;
+  IntrusiveList<ReliefListener, ReliefListenerTag> now;
+  while (!watchers_.empty()) now.push_back(watchers_.pop_front());
+  while (!now.empty()) {
+    ReliefListener& watcher = now.pop_front();
+    watchers_.push_back(watcher);
+    watcher.on_relief();
+  }
 }
 
 TailCache::~TailCache() {
@@ -44,7 +69,7 @@ TailCache::~TailCache() {
 void TailCache::push(storage::LogEntry entry) {
   if (end_ - begin_ == ring_.size()) resize_ring(std::max(kSmallestRing, ring_.size() * 2));
   pending_bytes_ += cost(entry);
-  budget_.pending_bytes_ += cost(entry);
+  budget_.add_pending(cost(entry));
   ring_[slot(end_)] = std::move(entry);
   ++end_;
 }
@@ -56,9 +81,9 @@ std::size_t TailCache::commit(Lsn end) {
     bytes += at(lsn).size();
     costs += cost(at(lsn));
   }
-  STELE_ASSERT(costs <= pending_bytes_ && costs <= budget_.pending_bytes_);
+  STELE_ASSERT(costs <= pending_bytes_);
   pending_bytes_ -= costs;
-  budget_.pending_bytes_ -= costs;
+  budget_.subtract_pending(costs);
   if (end == committed_) return 0;
   committed_ = end;
   budget_.add({this, end, costs});

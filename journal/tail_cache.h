@@ -9,8 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <utility>
 #include <vector>
 
+#include "base/intrusive_list.h"
 #include "model/ids.h"
 #include "storage/log_entry.h"
 
@@ -18,15 +21,31 @@ namespace stele::journal {
 
 class TailCache;
 
+// Hears that the core is no longer congested.
+class ReliefListener : public ListNode<struct ReliefListenerTag> {
+ public:
+  virtual void on_relief() = 0;
+
+ protected:
+  ~ReliefListener() = default;
+};
+
 // Shared by the tails of a core; outlives them.
 class TailBudget {
  public:
-  explicit TailBudget(std::size_t limit) : limit_(limit) {}
+  // Room for committed entries; from how many uncommitted bytes on the core is congested, until half of it is
+  // left; what to do when that is so: have tell_relief() called soon.
+  TailBudget(std::size_t limit, std::size_t max_pending, std::move_only_function<void()> when_relieved)
+      : limit_(limit), max_pending_(max_pending), when_relieved_(std::move(when_relieved)) {}
   TailBudget(const TailBudget&) = delete;
   TailBudget& operator=(const TailBudget&) = delete;
 
   std::size_t committed_bytes() const { return committed_bytes_; }
   std::size_t pending_bytes() const { return pending_bytes_; }
+  bool congested() const { return congested_; }
+  void watch(ReliefListener& listener) { watchers_.push_back(listener); }
+  // Tells the watchers, unless the core is congested again.
+  void tell_relief();
 
  private:
   friend class TailCache;
@@ -38,8 +57,14 @@ class TailBudget {
   };
   void add(Run run);
   void forget(const TailCache& cache);
+  void add_pending(std::size_t bytes);
+  void subtract_pending(std::size_t bytes);
 
   const std::size_t limit_;
+  const std::size_t max_pending_;
+  std::move_only_function<void()> when_relieved_;
+  bool congested_ = false;
+  IntrusiveList<ReliefListener, ReliefListenerTag> watchers_;
   std::size_t committed_bytes_ = 0;
   std::size_t pending_bytes_ = 0;
   std::deque<Run> runs_;  // oldest first

@@ -1,0 +1,160 @@
+#include "journal/client.h"
+
+#include <coroutine>
+#include <utility>
+
+#include "base/assert.h"
+#include "journal/client_impl.h"
+#include "journal/server.h"
+#include "journal/server_impl.h"
+
+namespace stele::journal {
+namespace {
+
+using internal::ClientInbox;
+using internal::ServerImpl;
+using runtime::Task;
+using storage::FenceAnswer;
+using storage::FenceRequest;
+using storage::LogEntry;
+using storage::SegmentInfo;
+
+// A call to the journal core. Both fields are touched on the caller's core only.
+template <class T>
+struct Call {
+  std::optional<Result<T>> value;
+  std::coroutine_handle<> waiter;
+};
+
+template <class T>
+void finish(const std::shared_ptr<Call<T>>& call, Result<T> value) {
+  call->value.emplace(std::move(value));
+  if (call->waiter) std::exchange(call->waiter, {}).resume();
+}
+
+template <class T>
+Task<void> serve(ServerImpl& server, Task<Result<T>> work, CoreId back, std::shared_ptr<Call<T>> call) {
+  Result<T> value = co_await std::move(work);
+  server.runtime().post(
+      back, [call = std::move(call), value = std::move(value)]() mutable { finish(call, std::move(value)); });
+}
+
+template <class T>
+struct CallAwaiter {
+  std::shared_ptr<Call<T>> call;
+  bool await_ready() const { return call->value.has_value(); }
+  void await_suspend(std::coroutine_handle<> waiter) { call->waiter = waiter; }
+  Result<T> await_resume() { return *std::move(call->value); }
+  ~CallAwaiter() { call->waiter = {}; }
+};
+
+std::unexpected<Error> closed() {
+  return error(ErrorCode::kClosed, "the journal is closed");
+}
+
+// Runs the task that `make` gives on the journal core.
+template <class T, class Make>
+Task<Result<T>> on_journal_core(runtime::Runtime& here, internal::ServerInbox to, Make make) {
+  if (to->core == here.core()) {
+    if (!to->reader) co_return closed();
+    co_return co_await make(*to->reader);
+  }
+  auto call = std::make_shared<Call<T>>();
+  here.post(to->core, [to, call, make = std::move(make), back = here.core()]() mutable {
+    if (!to->reader) {
+      to->runtime.post(back, [call = std::move(call)] { finish<T>(call, closed()); });
+      return;
+    }
+    ServerImpl& server = *to->reader;
+    server.scope().spawn(serve<T>(server, make(server), back, std::move(call)));
+  });
+  co_return co_await CallAwaiter<T>{std::move(call)};
+}
+
+Task<Result<std::vector<Result<FenceAnswer>>>> fence_there(ServerImpl& server,
+                                                           std::vector<FenceRequest> requests) {
+  co_return co_await server.store().fence_many(std::move(requests));
+}
+
+Task<Result<std::vector<std::optional<SegmentInfo>>>> describe_there(ServerImpl& server,
+                                                                     std::vector<SegmentId> segments) {
+  std::vector<std::optional<SegmentInfo>> answer;
+  answer.reserve(segments.size());
+  for (SegmentId segment : segments) {
+    auto info = server.store().info(segment);
+    answer.push_back(info ? std::optional(*info) : std::nullopt);
+  }
+  co_return answer;
+}
+
+Task<Result<std::vector<SegmentInfo>>> list_there(ServerImpl& server) {
+  co_return server.store().segments();
+}
+
+}  // namespace
+
+JournalClient::JournalClient(runtime::Runtime& runtime, const JournalServer& server,
+                             JournalClientOptions options)
+    : runtime_(runtime),
+      disk_(server.store().incarnation()),
+      tails_(options.tail_bytes, options.max_pending_bytes, [this] { runtime_.at_turn_end(relief_); }),
+      relief_(tails_),
+      impl_(std::make_unique<internal::ClientImpl>(runtime, server.impl_->inbox())) {}
+
+JournalClient::~JournalClient() = default;
+
+std::unique_ptr<SegmentWriter> JournalClient::open_writer(SegmentId segment, Epoch epoch, std::uint64_t first,
+                                                          AppendListener& listener) {
+  return impl_->open_writer(segment, epoch, first, listener);
+}
+
+Task<Result<std::vector<Result<FenceAnswer>>>> JournalClient::fence(std::vector<FenceRequest> requests) {
+  return on_journal_core<std::vector<Result<FenceAnswer>>>(
+      runtime_, impl_->server(), [requests = std::move(requests)](ServerImpl& server) mutable {
+        return fence_there(server, std::move(requests));
+      });
+}
+
+Task<Result<std::vector<LogEntry>>> JournalClient::read(SegmentId segment, std::uint64_t index,
+                                                        std::size_t max_bytes) {
+  return on_journal_core<std::vector<LogEntry>>(runtime_, impl_->server(),
+                                                [segment, index, max_bytes](ServerImpl& server) {
+                                                  return server.store().read(segment, index, max_bytes);
+                                                });
+}
+
+Task<Result<std::vector<std::optional<SegmentInfo>>>> JournalClient::describe(
+    std::vector<SegmentId> segments) {
+  return on_journal_core<std::vector<std::optional<SegmentInfo>>>(
+      runtime_, impl_->server(), [segments = std::move(segments)](ServerImpl& server) mutable {
+        return describe_there(server, std::move(segments));
+      });
+}
+
+Task<Result<std::vector<SegmentInfo>>> JournalClient::list() {
+  return on_journal_core<std::vector<SegmentInfo>>(runtime_, impl_->server(),
+                                                   [](ServerImpl& server) { return list_there(server); });
+}
+
+void JournalClient::trim(SegmentId segment, std::uint64_t below) {
+  runtime_.post(impl_->server()->core, [server = impl_->server(), segment, below] {
+    if (server->reader) server->reader->store().trim(segment, below);
+  });
+}
+
+void JournalClient::remove(std::vector<SegmentId> segments) {
+  runtime_.post(impl_->server()->core, [server = impl_->server(), segments = std::move(segments)] {
+    if (!server->reader) return;
+    for (SegmentId segment : segments) server->reader->store().remove(segment);
+  });
+}
+
+bool JournalClient::has_space() const {
+  return impl_->has_space();
+}
+
+void JournalClient::watch_space(SpaceListener& listener) {
+  impl_->watch_space(listener);
+}
+
+}  // namespace stele::journal

@@ -1,0 +1,210 @@
+#include "journal/server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/marks.h"
+#include "journal/server_impl.h"
+
+namespace stele::journal {
+namespace internal {
+
+using runtime::Task;
+
+ServerImpl::ServerImpl(runtime::Runtime& runtime, JournalOptions options,
+                       std::unique_ptr<storage::SegmentStore> store)
+    : runtime_(runtime),
+      options_(std::move(options)),
+      inbox_(std::make_shared<Inbox<ServerImpl>>(runtime, this)),
+      store_(std::move(store)) {}
+
+ServerImpl::~ServerImpl() {
+  inbox_->reader = nullptr;
+}
+
+JournalStats ServerImpl::stats() const {
+  JournalStats stats = stats_;
+  stats.has_space = space_ == Space::kThere;
+  return stats;
+}
+
+void ServerImpl::attach(ClientInbox client) {
+  peers_.push_back({std::move(client), {}});
+  if (space_ != Space::kThere) tell_space(peers_.back().client);
+}
+
+void ServerImpl::detach(const ClientInbox& client) {
+  std::erase_if(peers_, [&](const Peer& peer) { return peer.client == client; });
+}
+
+void ServerImpl::submit(const ClientInbox& from, std::vector<AppendBatch> batches) {
+  if (from->core != inbox_->core) ++stats_.posts_in;
+  for (AppendBatch& batch : batches) {
+    ++stats_.batches;
+    const bool fits = in_flight_ == 0 || in_flight_bytes_ + batch.bytes <= options_.max_in_flight_bytes;
+    if (held_.empty() && fits) {
+      submit(from, std::move(batch));
+    } else {
+      ++stats_.held_batches;
+      held_.push_back({from, std::move(batch)});
+    }
+  }
+}
+
+void ServerImpl::submit(const ClientInbox& from, AppendBatch batch) {
+  if (auto fine = check(batch); !fine) return refuse(from, batch, std::move(fine.error()));
+  ++in_flight_;
+  in_flight_bytes_ += batch.bytes;
+  AppendAnswer answer{.writer = batch.writer, .end = batch.end(), .error = std::nullopt};
+  store_->append(batch.segment, batch.epoch, batch.first, std::move(batch.entries),
+                 [this, from, answer = std::move(answer), bytes = batch.bytes](Result<void> result) mutable {
+                   stored(from, std::move(answer), bytes, std::move(result));
+                 });
+}
+
+Result<void> ServerImpl::check(const AppendBatch& batch) const {
+  if (closing_) return error(ErrorCode::kClosed, "the journal is closing");
+  if (space_ == Space::kGone) return error(ErrorCode::kNoSpace, "the disk of the journal is full");
+  if (batch.first == 0) return {};
+  const auto info = store_->info(batch.segment);
+  if (!info) return std::unexpected(info.error().with_context("append to a segment"));
+  if (info->fence <= batch.epoch && info->end < batch.first) {
+    STELE_MARK("journal: append behind a gap");
+    return error(ErrorCode::kUnavailable, "an append before this one was not stored");
+  }
+  return {};
+}
+
+void ServerImpl::stored(const ClientInbox& from, AppendAnswer answer, std::size_t bytes,
+                        Result<void> result) {
+  STELE_ASSERT(in_flight_ > 0 && in_flight_bytes_ >= bytes);
+  --in_flight_;
+  in_flight_bytes_ -= bytes;
+  if (result) {
+    if (space_ == Space::kProbed) set_space(Space::kThere);
+  } else {
+    ++stats_.refused_batches;
+    const ErrorCode code = result.error().code;
+    if (code == ErrorCode::kNoSpace || code == ErrorCode::kUnavailable) no_space(result.error());
+    answer.error = std::move(result.error());
+  }
+  this->answer(from, std::move(answer));
+  submit_held();
+}
+
+void ServerImpl::submit_held() {
+  while (!held_.empty()) {
+    const std::size_t bytes = held_.front().batch.bytes;
+    if (in_flight_ > 0 && in_flight_bytes_ + bytes > options_.max_in_flight_bytes) return;
+    Held next = std::move(held_.front());
+    held_.pop_front();
+    submit(next.from, std::move(next.batch));
+  }
+}
+
+void ServerImpl::refuse(const ClientInbox& to, const AppendBatch& batch, Error why) {
+  ++stats_.refused_batches;
+  answer(to, {.writer = batch.writer, .end = batch.first, .error = std::move(why)});
+}
+
+void ServerImpl::answer(const ClientInbox& to, AppendAnswer answer) {
+  auto peer = std::find_if(peers_.begin(), peers_.end(), [&](const Peer& p) { return p.client == to; });
+  if (peer == peers_.end()) return;  // gone
+  peer->answers.push_back(std::move(answer));
+  runtime_.at_turn_end(*this);
+}
+
+void ServerImpl::on_turn_end() {
+  // A delivery on this core may make or end clients.
+  std::vector<Peer> answered;
+  for (Peer& peer : peers_) {
+    if (!peer.answers.empty()) answered.push_back({peer.client, std::exchange(peer.answers, {})});
+  }
+  for (Peer& peer : answered) {
+    if (peer.client->core == inbox_->core) {
+      if (peer.client->reader) peer.client->reader->deliver(std::move(peer.answers));
+      continue;
+    }
+    ++stats_.posts_out;
+    runtime_.post(peer.client->core, [client = peer.client, answers = std::move(peer.answers)]() mutable {
+      if (client->reader) client->reader->deliver(std::move(answers));
+    });
+  }
+}
+
+// ---- room on the disk -----------------------------------------------------------------------------------
+
+void ServerImpl::no_space(const Error& why) {
+  if (space_ == Space::kGone) return;
+  if (space_ == Space::kThere) {
+    STELE_MARK("journal: disk full");
+    runtime_.log().write(runtime::LogLevel::kError, "journal",
+                         "writes are refused until there is room: " + why.to_string());
+  }
+  set_space(Space::kGone);
+}
+
+void ServerImpl::set_space(Space space) {
+  STELE_ASSERT(space != space_);
+  space_ = space;
+  if (space_ == Space::kThere) {
+    STELE_MARK("journal: room on the disk again");
+    runtime_.log().write(runtime::LogLevel::kInfo, "journal", "there is room on the disk again");
+    runtime_.disarm(*this);
+  } else {
+    runtime_.arm(*this, runtime_.now() + options_.space_retry);
+  }
+  for (const Peer& peer : peers_) tell_space(peer.client);
+}
+
+// Always by post: it comes up in the middle of other work, and clients act on it.
+void ServerImpl::tell_space(const ClientInbox& client) const {
+  runtime_.post(client->core, [client, there = space_ == Space::kThere, retry = space_ == Space::kProbed] {
+    if (client->reader) client->reader->space(there, retry);
+  });
+}
+
+void ServerImpl::on_timer() {
+  // Nobody had anything to try with: the next append will show.
+  if (space_ == Space::kProbed && in_flight_ == 0) return set_space(Space::kThere);
+  if (space_ == Space::kGone) return set_space(Space::kProbed);
+  runtime_.arm(*this, runtime_.now() + options_.space_retry);
+}
+
+Task<Result<void>> ServerImpl::close() {
+  closing_ = true;
+  runtime_.disarm(*this);
+  for (Held& held : std::exchange(held_, {}))
+    refuse(held.from, held.batch, {ErrorCode::kClosed, "the journal is closing"});
+  co_await scope_.join();
+  auto closed = co_await store_->close();
+  inbox_->reader = nullptr;
+  co_return closed;
+}
+
+}  // namespace internal
+
+JournalServer::JournalServer(std::unique_ptr<internal::ServerImpl> impl) : impl_(std::move(impl)) {}
+JournalServer::~JournalServer() = default;
+
+runtime::Task<Result<std::unique_ptr<JournalServer>>> JournalServer::open(runtime::Runtime& journal_core,
+                                                                          JournalOptions options) {
+  STELE_CO_TRY(auto store, co_await storage::SegmentStore::open(journal_core, options.store));
+  auto impl = std::make_unique<internal::ServerImpl>(journal_core, std::move(options), std::move(store));
+  co_return std::unique_ptr<JournalServer>(new JournalServer(std::move(impl)));
+}
+
+runtime::Task<Result<void>> JournalServer::close() {
+  return impl_->close();
+}
+
+const storage::SegmentStore& JournalServer::store() const {
+  return impl_->store();
+}
+
+JournalStats JournalServer::stats() const {
+  return impl_->stats();
+}
+
+}  // namespace stele::journal

@@ -1,0 +1,116 @@
+// Inside of ShardLog. shard_log.cc: appending, reading, losing; segment_change.cc: rolling and trimming;
+// take_over.cc: the beginning.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "journal/chain.h"
+#include "journal/chain_keeper.h"
+#include "journal/client.h"
+#include "journal/segment_replica.h"
+#include "journal/shard_log.h"
+#include "journal/tail_cache.h"
+#include "meta/types.h"
+#include "model/ids.h"
+#include "runtime/runtime.h"
+#include "runtime/scope.h"
+#include "runtime/task.h"
+
+namespace stele::journal {
+
+// What a take-over gives.
+struct TakenShard {
+  ShardId shard;
+  Epoch epoch;
+  Chain chain;  // its open segment is new, and this owner's
+  std::optional<meta::Snapshot> snapshot;
+  Lsn begin;
+};
+
+class ShardLog::Impl final : private AppendListener,
+                             private SpaceListener,
+                             private ReliefListener,
+                             private runtime::TurnEndHook {
+ public:
+  Impl(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper, TakenShard taken,
+       ShardLogOptions options);
+
+  void set_listener(Listener& listener);
+  ShardId shard() const { return shard_; }
+  Epoch epoch() const { return epoch_; }
+  const std::optional<meta::Snapshot>& snapshot() const { return snapshot_; }
+  Lsn begin() const { return begin_; }
+  Lsn committed() const { return tail_.committed(); }
+  Lsn next() const { return tail_.end(); }
+  bool lost() const { return state_ == State::kLost; }
+  const Chain& chain() const { return chain_; }
+  std::size_t pending_bytes() const { return tail_.pending_bytes(); }
+  bool congested() const { return congested_ || journal_.tails().congested(); }
+  bool writable() const;
+
+  Lsn append(LogEntry entry);
+  bool read_cached(Lsn from, std::size_t max_bytes, std::vector<LogEntry>& out) const;
+  runtime::Task<Result<std::vector<LogEntry>>> read(Lsn from, std::size_t max_bytes) const;
+  runtime::Task<Result<void>> sync() const;
+  void trim(Lsn below);
+  void roll();
+
+ private:
+  enum class State {
+    kOpen,     // entries go to the open segment
+    kNoSpace,  // they wait until the replica has room
+    kFrozen,   // they wait for the next segment; no answer of the last one counts any more
+    kLost,
+  };
+  // What became of the swap that seals the segment and opens the next.
+  enum class Swap { kDone, kNotYet, kLost };
+
+  // ---- shard_log.cc
+  void open_writer();
+  void close_writer();
+  void on_stored(std::uint64_t end) override;
+  void on_append_failed(const Error& why) override;
+  void on_space() override;
+  void on_relief() override;
+  void on_turn_end() override;
+  void lose(Error why);
+  std::string name() const;
+
+  // ---- segment_change.cc
+  runtime::Task<void> change_segment();
+  runtime::Task<Swap> try_swap(Lsn end);
+  runtime::Task<Swap> learn_swap(Lsn end);
+  Swap adopt(Lsn end, meta::Segment opened);
+  runtime::Task<void> trim_chain();
+
+  JournalClient& journal_;
+  runtime::Runtime& runtime_;
+  const std::shared_ptr<ChainKeeper> keeper_;
+  const ShardLogOptions options_;
+  const ShardId shard_;
+  const Epoch epoch_;
+  const std::optional<meta::Snapshot> snapshot_;
+  Chain chain_;
+  Lsn begin_;
+  Lsn trimmed_;  // as far as replica and chain were told
+  TailCache tail_;
+  State state_ = State::kOpen;
+  std::optional<Error> why_lost_;  // until the listener has heard
+  Listener* listener_ = nullptr;
+  std::unique_ptr<SegmentWriter> writer_;
+  std::uint64_t segment_bytes_ = 0;  // committed, of the open segment
+  std::uint64_t roll_at_bytes_;
+  bool congested_ = false;
+  bool changing_segment_ = false;
+  bool stuck_ = false;  // frozen, and the meta service does not answer
+  bool trimming_ = false;
+  runtime::Scope scope_;  // last: its tasks use all of the above
+};
+
+}  // namespace stele::journal
