@@ -50,7 +50,9 @@ Core::Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& m
       routes_(view_->cluster().shard_count) {
   STELE_ASSERT(options_.authorizer);
   on_view(view_);
-  meta_.on_change([this](std::shared_ptr<const meta::MetaView> view) { on_view(std::move(view)); });
+  meta_.on_change([this](const std::shared_ptr<const meta::MetaView>& view) {
+    if (!stopping_) on_view(view);
+  });
 }
 
 Core::~Core() = default;
@@ -74,10 +76,10 @@ Task<Result<void>> Core::start() {
 
 Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
   STELE_CO_TRY(auto logs, co_await journal::ShardLog::take_over_all(journal_, meta_, options_.node,
-                                                                    options_.node_incarnation, ids));
+                                                                    options_.incarnation, ids, options_.log));
   STELE_ASSERT(logs.size() == ids.size());
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    STELE_CO_TRY(std::unique_ptr<Shard> shard, co_await Shard::start(*this, ids[i], std::move(logs[i])));
+    STELE_CO_TRY(std::shared_ptr<Shard> shard, co_await Shard::start(*this, ids[i], std::move(logs[i])));
     Shard& started = *shard;
     shards_[ids[i]] = std::move(shard);
     started.serve();
@@ -132,9 +134,15 @@ Shard* Core::shard(ShardId id) {
   return found != shards_.end() && found->second->serving() ? found->second.get() : nullptr;
 }
 
+std::shared_ptr<Shard> Core::shard_ptr(ShardId id) {
+  auto found = shards_.find(id);
+  return found != shards_.end() && found->second->serving() ? found->second : nullptr;
+}
+
 // ---- mail -----------------------------------------------------------------------------------------------
 
 void Core::send(CoreId to, Mail mail) {
+  if (abandoned_) return;
   if (to == runtime_.core()) return handle(std::move(mail));
   Outbox& outbox = outboxes_[to.value];
   outbox.mail.push_back(std::move(mail));
@@ -300,6 +308,28 @@ void Core::deliver_live(const Data& data) {
   for (CoreId core : cores) send(core, LiveMail{data});
 }
 
+bool Core::any_live(const Data& data) {
+  if (!routes_.any_live_interest(data.tenant)) return false;
+  return data.kafka_batch || !routes_.route(data.tenant, data.address).live_cores.empty();
+}
+
+namespace {
+struct Nobody final : Publisher::Listener {
+  void on_published(std::uint32_t, const PublishResult&) override {}
+  void on_publisher_ready() override {}
+};
+Nobody nobody;
+}  // namespace
+
+void Core::publish_for_broker(const Data& data) {
+  auto& publisher = own_publishers_[data.tenant];
+  if (!publisher) publisher = make_publisher(Principal{"stele", data.tenant}, nobody);
+  for_each_message(data.batch, data.address, false,
+                   [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
+                     publisher->publish(message, owner, 0, false);
+                   });
+}
+
 // ---- publishers and sessions ----------------------------------------------------------------------------
 
 std::unique_ptr<Publisher> Core::make_publisher(const Principal& who, Publisher::Listener& listener) {
@@ -343,9 +373,9 @@ std::string Core::new_client_id() {
 // ---- streams --------------------------------------------------------------------------------------------
 
 Result<const meta::Topic*> Core::find_stream(const Principal& who, Action action, StreamId stream) {
-  const meta::Topic* topic = view_->topic(stream.topic);
+  const meta::Topic* topic = view_->find_topic(stream.topic);
   const std::int32_t partition = stream.partition.value;
-  if (!topic || topic->tenant != who.tenant || partition < 0 || partition >= topic->partition_count) {
+  if (!topic || topic->tenant != who.tenant || partition < 0 || partition >= topic->partition_count()) {
     return error(ErrorCode::kNotFound, "there is no such topic and partition");
   }
   if (!authorizer().allowed(who, action, topic->name)) {
@@ -421,29 +451,32 @@ Task<Result<meta::Topic>> Core::create_topic(Principal who, std::string name, st
   if (!authorizer().allowed(who, Action::kCreateTopic, name)) {
     co_return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not create topic '" + name + "'");
   }
-  co_return co_await meta_.create_topic(who.tenant, std::move(name), partitions, std::move(config),
-                                        validate_only);
+  co_return co_await meta_.execute(meta::CreateTopic{.tenant = who.tenant,
+                                                     .name = std::move(name),
+                                                     .partitions = partitions,
+                                                     .config = std::move(config),
+                                                     .validate_only = validate_only});
 }
 
 Task<Result<void>> Core::delete_topic(Principal who, std::string name) {
   if (!authorizer().allowed(who, Action::kDeleteTopic, name)) {
     co_return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not delete topic '" + name + "'");
   }
-  co_return co_await meta_.delete_topic(who.tenant, std::move(name));
+  STELE_CO_CHECK(
+      co_await meta_.execute(meta::DeleteTopic{.tenant = who.tenant, .name = std::move(name), .id = {}}));
+  co_return Result<void>();
 }
 
 void Core::on_view(std::shared_ptr<const meta::MetaView> view) {
   view_ = std::move(view);
   std::vector<RoutedTopic> topics;
   for (const auto& [id, topic] : view_->topics()) {
-    RoutedTopic routed{.id = id,
-                       .tenant = topic.tenant,
-                       .name = topic.name,
-                       .captures = topic.config.capture,
-                       .key = {},
-                       .shards = topic.shards};
-    if (auto rule = KeyRule::parse(topic.config.key)) routed.key = *std::move(rule);
-    topics.push_back(std::move(routed));
+    topics.push_back({.id = id,
+                      .tenant = topic->tenant,
+                      .name = topic->name,
+                      .captures = topic->config.capture,
+                      .key = topic->config.key,
+                      .shards = topic->shards});
   }
   routes_.set_topics(std::move(topics));
   for (auto& [id, shard] : shards_) {

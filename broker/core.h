@@ -24,6 +24,7 @@
 #include "broker/routes.h"
 #include "broker/stats.h"
 #include "journal/client.h"
+#include "journal/shard_log.h"
 #include "meta/client.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
@@ -32,6 +33,13 @@ namespace stele::broker {
 
 class Shard;
 class SessionImpl;
+
+// A call on another core: value and waiter are touched on the calling core only.
+template <class T>
+struct RemoteCall {
+  std::optional<T> value;
+  std::coroutine_handle<> waiter;
+};
 
 class Core final : public Broker, private runtime::TurnEndHook {
  public:
@@ -84,7 +92,8 @@ class Core final : public Broker, private runtime::TurnEndHook {
   CoreId core_of(ShardId shard) const { return CoreId(shard.value % core_count()); }
   // Null when it does not serve (now).
   Shard* shard(ShardId id);
-  const std::map<ShardId, std::unique_ptr<Shard>>& shards() const { return shards_; }
+  std::shared_ptr<Shard> shard_ptr(ShardId id);
+  const std::map<ShardId, std::shared_ptr<Shard>>& shards() const { return shards_; }
 
   // Mail to the own core is handled before this returns.
   void send(CoreId to, Mail mail);
@@ -99,6 +108,16 @@ class Core final : public Broker, private runtime::TurnEndHook {
                     std::uint64_t publisher_hash);
   // The same for what was committed here.
   void deliver_live(const Data& data);
+  bool any_live(const Data& data);
+  // Published in nobody's name: wills.
+  void publish_for_broker(const Data& data);
+
+  void wake_fetch(std::uint64_t wait);
+  // Uncommitted bytes of this core's publishers: above the limit each of them gets a smaller window.
+  std::size_t& publishing_bytes() { return publishing_bytes_; }
+  bool publishing_too_much() const { return publishing_bytes_ > options_.max_publishing_bytes; }
+  // The process is going down at once (a simulated crash): nothing is sent any more, whatever destructors do.
+  void abandon() { abandoned_ = true; }
 
   void forget_publisher(std::uint32_t id) { publishers_.erase(id); }
   std::uint64_t attach(SessionImpl& session);
@@ -130,11 +149,14 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<void> retake(ShardId id);
   runtime::Task<void> tick();
   Result<const meta::Topic*> find_stream(const Principal& who, Action action, StreamId stream);
-  void read_into(std::size_t index, FetchRead read, std::shared_ptr<struct FetchRound> round);
+  static runtime::Task<std::vector<Result<FetchOk>>> read_here(Core& there, std::vector<FetchRead> reads,
+                                                               std::vector<ShardId> shards,
+                                                               std::size_t max_bytes);
+  runtime::Task<void> read_all(const std::vector<FetchRead>& reads, const std::vector<ShardId>& shards,
+                               std::size_t max_bytes, std::vector<Result<FetchOk>>& results);
 
   template <class T, class Make>
-  static runtime::Task<void> run_for(Core& here, Make make, CoreId back,
-                                     std::shared_ptr<struct RemoteCall<T>> call);
+  static runtime::Task<void> run_for(Core& here, Make make, CoreId back, std::shared_ptr<RemoteCall<T>> call);
 
   runtime::Runtime& runtime_;
   BrokerOptions options_;
@@ -146,13 +168,19 @@ class Core final : public Broker, private runtime::TurnEndHook {
   RouteTable routes_;
   LiveTable live_;
   CoreStats stats_;
-  std::map<ShardId, std::unique_ptr<Shard>> shards_;
+  std::map<ShardId, std::shared_ptr<Shard>> shards_;
   absl::flat_hash_map<std::uint32_t, PublisherImpl*> publishers_;  // look-ups only
   std::uint32_t next_publisher_ = 1;
   absl::flat_hash_map<std::uint64_t, SessionImpl*> sessions_;  // look-ups only
   std::uint64_t next_attachment_ = 1;
   absl::flat_hash_map<std::uint64_t, std::move_only_function<void(Result<ProduceOk>)>> produces_;
   std::uint64_t next_produce_ = 1;
+  class FetchWait;
+  absl::flat_hash_map<std::uint64_t, FetchWait*> fetch_waits_;  // look-ups only
+  std::uint64_t next_fetch_wait_ = 1;
+  std::map<TenantId, std::unique_ptr<Publisher>> own_publishers_;
+  std::size_t publishing_bytes_ = 0;
+  bool abandoned_ = false;
   // Mail routed by a view that this core has not seen yet.
   std::vector<Mail> early_;
   bool stopping_ = false;
@@ -160,13 +188,6 @@ class Core final : public Broker, private runtime::TurnEndHook {
 };
 
 // ---- templates ------------------------------------------------------------------------------------------
-
-// A call on another core: value and waiter are touched on the calling core only.
-template <class T>
-struct RemoteCall {
-  std::optional<T> value;
-  std::coroutine_handle<> waiter;
-};
 
 template <class T, class Make>
 runtime::Task<void> Core::run_for(Core& here, Make make, CoreId back, std::shared_ptr<RemoteCall<T>> call) {

@@ -57,6 +57,9 @@ struct ForwardMail {
   ShardId target;
   Epoch source_epoch;
   Lsn lsn;
+  // The entry for this target that precedes it, if that may still be on its way: a target that has not got it
+  // takes nothing behind it.
+  std::optional<Lsn> after;
   CoreId reply_core;
   std::uint64_t meta_version = 0;
   Data data;

@@ -6,6 +6,8 @@
 
 #include "broker/api.h"
 #include "broker/observer.h"
+#include "journal/shard_log.h"
+#include "meta/types.h"
 #include "model/ids.h"
 #include "runtime/time.h"
 
@@ -13,10 +15,11 @@ namespace stele::broker {
 
 struct BrokerOptions {
   NodeId node;
-  std::uint64_t node_incarnation = 0;  // given by the meta service to this start of the process
-  Authorizer* authorizer = nullptr;    // outlives the broker
-  ShardObserver* observer = nullptr;   // the simulator's; null in production
-  std::string snapshot_directory;
+  meta::Incarnation incarnation;      // given by the meta service to this start of the process
+  Authorizer* authorizer = nullptr;   // outlives the broker
+  ShardObserver* observer = nullptr;  // the simulator's; null in production
+  std::string snapshot_directory;     // exists
+  journal::ShardLogOptions log;
 
   bool auto_create_topics = true;
   std::int32_t default_partitions = 1;
@@ -37,6 +40,8 @@ struct BrokerOptions {
   std::uint64_t forward_window_bytes = 4ULL << 20;
   // Read from the log for one persistent session at a time.
   std::size_t delivery_read_bytes = 256 << 10;
+  // Uncommitted messages of all publishers of a core; above it each gets a small window.
+  std::size_t max_publishing_bytes = 32 << 20;
 };
 
 }  // namespace stele::broker

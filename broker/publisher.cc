@@ -23,7 +23,14 @@ void add_target(ShardList& list, ShardId shard) {
 PublisherImpl::PublisherImpl(Core& core, std::uint32_t id, Principal who, Listener& listener)
     : core_(core), id_(id), who_(std::move(who)), listener_(listener) {}
 
+// With much in flight on the core, each publisher keeps a small part of its window.
+bool PublisherImpl::full() const {
+  return waiting_.size() >= kMaxWaiting || waiting_bytes_ >= kMaxWaitingBytes ||
+         (core_.publishing_too_much() && waiting_bytes_ >= kMaxWaitingBytes / 64);
+}
+
 PublisherImpl::~PublisherImpl() {
+  core_.publishing_bytes() -= waiting_bytes_;
   core_.forget_publisher(id_);
 }
 
@@ -84,7 +91,7 @@ void PublisherImpl::commit_first(const MessageView& message, const Route& route,
     home = earlier->home;
     stream.reset();  // found by whoever the home forwards it to
   }
-  std::erase(targets, home);
+  targets.erase(std::remove(targets.begin(), targets.end(), home), targets.end());
 
   MessageBatch batch;
   if (message.timestamp_ms == kNoTimestamp) {
@@ -103,6 +110,7 @@ void PublisherImpl::commit_first(const MessageView& message, const Route& route,
                .kafka_batch = false,
                .retain = message.retain,
                .address_headers_allowed = false,
+               .keyed_by_address = rule.kind == KeyRule::Kind::kAddress,
                .qos = message.qos,
                .publisher_hash = hash_,
                .stream = stream,
@@ -115,6 +123,7 @@ void PublisherImpl::commit_first(const MessageView& message, const Route& route,
   waiting_.push_back(
       {.address_hash = address_hash, .token = token, .bytes = bytes, .answer = answer, .error = {}});
   waiting_bytes_ += bytes;
+  core_.publishing_bytes() += bytes;
   ++core_.stats().published_kept;
   core_.send(core_.core_of(home), Mail(std::move(mail)));
 }
@@ -143,6 +152,7 @@ void PublisherImpl::on_answer(const DataAnswerMail& answer) {
   waiting.matched = answer.matched;
   waiting.error = answer.error;
   waiting_bytes_ -= waiting.bytes;
+  core_.publishing_bytes() -= waiting.bytes;
   auto in_flight = in_flight_.find(waiting.address_hash);
   STELE_ASSERT(in_flight != in_flight_.end());
   if (--in_flight->second.count == 0) in_flight_.erase(in_flight);
@@ -157,7 +167,8 @@ void PublisherImpl::drain() {
     if (first.answer)
       listener_.on_published(first.token, {first.error ? &*first.error : nullptr, first.matched});
   }
-  if (asked_to_wait_ && waiting_.size() <= kMaxWaiting / 2 && waiting_bytes_ <= kMaxWaitingBytes / 2) {
+  if (asked_to_wait_ && waiting_.size() <= kMaxWaiting / 2 && waiting_bytes_ <= kMaxWaitingBytes / 2 &&
+      !full()) {
     asked_to_wait_ = false;
     listener_.on_publisher_ready();
   }

@@ -29,6 +29,11 @@ class PublisherImpl final : public Publisher {
   void on_answer(const DataAnswerMail& answer);
 
  private:
+  // Where the messages to one address go that are in flight.
+  struct InFlight {
+    ShardId home;
+    std::uint32_t count = 0;
+  };
   struct Waiting {
     std::uint64_t address_hash;
     std::uint32_t token;
@@ -42,12 +47,11 @@ class PublisherImpl final : public Publisher {
   static constexpr std::size_t kMaxWaiting = 4096;
   static constexpr std::size_t kMaxWaitingBytes = 4 << 20;
 
-  void commit_first(const MessageView& message, const Route& route, const Waiting* earlier,
+  void commit_first(const MessageView& message, const Route& route, const InFlight* earlier,
                     std::uint32_t token, bool answer);
-  const Waiting* earlier_to(std::uint64_t address_hash) const;
   void done_now(std::uint32_t token, bool answer, bool matched, std::optional<Error> error);
   void drain();
-  bool full() const { return waiting_.size() >= kMaxWaiting || waiting_bytes_ >= kMaxWaitingBytes; }
+  bool full() const;
 
   Core& core_;
   const std::uint32_t id_;

@@ -16,12 +16,14 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/intrusive_list.h"
 #include "broker/api.h"
+#include "broker/control.h"
 #include "broker/core.h"
 #include "broker/mail.h"
 #include "broker/owner_clock.h"
@@ -49,7 +51,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   // Loads the snapshot and replays the log.
   static runtime::Task<Result<std::shared_ptr<Shard>>> start(Core& core, ShardId id,
                                                              std::unique_ptr<journal::ShardLog> log);
-  ~Shard() override;
+  ~Shard();
 
   // Replayed; from here on it takes work.
   void serve();
@@ -90,58 +92,107 @@ class Shard final : public std::enable_shared_from_this<Shard>,
 
   // ---- streams
   static runtime::Task<Result<FetchOk>> read_stream(Core& there, ShardId shard, FetchRead read);
-  // Completes when the stream has committed records at or above `beyond`, or the shard is lost.
-  static runtime::Task<bool> await_records(Core& there, ShardId shard, StreamId stream, Offset beyond);
   static runtime::Task<Result<OffsetAndTime>> list_offset(Core& there, ShardId shard, StreamId stream,
                                                           std::int64_t timestamp_ms);
   static runtime::Task<Result<StreamStatus>> stream_status(Core& there, ShardId shard, StreamId stream);
+
+  // Tells `core` once, by Core::wake_fetch(wait), when the stream has committed records above `beyond`, or
+  // the shard is lost.
+  void add_reader(StreamId stream, Offset beyond, CoreId core, std::uint64_t wait);
+  void remove_reader(StreamId stream, CoreId core, std::uint64_t wait);
 
  private:
   Shard(Core& core, ShardId id, std::unique_ptr<journal::ShardLog> log);
 
   // ---- shard.cc
-  // Waits until everything below `end` is committed. False: the shard is lost.
-  class CommitWaiter;
-  CommitWaiter committed(Lsn end);
+  // co_await committed(end): true once everything below `end` is committed, false if the shard is lost: then
+  // nothing of it may be touched any more.
+  struct Committed : ListNode<> {
+    Shard& shard;
+    Lsn end;
+    bool fine = true;
+    std::coroutine_handle<> waiter;
+    Committed(Shard& s, Lsn e) : shard(s), end(e) {}
+    bool await_ready() {
+      fine = shard.serving_;
+      return !fine || shard.log_->committed() >= end;
+    }
+    void await_suspend(std::coroutine_handle<> handle) {
+      waiter = handle;
+      shard.waiters_.push_back(*this);
+    }
+    bool await_resume() const { return fine; }
+    void resume(bool how) {
+      fine = how;
+      waiter.resume();
+    }
+  };
+  Committed committed(Lsn end) { return Committed(*this, end); }
   void on_committed(Lsn end) override;
   void on_lost(const Error& why) override;
   void on_turn_end() override;
   void wake_at_turn_end();
   WallTime now();
+  std::int32_t leader_epoch() const { return static_cast<std::int32_t>(log_->epoch().value & 0x7fffffff); }
   // Appends and applies. Every change of the state goes through here.
   Lsn append(storage::LogEntry entry);
-  void after_apply(Lsn lsn, const ApplyResult& result);
+  void after_apply(Lsn lsn);
   Result<void> writable() const;
-  runtime::Task<Result<void>> replay();
   runtime::Task<Result<void>> load_snapshot();
+  runtime::Task<Result<void>> replay();
+  std::string snapshot_path(const std::string& file) const;
+  void start_snapshot();
   runtime::Task<void> write_snapshot();
+  runtime::Task<Result<void>> publish_snapshot(Lsn lsn, Bytes bytes);
   void trim();
   void announce(std::vector<RouteChange> changes);
+  void retain_streams();
 
   // ---- shard_data.cc
-  struct Answering {  // committed, and waiting for forwards
+  struct Answering {  // what a publisher is told once all is done
     ReplyTo reply;
     std::size_t forwards = 0;
     ProduceOk produced;
     bool matched = true;
   };
-  struct Reveal {
+  struct Reveal {  // appended, not committed
     Lsn lsn;
     Data data;
     Answering answering;
   };
   struct Forwarding {                                     // to one target
-    Lsn next_to_read;                                     // pending entries below are sent
-    Lsn answered;                                         // up to here the target has committed (exclusive)
+    Lsn next_to_read;                                     // pending entries below it are sent
+    Lsn answered;                                         // the target has committed all below
     std::deque<std::pair<Lsn, std::uint64_t>> in_flight;  // with their bytes
     std::uint64_t bytes = 0;
+    std::uint64_t round = 0;  // grows when it begins again
     bool reading = false;
     runtime::Instant again_at{};  // after a refusal
   };
+  struct Taken {  // of another shard, appended, not committed
+    Lsn own;
+    ShardId source;
+    Lsn lsn;
+    CoreId reply_core;
+  };
+  void refuse(const ReplyTo& to, Error error);
+  bool keeps_retained(const Data& data) const;
+  void append_to_other_streams(const Data& data, const std::optional<ForwardSource>& source,
+                               std::span<const StreamId> streams);
+  Data with_key_of(const Data& data, const StreamState& stream) const;
+  static Bytes with_append_time(const Bytes& batch, WallTime time);
   void reveal(Reveal&& item);
   void answer(Answering&& answering);
+  void note_pending_forward(ShardId target, Lsn lsn);
   void forward_more();
+  std::optional<Lsn> next_to_forward(ShardId target, const Forwarding& forwarding) const;
+  std::optional<Lsn> before_in_pending(ShardId target, Lsn lsn) const;
   runtime::Task<void> forward_to(ShardId target);
+  void send_forward(ShardId target, Lsn lsn, const storage::LogEntry& entry);
+  void retry_forwards_later();
+  runtime::Task<void> retry_forwards();
+  void note_forward_progress();
+  void answer_taken(Lsn end);
 
   // ---- shard_sessions.cc
   using SessionKey = std::pair<TenantId, std::string>;
@@ -151,11 +202,13 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     std::uint64_t attachment = 0;
     bool durable = false;
     bool started = false;
+    bool told_to_go = false;
     std::uint32_t receive_maximum = 0;
+    std::uint32_t session_number = 0;
     std::uint64_t session_epoch = 0;
-    // Delivery: items of the queue below `next` are sent; those sent before this connection are sent again.
-    QueuePosition next;
-    QueuePosition fresh;  // from here on nothing was sent before
+    // Delivery: items of the queue below `next` are sent; those below `fresh` may have been sent before.
+    QueuePosition next = 0;
+    QueuePosition fresh = 0;
     std::uint32_t in_flight = 0;
     bool reading = false;
     bool dirty = false;
@@ -168,15 +221,29 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     std::optional<Data> will;  // delayed
     runtime::Instant will_at{};
   };
+  runtime::Task<Result<SessionOpened>> open(SessionOptions options, CoreId from, std::uint64_t attachment);
+  void take_over(Connected& connected);
+  void disconnect(const SessionKey& key, std::uint64_t attachment, SessionEnd ending);
+  Lsn sent_below(const Connected& connected, const SessionState& session) const;
+  void drop_client_if_idle(const SessionKey& key);
+  void fire_wills();
+  void publish_will(Data will);
+  void expire_sessions();
   Connected* connection(std::uint64_t attachment);
   void wake(std::uint32_t session_number);
+  void mark_dirty(Connected& connected);
+  void deliver_dirty();
   void pump(Connected& to);
-  runtime::Task<void> deliver_from_log(std::uint64_t attachment);
-  void send_items(Connected& to, std::vector<SessionItem> items);
+  bool add_item(SessionMail& mail, const SessionState& session, const QueueItem& item,
+                const storage::LogEntry& entry, bool redelivered);
+  runtime::Task<void> deliver_from_log(std::uint64_t attachment, Lsn from);
   void flush_settled();
-  void disconnect(Client& client, SessionEnd ending);
-  void publish_will(Data will);
-  void drop_client_if_idle(const SessionKey& key);
+
+  // ---- shard_streams.cc
+  Offset high_watermark(StreamId stream) const;
+  void wake_readers(StreamId stream);
+  template <class Use>
+  runtime::Task<Result<void>> walk_stream(StreamId stream, Lsn from, Use use);
 
   Core& core_;
   const ShardId id_;
@@ -184,19 +251,26 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   ShardState state_;
   std::optional<OwnerClock> clock_;
   bool serving_ = false;
+  ApplyResult applied_;  // of the latest append
 
-  IntrusiveList<CommitWaiter> waiters_;
+  IntrusiveList<Committed> waiters_;
   std::deque<Reveal> reveals_;
+  struct RouteChanges {
+    Lsn lsn;
+    std::vector<RouteChange> changes;
+  };
+  std::deque<RouteChanges> route_changes_;  // not committed
   std::map<Lsn, Answering> awaiting_forwards_;
   std::map<ShardId, Forwarding> forwarding_;
-  std::map<ShardId, std::deque<std::pair<Lsn, Lsn>>>
-      taken_;  // by source: (own lsn, source lsn), not committed
+  bool retrying_forwards_ = false;
+  std::deque<Taken> taken_;
 
   std::map<SessionKey, Client> clients_;
   std::map<std::uint64_t, Connected*> by_attachment_;
   std::map<std::uint32_t, std::uint64_t> attachment_of_;  // by session number
-  std::vector<SettledItem> settled_;
+  std::vector<control::Settled> settled_;
   std::vector<std::uint64_t> dirty_;
+  std::vector<storage::LogEntry> read_;  // scratch
 
   std::map<StreamId, Offset> high_watermarks_;  // committed
   struct Appended {
@@ -205,7 +279,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     Offset next;
   };
   std::deque<Appended> appended_;  // not committed
-  std::map<StreamId, runtime::Notification> readers_;
+  std::map<StreamId, std::map<std::pair<CoreId, std::uint64_t>, Offset>> readers_;
 
   Lsn snapshot_lsn_;
   std::uint64_t snapshot_size_ = 0;

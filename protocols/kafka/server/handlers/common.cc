@@ -54,7 +54,8 @@ KafkaError kafka_error(const Error& error) {
 
 const meta::Topic* find_topic(const meta::MetaView& view, TenantId tenant, std::string_view name,
                               const Uuid& id) {
-  const meta::Topic* topic = name.empty() ? view.topic_by_uuid(id.high, id.low) : view.topic(tenant, name);
+  const meta::Topic* topic =
+      name.empty() ? view.find_topic(stele::Uuid{id.high, id.low}) : view.find_topic(tenant, name);
   return topic && topic->tenant == tenant ? topic : nullptr;
 }
 

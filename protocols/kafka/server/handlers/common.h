@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "meta/types.h"
 #include "protocols/kafka/codec.h"
 #include "protocols/kafka/errors.h"
 #include "protocols/kafka/server/connection.h"
@@ -26,7 +25,7 @@ Result<ResponseBytes> encode_response(const IncomingRequest& request, const Mess
 KafkaError kafka_error(const Error& error);
 
 inline Uuid uuid_of(const meta::Topic& topic) {
-  return {topic.uuid_high, topic.uuid_low};
+  return {topic.uuid.high, topic.uuid.low};
 }
 
 // By name where the version has names, else by id. Null if it is not one of the principal's.

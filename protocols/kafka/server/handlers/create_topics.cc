@@ -79,30 +79,28 @@ runtime::Task<Out> create_one(HandlerContext& context, CreateTopicsRequest::Topi
         topic.name, KafkaError::kInvalidPartitions,
         "a topic has at most " + std::to_string(context.options.max_partitions_per_topic) + " partitions");
   }
-  meta::TopicConfig config;
+  std::vector<meta::ConfigPair> pairs;
   for (const auto& [name, value] : topic.configs) {
-    if (!value)
+    if (!value) {
       co_return refused(topic.name, KafkaError::kInvalidConfig, "Null value not supported for " + name);
-    if (auto set = config.set(name, *value); !set) {
-      co_return refused(topic.name, KafkaError::kInvalidConfig, set.error().message);
     }
+    pairs.emplace_back(name, *value);
   }
-  auto made =
-      co_await context.broker.create_topic(context.principal, topic.name, *partitions, config, validate_only);
+  auto config = meta::parse_topic_config(pairs);
+  if (!config) co_return refused(topic.name, KafkaError::kInvalidConfig, config.error().message);
+  auto made = co_await context.broker.create_topic(context.principal, topic.name, *partitions, *config,
+                                                   validate_only);
   if (!made) co_return refused(topic.name, creation_error(made.error()), made.error().message);
   Out out;
   out.name = topic.name;
   out.topic_id = validate_only ? Uuid{} : uuid_of(*made);
-  out.num_partitions = made->partition_count;
+  out.num_partitions = made->partition_count();
   out.replication_factor = 1;
-  for (const auto& [name, value] : made->config.entries()) {
+  for (const meta::ConfigEntry& entry : meta::describe(made->config)) {
     CreateTopicsResponse::Config& one = out.configs->emplace_back();
-    one.name = name;
-    one.value = value;
-    one.config_source = 5;  // DEFAULT_CONFIG
-    for (const auto& given : topic.configs) {
-      if (given.name == name) one.config_source = 1;  // DYNAMIC_TOPIC_CONFIG
-    }
+    one.name = entry.name;
+    one.value = entry.value;
+    one.config_source = entry.is_default ? 5 : 1;  // DEFAULT_CONFIG, DYNAMIC_TOPIC_CONFIG
   }
   co_return out;
 }

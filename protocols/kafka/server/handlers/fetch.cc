@@ -44,7 +44,7 @@ runtime::Task<Result<ResponseBytes>> handle_fetch(HandlerContext& context, Incom
     for (const auto& partition : topic.partitions) {
       auto& one = out.partitions.emplace_back();
       one.partition_index = partition.partition;
-      one.records = Records({});
+      one.records = Records(std::vector<Bytes>());
       if (!found) {
         one.error = topic.topic.empty() ? KafkaError::kUnknownTopicId : KafkaError::kUnknownTopicOrPartition;
         answered = true;

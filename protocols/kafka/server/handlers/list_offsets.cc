@@ -44,7 +44,7 @@ runtime::Task<Result<ResponseBytes>> handle_list_offsets(HandlerContext& context
   for (const auto& topic : body.topics) {
     ListOffsetsResponse::Topic& out = response.topics.emplace_back();
     out.name = topic.name;
-    const meta::Topic* found = view->topic(context.principal.tenant, topic.name);
+    const meta::Topic* found = view->find_topic(context.principal.tenant, topic.name);
     for (const auto& partition : topic.partitions) {
       out.partitions.push_back(co_await look_up(context, found, partition));
     }

@@ -16,7 +16,7 @@ void add_topic(MetadataResponse& response, const HandlerContext& context, const 
   out.name = topic.name;
   out.topic_id = uuid_of(topic);
   const auto node = static_cast<std::int32_t>(context.broker.node_id().value);
-  for (std::int32_t partition = 0; partition < topic.partition_count; ++partition) {
+  for (std::int32_t partition = 0; partition < topic.partition_count(); ++partition) {
     MetadataResponse::Partition& one = out.partitions.emplace_back();
     one.partition_index = partition;
     one.leader_id = node;
@@ -59,9 +59,9 @@ runtime::Task<Result<ResponseBytes>> handle_metadata(HandlerContext& context, In
   if (all) {
     const auto view = broker.meta();
     for (const auto& [id, topic] : view->topics()) {
-      if (topic.tenant != tenant) continue;
-      if (!authorizer.allowed(context.principal, broker::Action::kDescribe, topic.name)) continue;
-      add_topic(response, context, topic);
+      if (topic->tenant != tenant) continue;
+      if (!authorizer.allowed(context.principal, broker::Action::kDescribe, topic->name)) continue;
+      add_topic(response, context, *topic);
     }
     co_return encode_response(request, response);
   }
@@ -91,7 +91,7 @@ runtime::Task<Result<ResponseBytes>> handle_metadata(HandlerContext& context, In
     }
     auto made = co_await broker.create_topic(context.principal, name, broker.default_partitions(), {}, false);
     view = broker.meta();
-    topic = view->topic(tenant, name);  // also when somebody else was faster
+    topic = view->find_topic(tenant, name);  // also when somebody else was faster
     if (topic) {
       add_topic(response, context, *topic);
     } else {

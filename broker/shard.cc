@@ -1,0 +1,365 @@
+#include "broker/shard.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/assert.h"
+#include "base/marks.h"
+#include "base/mutants.h"
+#include "broker/control.h"
+
+namespace stele::broker {
+
+using runtime::Task;
+using namespace std::chrono_literals;
+
+Shard::Shard(Core& core, ShardId id, std::unique_ptr<journal::ShardLog> log)
+    : core_(core), id_(id), log_(std::move(log)) {}
+
+Shard::~Shard() = default;
+
+// ---- start ----------------------------------------------------------------------------------------------
+
+Task<Result<std::shared_ptr<Shard>>> Shard::start(Core& core, ShardId id,
+                                                  std::unique_ptr<journal::ShardLog> log) {
+  std::shared_ptr<Shard> shard(new Shard(core, id, std::move(log)));
+  STELE_CO_CHECK(co_await shard->load_snapshot());
+  STELE_CO_CHECK(co_await shard->replay());
+  co_return shard;
+}
+
+std::string Shard::snapshot_path(const std::string& file) const {
+  return core_.options().snapshot_directory + "/" + file;
+}
+
+Task<Result<void>> Shard::load_snapshot() {
+  const auto& snapshot = log_->snapshot();
+  if (!snapshot) co_return Result<void>();
+  const std::string path = snapshot_path(snapshot->file);
+  STELE_CO_TRY(auto file, co_await core_.runtime().files().open(path, {}));
+  STELE_CO_TRY(const std::uint64_t size, co_await file->size());
+  std::string bytes;
+  bytes.reserve(size);
+  constexpr std::size_t kChunk = 1 << 20;
+  while (bytes.size() < size) {
+    STELE_CO_TRY(Bytes chunk, co_await file->read(Position(bytes.size()),
+                                                  std::min<std::uint64_t>(kChunk, size - bytes.size())));
+    if (chunk.empty()) break;
+    bytes.append(chunk);
+  }
+  auto state = ShardState::decode_snapshot(bytes);
+  if (!state) co_return std::unexpected(state.error().with_context(path));
+  if (state->next() != snapshot->lsn) {
+    co_return error(ErrorCode::kCorrupt, path + ": is of another LSN than the metadata says");
+  }
+  if (state->next() > log_->next()) {
+    co_return error(ErrorCode::kCorrupt, path + ": is ahead of the shard's log");
+  }
+  state_ = *std::move(state);
+  snapshot_lsn_ = state_.next();
+  snapshot_size_ = bytes.size();
+  co_return Result<void>();
+}
+
+Task<Result<void>> Shard::replay() {
+  ApplyResult result;
+  constexpr std::size_t kChunk = 4 << 20;
+  while (state_.next() < log_->next()) {
+    STELE_CO_TRY(auto entries, co_await log_->read(state_.next(), kChunk));
+    if (entries.empty()) {
+      co_return error(ErrorCode::kCorrupt, "shard " + std::to_string(id_.value) + ": its log ends at LSN " +
+                                               std::to_string(state_.next().value) +
+                                               ", before its committed end");
+    }
+    for (const storage::LogEntry& entry : entries) {
+      STELE_CO_TRY(const EntryView view, parse_entry(entry));
+      STELE_CO_CHECK(state_.apply(state_.next(), view, result));
+      log_bytes_ += entry.size();
+    }
+  }
+  co_return Result<void>();
+}
+
+void Shard::serve() {
+  auto& runtime = core_.runtime();
+  clock_.emplace(state_.time(), runtime.wall_now(), runtime.now());
+  for (const auto& [id, stream] : state_.streams()) high_watermarks_[id] = stream.next();
+  for (const auto& [target, lsns] : state_.pending_forwards()) {
+    Forwarding& forwarding = forwarding_[target];
+    forwarding.next_to_read = lsns.front();
+  }
+  log_->set_listener(*this);
+  serving_ = true;
+  if (auto* observer = core_.options().observer)
+    observer->on_owner(id_, log_->epoch(), log_->next(), state_.hash());
+  const BrokerOptions& options = core_.options();
+  ShardLimits limits;
+  limits.session_queue = {options.session_queue_messages, options.session_queue_bytes};
+  limits.retained_messages = options.retained_messages;
+  limits.retained_bytes = options.retained_bytes;
+  append(control::owner_started(now(), log_->epoch(), options.node, limits));
+  on_view();
+  wake_at_turn_end();
+}
+
+std::vector<SessionInterest> Shard::interests() const {
+  return state_.interests();
+}
+
+// ---- append and commit ----------------------------------------------------------------------------------
+
+WallTime Shard::now() {
+  return clock_->now(core_.runtime().wall_now(), core_.runtime().now());
+}
+
+Result<void> Shard::writable() const {
+  if (!serving_) return error(ErrorCode::kUnavailable, "the shard is starting; try again");
+  if (!log_->writable()) return error(ErrorCode::kNoSpace, "the disk is full: nothing new is taken");
+  return {};
+}
+
+Lsn Shard::append(storage::LogEntry entry) {
+  const Lsn lsn = log_->next();
+  auto view = parse_entry(entry);
+  STELE_ASSERT(view.has_value());
+  if (auto* observer = core_.options().observer) {
+    observer->on_append(id_, log_->epoch(), lsn, entry.head, entry.body);
+  }
+  const auto applied = state_.apply(lsn, *view, applied_);
+  STELE_ASSERT(applied.has_value());  // it was decided on this very state
+  log_bytes_ += entry.size();
+  const Lsn given = log_->append(std::move(entry));
+  STELE_ASSERT(given == lsn);
+  after_apply(lsn);
+  return lsn;
+}
+
+void Shard::after_apply(Lsn lsn) {
+  if (applied_.appended) {
+    const auto& appended = *applied_.appended;
+    appended_.push_back({lsn, appended.stream, appended.base + appended.count});
+  }
+  for (std::uint32_t number : applied_.sessions) wake(number);
+  if (!applied_.routes.empty()) route_changes_.push_back({lsn, std::move(applied_.routes)});
+  for (std::uint32_t number : applied_.removed_sessions) attachment_of_.erase(number);
+  auto* observer = core_.options().observer;
+  if (observer && observer->wants_hash(id_)) observer->on_hash(id_, state_.next(), state_.hash());
+}
+
+void Shard::on_committed(Lsn end) {
+  if (!serving_) return;
+  // Everything below may end this ownership's last reference but ours.
+  const auto self = shared_from_this();
+  if (auto* observer = core_.options().observer) observer->on_commit(id_, log_->epoch(), end);
+  while (!appended_.empty() && appended_.front().lsn < end) {
+    const Appended done = appended_.front();
+    appended_.pop_front();
+    high_watermarks_[done.stream] = done.next;
+    wake_readers(done.stream);
+  }
+  // Interest is told before anybody is answered who counts on it.
+  while (!route_changes_.empty() && route_changes_.front().lsn < end) {
+    announce(std::move(route_changes_.front().changes));
+    route_changes_.pop_front();
+  }
+  while (!reveals_.empty() && reveals_.front().lsn < end) {
+    Reveal item = std::move(reveals_.front());
+    reveals_.pop_front();
+    reveal(std::move(item));
+  }
+  answer_taken(end);
+  while (!waiters_.empty() && waiters_.front().end <= end) waiters_.pop_front().resume(true);
+  for (auto& [attachment, connected] : by_attachment_) {
+    if (connected->durable && connected->started) mark_dirty(*connected);
+  }
+  wake_at_turn_end();
+}
+
+void Shard::on_lost(const Error& why) {
+  if (!serving_) return;
+  const auto self = shared_from_this();
+  serving_ = false;
+  const Error unavailable{ErrorCode::kUnavailable, "the shard lost its log: " + why.message};
+  // What was not committed may be stored or not: whoever asked has to ask again.
+  for (Reveal& item : std::exchange(reveals_, {})) refuse(item.answering.reply, unavailable);
+  for (auto& [lsn, answering] : std::exchange(awaiting_forwards_, {})) refuse(answering.reply, unavailable);
+  while (!waiters_.empty()) waiters_.pop_front().resume(false);
+  for (const auto& [stream, config] : state_.streams()) wake_readers(stream);
+  for (auto& [attachment, connected] : by_attachment_) {
+    core_.send(connected->core, CallMail([attachment, unavailable](Core& there) {
+                 if (SessionImpl* session = there.attached(attachment))
+                   session->handler().on_session_lost(unavailable);
+               }));
+  }
+  for (auto& [key, client] : clients_) client.freed.wake_all();
+  core_.on_shard_lost(id_, why);
+}
+
+void Shard::wake_at_turn_end() {
+  if (!linked()) core_.runtime().at_turn_end(*this);
+}
+
+void Shard::on_turn_end() {
+  if (!serving_) return;
+  flush_settled();
+  deliver_dirty();
+  forward_more();
+}
+
+void Shard::announce(std::vector<RouteChange> changes) {
+  for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
+    core_.send(CoreId(core), CallMail([shard = id_, changes](Core& there) {
+                 for (const RouteChange& change : changes) {
+                   there.routes().set_session_interest(shard, change.tenant, change.filter,
+                                                       change.interested);
+                 }
+               }));
+  }
+}
+
+// ---- time -----------------------------------------------------------------------------------------------
+
+void Shard::tick() {
+  if (!serving_) return;
+  if (writable()) {
+    expire_sessions();
+    retain_streams();
+    note_forward_progress();
+  }
+  fire_wills();
+  if (log_bytes_ >= std::max(core_.options().snapshot_log_bytes, snapshot_size_)) start_snapshot();
+  trim();
+  wake_at_turn_end();
+}
+
+void Shard::retain_streams() {
+  std::vector<std::pair<StreamId, Offset>> cuts;
+  for (const auto& [id, stream] : state_.streams()) {
+    auto cut = stream.retention_cut(now());
+    // Never beyond what is committed: its readers have not seen it.
+    if (cut && *cut <= high_watermarks_[id]) cuts.emplace_back(id, *cut);
+  }
+  for (const auto& [id, start] : cuts) {
+    STELE_MARK("shard: retention moved a stream's start");
+    append(control::stream_trimmed(now(), id, start));
+  }
+}
+
+void Shard::on_view() {
+  if (!serving_) return;
+  const auto view = core_.meta();
+  std::vector<std::pair<StreamId, StreamConfig>> set;
+  std::vector<StreamId> gone;
+  for (const auto& [topic_id, topic] : view->topics()) {
+    for (std::int32_t partition = 0; partition < topic->partition_count(); ++partition) {
+      if (topic->shards[static_cast<std::size_t>(partition)] != id_) continue;
+      const StreamId id{topic_id, PartitionId(partition)};
+      StreamConfig config{
+          .tenant = topic->tenant,
+          .name = topic->name,
+          .partition_count = topic->partition_count(),
+          .captures = topic->config.capture,
+          .key = topic->config.key.to_string(),
+          .retention_ms = topic->config.retention_ms,
+          .retention_bytes = topic->config.retention_bytes,
+          .log_append_time = topic->config.timestamp_type == meta::TimestampType::kLogAppendTime};
+      const StreamState* there = state_.stream(id);
+      if (!there || there->config() != config) set.emplace_back(id, std::move(config));
+    }
+  }
+  for (const auto& [id, stream] : state_.streams()) {
+    if (!view->find_topic(id.topic)) gone.push_back(id);
+  }
+  if (set.empty() && gone.empty()) return;
+  for (const auto& [id, config] : set) {
+    append(control::stream_set(now(), id, config));
+    high_watermarks_.try_emplace(id, Offset(0));
+  }
+  for (const StreamId& id : gone) {
+    append(control::stream_deleted(now(), id));
+    high_watermarks_.erase(id);
+    std::erase_if(appended_, [&](const Appended& one) { return one.stream == id; });
+    wake_readers(id);
+  }
+}
+
+// ---- snapshots ------------------------------------------------------------------------------------------
+
+void Shard::start_snapshot() {
+  if (snapshotting_ || state_.next() == snapshot_lsn_) return;
+  snapshotting_ = true;
+  scope_.spawn(write_snapshot());
+}
+
+Task<void> Shard::write_snapshot() {
+  // Taken in one turn; published once everything in it is committed.
+  const auto self = shared_from_this();
+  const Lsn lsn = state_.next();
+  const Bytes bytes = Bytes::copy(state_.encode_snapshot());
+  auto* observer = core_.options().observer;
+  if (observer) observer->on_snapshot(id_, lsn, state_.hash());
+  log_bytes_ = 0;
+  auto written = co_await publish_snapshot(lsn, bytes);
+  snapshotting_ = false;
+  if (written) {
+    snapshot_lsn_ = lsn;
+    snapshot_size_ = bytes.size();
+    ++core_.stats().snapshots;
+    core_.stats().snapshot_bytes += bytes.size();
+    if (serving_) trim();
+  } else if (written.error().code != ErrorCode::kCancelled) {
+    core_.runtime().log().write(
+        runtime::LogLevel::kWarn, "broker",
+        "shard " + std::to_string(id_.value) + ": no snapshot: " + written.error().to_string());
+  }
+}
+
+Task<Result<void>> Shard::publish_snapshot(Lsn lsn, Bytes bytes) {
+  auto& files = core_.runtime().files();
+  const std::string name = "shard-" + std::to_string(id_.value) + "-" + std::to_string(log_->epoch().value) +
+                           "-" + std::to_string(lsn.value);
+  const std::string path = snapshot_path(name), part = path + ".part";
+  {
+    STELE_CO_TRY(auto file, co_await files.open(part, {.mode = runtime::OpenMode::kCreate}));
+    STELE_CO_CHECK(co_await file->truncate(0));
+    STELE_CO_CHECK(co_await file->write_and_sync(Position(0), {bytes}));
+    STELE_CO_CHECK(co_await file->close());
+  }
+  STELE_CO_CHECK(co_await files.rename(part, path));
+  STELE_CO_CHECK(co_await files.sync_directory(core_.options().snapshot_directory));
+  if (!mutant(Mutant::kSnapshotOfUncommittedState)) {
+    if (!co_await committed(lsn)) co_return error(ErrorCode::kCancelled, "the shard was lost");
+  }
+  // A snapshot must never be newer than the log, whatever the durability is.
+  STELE_CO_CHECK(co_await log_->sync());
+  if (!serving_) co_return error(ErrorCode::kCancelled, "the shard was lost");
+  auto before = co_await core_.meta_client().execute(
+      meta::SetSnapshot{.shard = id_, .epoch = log_->epoch(), .snapshot = {.lsn = lsn, .file = name}});
+  if (!before) {
+    (void)co_await files.remove(path);
+    co_return std::unexpected(before.error());
+  }
+  if (*before && (*before)->file != name) (void)co_await files.remove(snapshot_path((*before)->file));
+  co_return Result<void>();
+}
+
+void Shard::trim() {
+  log_->trim(std::min({snapshot_lsn_, state_.lsn_needed(), log_->committed()}));
+}
+
+Task<void> Shard::stop() {
+  const auto self = shared_from_this();
+  if (serving_) {
+    flush_settled();
+    const Lsn end = log_->next();
+    if (co_await committed(end)) {
+      start_snapshot();
+      while (snapshotting_) co_await scope_.join();
+    }
+  }
+  serving_ = false;
+  scope_.request_stop();
+  co_await scope_.join();
+}
+
+}  // namespace stele::broker

@@ -1,0 +1,355 @@
+// The data path of a shard: publishes and produces, what is revealed at their commit, and the forwarders that
+// feed the other shards that want a message.
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/marks.h"
+#include "base/mutants.h"
+#include "broker/control.h"
+#include "broker/message_batch.h"
+#include "broker/shard.h"
+#include "model/address.h"
+#include "model/record_batch.h"
+
+namespace stele::broker {
+
+using runtime::Task;
+using namespace std::chrono_literals;
+
+// ---- publishes ------------------------------------------------------------------------------------------
+
+void Shard::refuse(const ReplyTo& to, Error error) {
+  if (to.kind == ReplyTo::Kind::kNobody) return;
+  DataAnswerMail mail;
+  mail.reply = to;
+  mail.error = std::move(error);
+  core_.send(to.core, std::move(mail));
+}
+
+bool Shard::keeps_retained(const Data& data) const {
+  return data.retain && !data.kafka_batch &&
+         shard_of(data.tenant, data.address, core_.routes().shard_count()) == id_;
+}
+
+// Entries for further streams of this shard that capture the same message. They go before the main entry, so
+// that the answer, which waits for that, covers them.
+void Shard::append_to_other_streams(const Data& data, const std::optional<ForwardSource>& source,
+                                    std::span<const StreamId> streams) {
+  for (StreamId id : streams) {
+    STELE_MARK("shard: message captured by several topics");
+    const StreamState& stream = *state_.stream(id);
+    const Data keyed = with_key_of(data, stream);
+    DataEntryParts parts;
+    parts.time = now();
+    parts.stream_only = true;
+    parts.stream = id;
+    parts.base_offset = stream.next();
+    parts.leader_epoch = leader_epoch();
+    parts.source = source;
+    append(encode_data(keyed, parts));
+  }
+}
+
+// The message with the key that the stream's topic gives it.
+Data Shard::with_key_of(const Data& data, const StreamState& stream) const {
+  const bool by_address = stream.key_rule().kind == KeyRule::Kind::kAddress;
+  if (by_address && data.keyed_by_address) return data;
+  Data keyed = data;
+  keyed.keyed_by_address = by_address;
+  for_each_message(data.batch, data.address, false,
+                   [&](const MessageView& message, const Bytes&, std::uint32_t) {
+                     keyed.batch = batch_of(message, stream.key_rule()).batch;
+                   });
+  return keyed;
+}
+
+void Shard::accept(DataMail&& mail) {
+  if (auto can = writable(); !can) {
+    if (can.error().code == ErrorCode::kNoSpace) ++core_.stats().refused_no_space;
+    return refuse(mail.reply, can.error());
+  }
+  Data& data = mail.data;
+  if (keeps_retained(data) && !state_.can_retain(data.tenant, data.address, data.batch.size())) {
+    return refuse(mail.reply, Error{ErrorCode::kNoSpace, "too many retained messages"});
+  }
+  std::vector<StreamId> streams;
+  if (!data.kafka_batch && !is_mqtt_only(data.address)) {
+    // By the state's own captures: the publisher's view of them may be older.
+    for_each_message(data.batch, data.address, false,
+                     [&](const MessageView& message, const Bytes&, std::uint32_t) {
+                       streams = state_.capturing(data.tenant, message);
+                     });
+    if (!data.stream || std::find(streams.begin(), streams.end(), *data.stream) == streams.end()) {
+      data.stream = streams.empty() ? std::nullopt : std::optional(streams.front());
+      if (data.stream) data = with_key_of(data, *state_.stream(*data.stream));
+    }
+    std::erase_if(streams, [&](StreamId id) { return id == data.stream; });
+  }
+  const StreamState* stream = data.stream ? state_.stream(*data.stream) : nullptr;
+  if (data.stream && !stream) {
+    return refuse(mail.reply, Error{ErrorCode::kNotFound, "there is no such topic and partition"});
+  }
+  append_to_other_streams(data, std::nullopt, streams);
+
+  Reveal item;
+  item.answering.reply = mail.reply;
+  item.answering.forwards = mail.forwards.size();
+  DataEntryParts parts;
+  parts.time = now();
+  parts.retain_here = keeps_retained(data);
+  parts.stream = data.stream;
+  parts.forwards = mail.forwards;
+  if (stream) {
+    parts.base_offset = stream->next();
+    parts.leader_epoch = leader_epoch();
+    item.answering.produced.base_offset = stream->next();
+    item.answering.produced.log_start = stream->start();
+    if (stream->config().log_append_time) {
+      data.batch = with_append_time(data.batch, parts.time);
+      item.answering.produced.append_time_ms = parts.time.ms;
+    }
+  }
+  item.lsn = append(encode_data(data, parts));
+  item.answering.matched = applied_.matched || !mail.forwards.empty() || core_.any_live(data);
+  item.data = std::move(data);
+  if (mutant(Mutant::kDeliverBeforeCommit)) core_.deliver_live(item.data);
+  for (ShardId target : mail.forwards) note_pending_forward(target, item.lsn);
+  reveals_.push_back(std::move(item));
+}
+
+Bytes Shard::with_append_time(const Bytes& batch, WallTime time) {
+  Buffer copy(batch.size());
+  std::memcpy(copy.data(), batch.data(), batch.size());
+  set_log_append_time({copy.data(), batch.size()}, time.ms);
+  return std::move(copy).freeze(batch.size());
+}
+
+void Shard::reveal(Reveal&& item) {
+  if (!mutant(Mutant::kDeliverBeforeCommit)) core_.deliver_live(item.data);
+  if (item.answering.forwards == 0) return answer(std::move(item.answering));
+  awaiting_forwards_.emplace(item.lsn, std::move(item.answering));
+}
+
+void Shard::answer(Answering&& answering) {
+  if (answering.reply.kind == ReplyTo::Kind::kNobody) return;
+  DataAnswerMail mail;
+  mail.reply = answering.reply;
+  mail.matched = answering.matched;
+  mail.produced = answering.produced;
+  core_.send(answering.reply.core, std::move(mail));
+}
+
+// ---- forwards: the source's side ------------------------------------------------------------------------
+
+void Shard::note_pending_forward(ShardId target, Lsn lsn) {
+  auto [at, added] = forwarding_.try_emplace(target);
+  if (added) at->second.next_to_read = lsn;
+  wake_at_turn_end();
+}
+
+void Shard::forward_more() {
+  for (auto& [target, forwarding] : forwarding_) {
+    if (forwarding.reading || core_.runtime().now() < forwarding.again_at) continue;
+    if (!next_to_forward(target, forwarding)) continue;
+    forwarding.reading = true;
+    scope_.spawn(forward_to(target));
+  }
+}
+
+// The next committed entry that the target is to be sent, if the window has room.
+std::optional<Lsn> Shard::next_to_forward(ShardId target, const Forwarding& forwarding) const {
+  const BrokerOptions& options = core_.options();
+  if (forwarding.in_flight.size() >= options.forward_window ||
+      forwarding.bytes >= options.forward_window_bytes) {
+    return std::nullopt;
+  }
+  auto pending = state_.pending_forwards().find(target);
+  if (pending == state_.pending_forwards().end()) return std::nullopt;
+  auto next = std::lower_bound(pending->second.begin(), pending->second.end(), forwarding.next_to_read);
+  if (next == pending->second.end() || *next >= log_->committed()) return std::nullopt;
+  return *next;
+}
+
+Task<void> Shard::forward_to(ShardId target) {
+  const auto self = shared_from_this();
+  while (serving_) {
+    Forwarding& forwarding = forwarding_[target];
+    const auto lsn = next_to_forward(target, forwarding);
+    if (!lsn) break;
+    const std::uint64_t round = forwarding.round;
+    std::vector<storage::LogEntry> entries;
+    if (!log_->read_cached(*lsn, 1, entries)) {
+      auto read = co_await log_->read(*lsn, 1);
+      if (!serving_) break;
+      if (!read || read->empty()) {
+        core_.runtime().log().write(runtime::LogLevel::kError, "broker",
+                                    "shard " + std::to_string(id_.value) +
+                                        ": an entry to forward cannot be read: " +
+                                        (read ? "it is not there" : read.error().to_string()));
+        forwarding_[target].again_at = core_.runtime().now() + 1s;
+        break;
+      }
+      entries = *std::move(read);
+    }
+    Forwarding& still = forwarding_[target];
+    if (still.round != round) continue;  // began again meanwhile
+    send_forward(target, *lsn, entries.front());
+    still.next_to_read = *lsn + 1;
+    still.in_flight.emplace_back(*lsn, entries.front().size());
+    still.bytes += entries.front().size();
+  }
+  forwarding_[target].reading = false;
+}
+
+std::optional<Lsn> Shard::before_in_pending(ShardId target, Lsn lsn) const {
+  auto pending = state_.pending_forwards().find(target);
+  if (pending == state_.pending_forwards().end()) return std::nullopt;
+  auto at = std::lower_bound(pending->second.begin(), pending->second.end(), lsn);
+  if (at == pending->second.begin()) return std::nullopt;
+  return *--at;
+}
+
+void Shard::send_forward(ShardId target, Lsn lsn, const storage::LogEntry& entry) {
+  const auto view = parse_entry(entry);
+  STELE_ASSERT(view && view->kind == EntryKind::kData);
+  ForwardMail mail;
+  mail.source = id_;
+  mail.target = target;
+  mail.source_epoch = log_->epoch();
+  mail.lsn = lsn;
+  mail.after = before_in_pending(target, lsn);
+  mail.reply_core = core_.runtime().core();
+  mail.meta_version = core_.meta_version();
+  mail.data.tenant = view->data.tenant;
+  mail.data.kafka_batch = view->data.kafka_batch;
+  mail.data.retain = view->data.retain;
+  mail.data.address_headers_allowed = view->data.address_headers_allowed;
+  mail.data.qos = view->data.qos;
+  mail.data.publisher_hash = view->data.publisher_hash;
+  mail.data.address = Bytes::copy(view->data.address);
+  mail.data.batch = batch_bytes(entry, view->data);
+  mail.data.keyed_by_address = false;  // perhaps; the target makes sure
+  core_.send(core_.core_of(target), std::move(mail));
+}
+
+void Shard::accept(ForwardAnswerMail&& mail) {
+  auto found = forwarding_.find(mail.target);
+  if (found == forwarding_.end()) return;
+  Forwarding& forwarding = found->second;
+  if (mail.error) {
+    STELE_MARK("shard: forward refused, sent again");
+    // From the first that is not answered.
+    if (!forwarding.in_flight.empty()) forwarding.next_to_read = forwarding.in_flight.front().first;
+    forwarding.in_flight.clear();
+    forwarding.bytes = 0;
+    ++forwarding.round;
+    forwarding.again_at = core_.runtime().now() + 50ms;
+    return retry_forwards_later();
+  }
+  while (!forwarding.in_flight.empty() && forwarding.in_flight.front().first <= mail.up_to) {
+    const auto [lsn, bytes] = forwarding.in_flight.front();
+    forwarding.in_flight.pop_front();
+    forwarding.bytes -= bytes;
+    forwarding.answered = lsn + 1;
+    auto waiting = awaiting_forwards_.find(lsn);
+    if (waiting == awaiting_forwards_.end() || --waiting->second.forwards > 0) continue;
+    Answering done = std::move(waiting->second);
+    awaiting_forwards_.erase(waiting);
+    answer(std::move(done));
+  }
+  wake_at_turn_end();
+}
+
+void Shard::retry_forwards_later() {
+  if (retrying_forwards_) return;
+  retrying_forwards_ = true;
+  scope_.spawn(retry_forwards());
+}
+
+Task<void> Shard::retry_forwards() {
+  const auto self = shared_from_this();
+  const bool slept = co_await runtime::sleep(core_.runtime(), 60ms, scope_.token());
+  retrying_forwards_ = false;
+  if (slept && serving_) wake_at_turn_end();
+}
+
+// Lets the log forget what the targets have.
+void Shard::note_forward_progress() {
+  std::vector<std::pair<ShardId, Lsn>> done;
+  for (const auto& [target, lsns] : state_.pending_forwards()) {
+    auto found = forwarding_.find(target);
+    if (found != forwarding_.end() && lsns.front() < found->second.answered) {
+      done.emplace_back(target, found->second.answered);
+    }
+  }
+  for (const auto& [target, end] : done) append(control::forwarded_up_to(now(), target, end));
+}
+
+// ---- forwards: the target's side ------------------------------------------------------------------------
+
+void Shard::accept(ForwardMail&& mail) {
+  ForwardAnswerMail answer;
+  answer.source = mail.source;
+  answer.target = id_;
+  if (auto can = writable(); !can) {
+    answer.error = can.error();
+    return core_.send(mail.reply_core, std::move(answer));
+  }
+  if (mail.lsn < state_.forward_cursor(mail.source)) {
+    // Here already; answered once that is committed.
+    ++core_.stats().forward_duplicates;
+    taken_.push_back({log_->next() - 1, mail.source, mail.lsn, mail.reply_core});
+    if (taken_.back().own < log_->committed()) answer_taken(log_->committed());
+    return;
+  }
+  if (mail.after && *mail.after >= state_.forward_cursor(mail.source)) {
+    STELE_MARK("shard: forward with a gap before it refused");
+    answer.error = Error{ErrorCode::kUnavailable, "an earlier entry is missing"};
+    return core_.send(mail.reply_core, std::move(answer));
+  }
+  Data& data = mail.data;
+  const ForwardSource source{mail.source, mail.source_epoch, mail.lsn};
+  std::vector<StreamId> streams;
+  if (!data.kafka_batch && !is_mqtt_only(data.address)) {
+    for_each_message(data.batch, data.address, false,
+                     [&](const MessageView& message, const Bytes&, std::uint32_t) {
+                       streams = state_.capturing(data.tenant, message);
+                     });
+  }
+  if (streams.size() > 1) append_to_other_streams(data, source, std::span(streams).subspan(1));
+  DataEntryParts parts;
+  parts.time = now();
+  parts.source = source;
+  // The source has taken responsibility: above the limit the oldest knowledge stays as it is.
+  parts.retain_here = keeps_retained(data) && state_.can_retain(data.tenant, data.address, data.batch.size());
+  if (!streams.empty()) {
+    const StreamState& stream = *state_.stream(streams.front());
+    parts.stream = streams.front();
+    parts.base_offset = stream.next();
+    parts.leader_epoch = leader_epoch();
+    data = with_key_of(data, stream);
+    if (stream.config().log_append_time) data.batch = with_append_time(data.batch, parts.time);
+  }
+  const Lsn own = append(encode_data(data, parts));
+  ++core_.stats().forwarded;
+  taken_.push_back({own, mail.source, mail.lsn, mail.reply_core});
+}
+
+void Shard::answer_taken(Lsn end) {
+  // One answer per source and commit.
+  std::map<ShardId, ForwardAnswerMail> answers;
+  std::map<ShardId, CoreId> cores;
+  while (!taken_.empty() && taken_.front().own < end) {
+    const Taken& taken = taken_.front();
+    ForwardAnswerMail& answer = answers[taken.source];
+    answer.source = taken.source;
+    answer.target = id_;
+    answer.up_to = std::max(answer.up_to, taken.lsn);
+    cores[taken.source] = taken.reply_core;
+    taken_.pop_front();
+  }
+  for (auto& [source, answer] : answers) core_.send(cores[source], std::move(answer));
+}
+
+}  // namespace stele::broker

@@ -1,0 +1,423 @@
+// Persistent sessions and connected clients of a shard: who is connected under which client id, and the
+// delivery of queues to them.
+//
+// One client id has one connection. A second CONNECT has the first closed and waits until it is gone; of
+// several that wait, each in turn. What a connection was sent and has not settled is sent again, as
+// redelivered, to the next one.
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/marks.h"
+#include "base/mutants.h"
+#include "broker/control.h"
+#include "broker/message_batch.h"
+#include "broker/shard.h"
+
+namespace stele::broker {
+
+using runtime::Task;
+using namespace std::chrono_literals;
+
+namespace {
+
+Error starting(ShardId shard) {
+  return {ErrorCode::kUnavailable, "shard " + std::to_string(shard.value) + " is starting; try again"};
+}
+
+}  // namespace
+
+// ---- connect --------------------------------------------------------------------------------------------
+
+Task<Result<SessionOpened>> Shard::open_session(Core& there, ShardId id, SessionOptions options, CoreId from,
+                                                std::uint64_t attachment) {
+  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
+  if (!shard) co_return std::unexpected(starting(id));
+  co_return co_await shard->open(std::move(options), from, attachment);
+}
+
+Task<Result<SessionOpened>> Shard::open(SessionOptions options, CoreId from, std::uint64_t attachment) {
+  const SessionKey key(options.principal.tenant, options.client_id);
+  clients_[key].waiting.push_back(attachment);
+  while (true) {
+    Client& client = clients_[key];
+    if (client.given_up.erase(attachment) > 0) {
+      std::erase(client.waiting, attachment);
+      client.freed.wake_all();
+      drop_client_if_idle(key);
+      co_return error(ErrorCode::kCancelled, "the client is gone");
+    }
+    if (!client.connected && client.waiting.front() == attachment) break;
+    if (client.connected && client.waiting.front() == attachment) take_over(*client.connected);
+    co_await client.freed.wait();
+    if (!serving_) co_return std::unexpected(starting(id_));
+  }
+  Client& client = clients_[key];
+  client.waiting.pop_front();
+  client.will.reset();  // [MQTT-3.1.3-9]: connected again before its delay was over
+  client.connected = std::make_unique<Connected>();
+  Connected& connected = *client.connected;
+  connected.key = key;
+  connected.core = from;
+  connected.attachment = attachment;
+  connected.receive_maximum = options.receive_maximum;
+  by_attachment_[attachment] = &connected;
+
+  const SessionState* there = state_.session(key.first, key.second);
+  SessionOpened opened;
+  opened.present = there && !options.clean_start && !there->expired(now());
+  opened.durable = options.expiry_s > 0 || opened.present;
+  if (opened.durable || there) {
+    if (auto can = writable(); !can) {
+      disconnect(key, attachment, {});
+      co_return std::unexpected(can.error());
+    }
+    if (opened.durable) {
+      append(control::session_opened(now(), key.first, key.second, !opened.present, options.expiry_s));
+    } else {
+      append(control::session_removed(now(), key.first, key.second));
+    }
+  }
+  if (opened.durable) {
+    const SessionState& session = *state_.session(key.first, key.second);
+    connected.durable = true;
+    connected.session_number = session.number;
+    connected.session_epoch = session.epoch;
+    connected.next = session.first();
+    connected.fresh = session.position_of(session.sent_below);
+    attachment_of_[session.number] = attachment;
+    for (const auto& [filter, request] : session.subscriptions) opened.subscriptions.push_back(request);
+  }
+  ++core_.stats().sessions_opened;
+  // Also what was only read is revealed when it is committed.
+  if (!co_await committed(state_.next())) co_return std::unexpected(starting(id_));
+  // The connection may have ended meanwhile.
+  if (!by_attachment_.contains(attachment)) co_return error(ErrorCode::kCancelled, "the client is gone");
+  co_return opened;
+}
+
+void Shard::take_over(Connected& connected) {
+  if (std::exchange(connected.told_to_go, true)) return;
+  STELE_MARK("shard: client id taken over");
+  ++core_.stats().sessions_taken_over;
+  core_.send(connected.core, CallMail([attachment = connected.attachment](Core& there) {
+               if (SessionImpl* session = there.attached(attachment)) session->handler().on_taken_over();
+             }));
+}
+
+void Shard::end_session(Core& there, ShardId id, TenantId tenant, const std::string& client_id,
+                        std::uint64_t attachment, SessionEnd ending) {
+  if (Shard* shard = there.shard(id)) shard->disconnect({tenant, client_id}, attachment, std::move(ending));
+}
+
+void Shard::disconnect(const SessionKey& key, std::uint64_t attachment, SessionEnd ending) {
+  auto found = clients_.find(key);
+  if (found == clients_.end()) return;
+  Client& client = found->second;
+  if (!client.connected || client.connected->attachment != attachment) {
+    if (std::find(client.waiting.begin(), client.waiting.end(), attachment) != client.waiting.end()) {
+      client.given_up.insert(attachment);
+      client.freed.wake_all();
+    }
+    return;
+  }
+  flush_settled();
+  const SessionState* session = state_.session(key.first, key.second);
+  const bool durable =
+      client.connected->durable && session && session->epoch == client.connected->session_epoch;
+  std::uint32_t expiry_s = 0;
+  if (durable) {
+    expiry_s = ending.expiry_s.value_or(session->expiry_s);
+    attachment_of_.erase(session->number);
+    if (expiry_s > 0) {
+      append(control::session_closed(now(), key.first, key.second, session->epoch, expiry_s,
+                                     sent_below(*client.connected, *session)));
+    } else {
+      append(control::session_removed(now(), key.first, key.second));
+    }
+  }
+  by_attachment_.erase(attachment);
+  client.connected.reset();
+  if (ending.will) {
+    // The will goes at the end of its delay or of the session, whichever is first [MQTT-3.1.3-9].
+    const std::uint32_t delay_s = std::min(ending.will_delay_s, expiry_s);
+    if (delay_s == 0) {
+      publish_will(*std::move(ending.will));
+    } else {
+      client.will = std::move(ending.will);
+      client.will_at = core_.runtime().now() + std::chrono::seconds(delay_s);
+    }
+  }
+  client.freed.wake_all();
+  drop_client_if_idle(key);
+}
+
+// All that this connection may have been sent lies below.
+Lsn Shard::sent_below(const Connected& connected, const SessionState& session) const {
+  const QueuePosition next = std::max({connected.next, connected.fresh, session.first()});
+  if (next >= session.end()) return state_.next();
+  const QueueItem& item = session.at(next);
+  return item.index == 0 ? item.lsn : item.lsn + 1;
+}
+
+void Shard::drop_client_if_idle(const SessionKey& key) {
+  auto found = clients_.find(key);
+  if (found == clients_.end()) return;
+  const Client& client = found->second;
+  if (!client.connected && client.waiting.empty() && client.given_up.empty() && !client.will)
+    clients_.erase(found);
+}
+
+void Shard::fire_wills() {
+  const runtime::Instant now = core_.runtime().now();
+  std::vector<SessionKey> due;
+  for (auto& [key, client] : clients_) {
+    if (client.will && client.will_at <= now) due.push_back(key);
+  }
+  for (const SessionKey& key : due) {
+    Data will = *std::exchange(clients_[key].will, std::nullopt);
+    drop_client_if_idle(key);
+    publish_will(std::move(will));
+  }
+}
+
+void Shard::publish_will(Data will) {
+  ++core_.stats().wills_published;
+  core_.publish_for_broker(will);
+}
+
+void Shard::expire_sessions() {
+  std::vector<SessionKey> expired;
+  const WallTime time = now();
+  for (const auto& [key, session] : state_.sessions()) {
+    if (session.expired(time) && !clients_.contains(key)) expired.push_back(key);
+  }
+  for (const SessionKey& key : expired) {
+    STELE_MARK("shard: session expired");
+    ++core_.stats().sessions_expired;
+    append(control::session_removed(time, key.first, key.second));
+  }
+}
+
+// ---- subscriptions --------------------------------------------------------------------------------------
+
+Shard::Connected* Shard::connection(std::uint64_t attachment) {
+  auto found = by_attachment_.find(attachment);
+  return found == by_attachment_.end() ? nullptr : found->second;
+}
+
+Task<Result<void>> Shard::subscribe(Core& there, ShardId id, std::uint64_t attachment,
+                                    std::vector<SubscribeRequest> requests) {
+  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
+  if (!shard) co_return std::unexpected(starting(id));
+  STELE_CO_CHECK(shard->writable());
+  Connected* connected = shard->connection(attachment);
+  if (!connected) co_return error(ErrorCode::kClosed, "the session has ended");
+  const Lsn lsn =
+      shard->append(control::subscribed(shard->now(), connected->key.first, connected->key.second, requests));
+  if (!co_await shard->committed(lsn + 1)) co_return std::unexpected(starting(id));
+  // The interest went to every core when this was committed; once all answer behind it, all know.
+  co_await there.on_every_core([](Core&) {});
+  co_return Result<void>();
+}
+
+Task<Result<void>> Shard::unsubscribe(Core& there, ShardId id, std::uint64_t attachment,
+                                      std::vector<std::string> filters) {
+  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
+  if (!shard) co_return std::unexpected(starting(id));
+  STELE_CO_CHECK(shard->writable());
+  Connected* connected = shard->connection(attachment);
+  if (!connected) co_return error(ErrorCode::kClosed, "the session has ended");
+  const Lsn lsn = shard->append(
+      control::unsubscribed(shard->now(), connected->key.first, connected->key.second, filters));
+  if (!co_await shard->committed(lsn + 1)) co_return std::unexpected(starting(id));
+  co_return Result<void>();
+}
+
+Task<bool> Shard::queue_retained(Core& there, ShardId id, std::uint64_t attachment,
+                                 std::vector<RetainedMessage> messages, SubscribeRequest request) {
+  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
+  if (!shard || !shard->writable()) co_return false;
+  Connected* connected = shard->connection(attachment);
+  if (!connected) co_return false;
+  for (const RetainedMessage& message : messages) {
+    Data data;
+    data.tenant = connected->key.first;
+    data.retain = true;
+    data.address = message.address;
+    data.batch = message.batch;
+    for_each_message(message.batch, message.address, false,
+                     [&](const MessageView& view, const Bytes&, std::uint32_t) { data.qos = view.qos; });
+    DataEntryParts parts;
+    parts.time = shard->now();
+    parts.directed =
+        DirectedTo{connected->key.second, std::min(data.qos, request.qos), request.subscription_id};
+    shard->append(encode_data(data, parts));
+  }
+  co_return true;
+}
+
+Task<std::vector<RetainedMessage>> Shard::retained(Core& there, TenantId tenant, std::string filter) {
+  std::vector<RetainedMessage> all;
+  const std::string_view literal = std::string_view(filter).substr(0, filter.find_first_of("+#"));
+  FilterTrie trie;
+  trie.insert(filter, 0, 0);
+  std::vector<std::shared_ptr<Shard>> shards;
+  for (const auto& [id, shard] : there.shards()) shards.push_back(shard);
+  for (const auto& shard : shards) {
+    if (!shard->serving()) continue;
+    const Lsn seen = shard->state_.next();
+    std::vector<RetainedMessage> found;
+    const auto& kept = shard->state_.retained();
+    // `a/#` also matches `a`, which sorts before `a/`.
+    std::string_view from = literal;
+    if (from.ends_with('/')) from.remove_suffix(1);
+    for (auto it = kept.lower_bound({tenant, std::string(from)}); it != kept.end(); ++it) {
+      if (it->first.first != tenant || !std::string_view(it->first.second).starts_with(from)) break;
+      if (trie.matches(it->first.second)) found.push_back({Bytes::copy(it->first.second), it->second.batch});
+    }
+    if (found.empty()) continue;
+    if (!co_await shard->committed(seen)) continue;
+    std::move(found.begin(), found.end(), std::back_inserter(all));
+  }
+  co_return all;
+}
+
+// ---- delivery -------------------------------------------------------------------------------------------
+
+void Shard::start_delivery(std::uint64_t attachment) {
+  Connected* connected = connection(attachment);
+  if (!connected || !connected->durable) return;
+  connected->started = true;
+  mark_dirty(*connected);
+}
+
+void Shard::wake(std::uint32_t session_number) {
+  auto found = attachment_of_.find(session_number);
+  if (found == attachment_of_.end()) return;
+  if (Connected* connected = connection(found->second)) mark_dirty(*connected);
+}
+
+void Shard::mark_dirty(Connected& connected) {
+  if (std::exchange(connected.dirty, true)) return;
+  dirty_.push_back(connected.attachment);
+  wake_at_turn_end();
+}
+
+void Shard::deliver_dirty() {
+  for (std::uint64_t attachment : std::exchange(dirty_, {})) {
+    Connected* connected = connection(attachment);
+    if (!connected) continue;
+    connected->dirty = false;
+    pump(*connected);
+  }
+}
+
+// Sends what is committed and fits the client's receive maximum, as far as it is in memory.
+void Shard::pump(Connected& to) {
+  if (!to.started || to.reading) return;
+  const SessionState* session = state_.session(to.session_number);
+  if (!session || session->epoch != to.session_epoch) return;
+  to.next = std::max(to.next, session->first());  // the limits may have dropped some
+  const Lsn end = mutant(Mutant::kDeliverBeforeCommit) ? log_->next() : log_->committed();
+  SessionMail mail;
+  mail.attachment = to.attachment;
+  constexpr std::size_t kMaxItems = 1024;
+  while (to.next < session->end() && to.in_flight < to.receive_maximum && mail.items.size() < kMaxItems) {
+    const QueueItem& item = session->at(to.next);
+    if (item.lsn >= end) break;
+    if (item.settled) {
+      ++to.next;
+      continue;
+    }
+    read_.clear();
+    if (!log_->read_cached(item.lsn, 1, read_)) {
+      to.reading = true;
+      scope_.spawn(deliver_from_log(to.attachment, item.lsn));
+      break;
+    }
+    if (add_item(mail, *session, item, read_.front(), to.next < to.fresh)) ++to.in_flight;
+    ++to.next;
+  }
+  const bool more = mail.items.size() == kMaxItems;
+  if (!mail.items.empty()) {
+    core_.stats().session_deliveries += mail.items.size();
+    core_.send(to.core, std::move(mail));
+  }
+  if (more) mark_dirty(to);
+}
+
+bool Shard::add_item(SessionMail& mail, const SessionState& session, const QueueItem& item,
+                     const storage::LogEntry& entry, bool redelivered) {
+  const auto view = parse_entry(entry);
+  if (!view || view->kind != EntryKind::kData) {
+    core_.runtime().log().write(runtime::LogLevel::kError, "broker", "a queued message is not in the log");
+    return false;
+  }
+  SessionItem& out = mail.items.emplace_back();
+  out.token = {item.lsn, item.index, true};
+  out.qos = item.qos;
+  out.retain = item.retain;
+  out.redelivered = redelivered;
+  for (std::uint32_t id : session.subscription_ids(item)) out.subscription_ids.push_back(id);
+  out.address_headers_allowed = view->data.kafka_batch && view->data.address_headers_allowed;
+  out.address = view->data.address.data() >= entry.head.data() ? entry.head.slice(view->data.address)
+                                                               : Bytes::copy(view->data.address);
+  out.batch = batch_bytes(entry, view->data);
+  if (redelivered) ++core_.stats().session_redeliveries;
+  return true;
+}
+
+// The message is not in memory any more: reads it, and what follows, and goes on.
+Task<void> Shard::deliver_from_log(std::uint64_t attachment, Lsn from) {
+  const auto self = shared_from_this();
+  auto entries = co_await log_->read(from, core_.options().delivery_read_bytes);
+  if (!serving_) co_return;
+  Connected* to = connection(attachment);
+  if (!to) co_return;
+  to->reading = false;
+  const SessionState* session = state_.session(to->session_number);
+  if (!session || session->epoch != to->session_epoch) co_return;
+  if (!entries || entries->empty()) {
+    core_.runtime().log().write(runtime::LogLevel::kError, "broker",
+                                "shard " + std::to_string(id_.value) + ": a queued message cannot be read: " +
+                                    (entries ? "it is not there" : entries.error().to_string()));
+    co_return;  // stays queued; the client's next connection tries again
+  }
+  SessionMail mail;
+  mail.attachment = attachment;
+  to->next = std::max(to->next, session->first());
+  while (to->next < session->end() && to->in_flight < to->receive_maximum) {
+    const QueueItem& item = session->at(to->next);
+    const std::uint64_t index = item.lsn - from;
+    if (item.lsn < from || index >= entries->size() || item.lsn >= log_->committed()) break;
+    if (!item.settled && add_item(mail, *session, item, (*entries)[index], to->next < to->fresh))
+      ++to->in_flight;
+    ++to->next;
+  }
+  if (!mail.items.empty()) {
+    core_.stats().session_deliveries += mail.items.size();
+    core_.send(to->core, std::move(mail));
+  }
+  mark_dirty(*to);
+}
+
+void Shard::settle(std::uint64_t attachment, SettleToken token) {
+  Connected* connected = connection(attachment);
+  if (!connected) return;
+  if (connected->in_flight > 0) --connected->in_flight;
+  settled_.push_back({token.lsn, connected->session_number, token.index});
+  mark_dirty(*connected);
+}
+
+// Logged without waiting: losing the last ones means that they are delivered once more.
+void Shard::flush_settled() {
+  if (settled_.empty() || !serving_) return;
+  if (!log_->writable()) {
+    settled_.clear();
+    return;
+  }
+  append(control::settled(now(), settled_));
+  settled_.clear();
+}
+
+}  // namespace stele::broker

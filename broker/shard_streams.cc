@@ -1,0 +1,189 @@
+// Reading of a shard's streams: fetches, offsets by time, and waiting for records.
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.h"
+#include "broker/message_batch.h"
+#include "broker/shard.h"
+#include "model/record_batch.h"
+
+namespace stele::broker {
+
+using runtime::Task;
+
+namespace {
+
+Error starting(ShardId shard) {
+  return {ErrorCode::kUnavailable, "shard " + std::to_string(shard.value) + " is starting; try again"};
+}
+Error no_stream() {
+  return {ErrorCode::kNotFound, "there is no such topic and partition"};
+}
+
+// The first bytes of a batch, up to where its header ends.
+RecordBatchHeader header_of(const DataEntry& data) {
+  char header[kRecordBatchHeaderSize];
+  const std::size_t first = std::min(data.batch.size(), sizeof header);
+  std::memcpy(header, data.batch.data(), first);
+  std::memcpy(header + first, data.batch_rest.data(), sizeof header - first);
+  RecordBatchHeader out;
+  out.base_offset = Offset(load_be<std::int64_t>(header));
+  out.last_offset_delta = load_be<std::int32_t>(header + 23);
+  out.max_timestamp_ms = load_be<std::int64_t>(header + 35);
+  return out;
+}
+
+}  // namespace
+
+Offset Shard::high_watermark(StreamId stream) const {
+  auto found = high_watermarks_.find(stream);
+  return found == high_watermarks_.end() ? Offset(0) : found->second;
+}
+
+// Walks the stream's batches from the entry at `from` on, as far as it is committed. `use(data, header,
+// entry)` says whether to go on. False: the shard was lost, or the log cannot be read (logged).
+template <class Use>
+Task<Result<void>> Shard::walk_stream(StreamId stream, Lsn from, Use use) {
+  const auto self = shared_from_this();
+  std::vector<storage::LogEntry> entries;
+  while (serving_ && from < log_->committed()) {
+    entries.clear();
+    constexpr std::size_t kChunk = 256 << 10;
+    if (!log_->read_cached(from, kChunk, entries)) {
+      STELE_CO_TRY(entries, co_await log_->read(from, kChunk));
+      if (!serving_) break;
+    }
+    if (entries.empty()) co_return error(ErrorCode::kCorrupt, "the shard's log has a hole");
+    for (const storage::LogEntry& entry : entries) {
+      if (from >= log_->committed()) co_return Result<void>();
+      from += 1;
+      STELE_CO_TRY(const EntryView view, parse_entry(entry));
+      if (view.kind != EntryKind::kData || view.data.stream != stream) continue;
+      if (!use(view.data, header_of(view.data), entry)) co_return Result<void>();
+    }
+  }
+  if (!serving_) co_return std::unexpected(starting(id_));
+  co_return Result<void>();
+}
+
+Task<Result<FetchOk>> Shard::read_stream(Core& there, ShardId id, FetchRead read) {
+  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
+  if (!shard) co_return std::unexpected(starting(id));
+  const StreamState* stream = shard->state_.stream(read.stream);
+  if (!stream) co_return std::unexpected(no_stream());
+  FetchOk out;
+  out.high_watermark = shard->high_watermark(read.stream);
+  out.log_start = std::min(stream->start(), out.high_watermark);
+  if (read.from < out.log_start || read.from > out.high_watermark) {
+    co_return error(ErrorCode::kInvalidArgument,
+                    "offset " + std::to_string(read.from.value) + " is out of range");
+  }
+  if (read.from == out.high_watermark || read.max_bytes == 0) co_return out;
+  const auto place = stream->place_for(read.from);
+  if (!place) co_return out;
+  const auto take = [&out, &read](const DataEntry& data, const RecordBatchHeader& header,
+                                  const storage::LogEntry& entry) {
+    if (header.last_offset() < read.from) return true;
+    if (header.base_offset >= out.high_watermark) return false;
+    // The first batch always, so that a reader gets on whatever its limit is.
+    if (!out.batches.empty() && out.bytes + data.batch_size() > read.max_bytes) return false;
+    for (Bytes& slice : batch_slices(entry, data)) out.batches.push_back(std::move(slice));
+    out.bytes += data.batch_size();
+    return out.bytes < read.max_bytes;
+  };
+  STELE_CO_CHECK(co_await shard->walk_stream(read.stream, place->lsn, take));
+  ++there.stats().fetches;
+  there.stats().fetched_bytes += out.bytes;
+  co_return out;
+}
+
+void Shard::add_reader(StreamId stream, Offset beyond, CoreId core, std::uint64_t wait) {
+  if (!state_.stream(stream) || high_watermark(stream) > beyond) {
+    core_.send(core, CallMail([wait](Core& there) { there.wake_fetch(wait); }));
+    return;
+  }
+  readers_[stream][{core, wait}] = beyond;
+}
+
+void Shard::remove_reader(StreamId stream, CoreId core, std::uint64_t wait) {
+  auto found = readers_.find(stream);
+  if (found == readers_.end()) return;
+  found->second.erase({core, wait});
+  if (found->second.empty()) readers_.erase(found);
+}
+
+// Those whose records are there, or all if there will be none any more.
+void Shard::wake_readers(StreamId stream) {
+  auto found = readers_.find(stream);
+  if (found == readers_.end()) return;
+  const bool over = !serving_ || !state_.stream(stream);
+  const Offset end = high_watermark(stream);
+  auto& readers = found->second;
+  for (auto it = readers.begin(); it != readers.end();) {
+    if (!over && end <= it->second) {
+      ++it;
+      continue;
+    }
+    core_.send(it->first.first, CallMail([wait = it->first.second](Core& there) { there.wake_fetch(wait); }));
+    it = readers.erase(it);
+  }
+  if (readers.empty()) readers_.erase(found);
+}
+
+Task<Result<OffsetAndTime>> Shard::list_offset(Core& there, ShardId id, StreamId stream_id,
+                                               std::int64_t timestamp_ms) {
+  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
+  if (!shard) co_return std::unexpected(starting(id));
+  const StreamState* stream = shard->state_.stream(stream_id);
+  if (!stream) co_return std::unexpected(no_stream());
+  const Offset high_watermark = shard->high_watermark(stream_id);
+  if (timestamp_ms == kLatestTimestamp) co_return OffsetAndTime{high_watermark, -1};
+  if (timestamp_ms == kEarliestTimestamp) {
+    const Offset earliest = stream->earliest();
+    // The start may have been moved by an entry that is not committed yet.
+    if (!co_await shard->committed(shard->state_.next())) co_return std::unexpected(starting(id));
+    co_return OffsetAndTime{earliest, -1};
+  }
+  const std::int64_t wanted = timestamp_ms == kMaxTimestamp ? stream->max_timestamp_ms() : timestamp_ms;
+  if (wanted < 0 || stream->start() == high_watermark) co_return OffsetAndTime{};
+  const auto place = stream->place_for_timestamp(wanted);
+  if (!place) co_return OffsetAndTime{};
+  OffsetAndTime found;
+  const Offset start = stream->start();
+  const auto look = [&](const DataEntry& data, const RecordBatchHeader& header,
+                        const storage::LogEntry& entry) {
+    if (header.max_timestamp_ms < wanted || header.last_offset() < start) return true;
+    const Bytes batch = batch_bytes(entry, data);
+    RecordBatchView view;
+    auto owner = internal::open_records(batch, view);
+    if (!owner) return true;
+    RecordIterator records(view.header,
+                           view.header.compression() == Compression::kNone ? view.records() : owner->view());
+    while (records.next()) {
+      const std::int64_t time =
+          view.header.log_append_time() ? view.header.max_timestamp_ms : records.record().timestamp_ms;
+      if (time < wanted || records.record().offset < start) continue;
+      found = {records.record().offset, time};
+      return false;
+    }
+    return true;
+  };
+  STELE_CO_CHECK(co_await shard->walk_stream(stream_id, place->lsn, look));
+  co_return found;
+}
+
+Task<Result<StreamStatus>> Shard::stream_status(Core& there, ShardId id, StreamId stream_id) {
+  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
+  if (!shard) co_return std::unexpected(starting(id));
+  const StreamState* stream = shard->state_.stream(stream_id);
+  if (!stream) co_return std::unexpected(no_stream());
+  StreamStatus status;
+  status.shard = id;
+  status.epoch = shard->log_->epoch();
+  status.log_start = stream->start();
+  status.high_watermark = shard->high_watermark(stream_id);
+  status.bytes = stream->bytes();
+  co_return status;
+}
+
+}  // namespace stele::broker
