@@ -29,6 +29,8 @@ struct BrokerOptions {
   std::uint64_t session_queue_bytes = 1ULL << 30;
   std::uint64_t retained_messages = 1'000'000;  // per shard; more are refused
   std::uint64_t retained_bytes = 256ULL << 20;
+  std::uint64_t sessions = 1'000'000;               // persistent ones, per shard; more are refused
+  std::uint64_t shard_queue_messages = 10'000'000;  // queued for all of them; then the longest queues give
   std::uint32_t subscriptions_per_session = 10'000;
 
   // A shard writes a snapshot when its log grew by so much, or by its last snapshot's size if that is more.

@@ -97,6 +97,9 @@ void Shard::serve() {
   limits.session_queue = {options.session_queue_messages, options.session_queue_bytes};
   limits.retained_messages = options.retained_messages;
   limits.retained_bytes = options.retained_bytes;
+  limits.queued_messages = options.shard_queue_messages;
+  limits.sessions = options.sessions;
+  limits.subscriptions_per_session = options.subscriptions_per_session;
   append(control::owner_started(now(), log_->epoch(), options.node, limits));
   on_view();
   wake_at_turn_end();
@@ -224,6 +227,7 @@ void Shard::tick() {
   if (writable()) {
     expire_sessions();
     retain_streams();
+    expire_retained();
     note_forward_progress();
   }
   fire_wills();
@@ -243,6 +247,13 @@ void Shard::retain_streams() {
     STELE_MARK("shard: retention moved a stream's start");
     append(control::stream_trimmed(now(), id, start));
   }
+}
+
+void Shard::expire_retained() {
+  std::vector<control::ExpiredRetained> expired;
+  const auto keys = state_.expired_retained(now(), kMaxExpiredAtOnce);
+  for (const auto& key : keys) expired.push_back({key.first, key.second, state_.retained().at(key).lsn});
+  if (!expired.empty()) append(control::retained_expired(now(), expired));
 }
 
 void Shard::on_view() {

@@ -147,6 +147,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void trim();
   void announce(std::vector<RouteChange> changes);
   void retain_streams();
+  void expire_retained();
+  static constexpr std::size_t kMaxExpiredAtOnce = 1000;  // sessions, or retained messages, per tick
 
   // ---- shard_data.cc
   struct Answering {  // what a publisher is told once all is done

@@ -37,6 +37,7 @@ bool Shard::keeps_retained(const Data& data) const {
 void Shard::append_to_other_streams(const Data& data, const std::optional<ForwardSource>& source,
                                     std::span<const StreamId> streams) {
   for (StreamId id : streams) {
+    if (source && state_.copied(*source, id)) continue;
     STELE_MARK("shard: message captured by several topics");
     const StreamState& stream = *state_.stream(id);
     const Data keyed = with_key_of(data, stream);

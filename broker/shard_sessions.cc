@@ -188,8 +188,9 @@ void Shard::publish_will(Data will) {
 void Shard::expire_sessions() {
   std::vector<SessionKey> expired;
   const WallTime time = now();
-  for (const auto& [key, session] : state_.sessions()) {
-    if (session.expired(time) && !clients_.contains(key)) expired.push_back(key);
+  for (const SessionState* session : state_.expired_sessions(time, kMaxExpiredAtOnce)) {
+    SessionKey key(session->tenant, session->client_id);
+    if (!clients_.contains(key)) expired.push_back(std::move(key));
   }
   for (const SessionKey& key : expired) {
     STELE_MARK("shard: session expired");
