@@ -21,7 +21,7 @@ class Trace:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             thread, resumed, rest = self.LINE.match(line).groups()
             if rest.endswith("<unfinished ...>"):
-                open_calls[thread] = (rest[:-len("<unfinished ...>")], len(self.calls))
+                open_calls[thread] = (rest[:-len("<unfinished ...>")].rstrip(), len(self.calls))
                 continue
             began = len(self.calls)
             if resumed:
