@@ -100,6 +100,12 @@ class Mosquitto:
 
     def start(self):
         self.data.mkdir(exist_ok=True)
+        for _ in range(5):  # somebody else may take the port first
+            if self._start_on_free_port():
+                return self
+        raise Failure("mosquitto does not start")
+
+    def _start_on_free_port(self):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -112,16 +118,14 @@ class Mosquitto:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.binary, "-c", str(conf)], stdout=log, stderr=log)
         deadline = time.monotonic() + START_LIMIT_S
-        while True:
+        while self.process.poll() is None and time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError as e:
-                if time.monotonic() > deadline or self.process.poll() is not None:
-                    raise Failure("mosquitto does not start") from e
+                self.mqtt = f"127.0.0.1:{port}"
+                return True
+            except OSError:
                 time.sleep(0.01)
-        self.mqtt = f"127.0.0.1:{port}"
-        return self
+        return False
 
     def is_running(self):
         return self.process is not None and self.process.poll() is None
