@@ -107,15 +107,15 @@ Bytes batch_bytes(const storage::LogEntry& entry, const DataEntry& data);
 // What a data entry is made of, besides the content. `base_offset` and `leader_epoch` are written into the
 // batch, outside its CRC.
 struct DataEntryParts {
-  WallTime time;
+  WallTime time{};
   bool retain_here = false;
   bool stream_only = false;
-  std::optional<StreamId> stream;
-  Offset base_offset;  // with stream: what its batch gets
+  std::optional<StreamId> stream{};
+  Offset base_offset{};  // with stream: what its batch gets
   std::int32_t leader_epoch = -1;
-  std::optional<ForwardSource> source;
-  std::optional<DirectedTo> directed;
-  std::span<const ShardId> forwards;
+  std::optional<ForwardSource> source{};
+  std::optional<DirectedTo> directed{};
+  std::span<const ShardId> forwards{};
 };
 storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts);
 // `flatbuffer` is a finished ControlEntry.
