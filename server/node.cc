@@ -1,0 +1,304 @@
+#include "server/node.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/assert.h"
+#include "server/node_parts.h"
+
+namespace stele::server {
+
+using runtime::Task;
+
+namespace {
+
+// DIR/format: what wrote the directory. Raised when an older version could not read it any more.
+constexpr std::string_view kFormatPrefix = "stele data directory, format ";
+constexpr int kFormat = 1;
+
+}  // namespace
+
+Node::Node(std::span<runtime::Runtime* const> cores, NodeConfig config)
+    : runtime_(*cores.front()), config_(std::move(config)), shared_(std::make_shared<Shared>()) {
+  for (runtime::Runtime* core : cores) cores_.push_back(std::make_unique<OnCore>(*core));
+}
+
+// Connections go before the brokers they use, everything before the services below it.
+Node::~Node() {
+  serving_ = false;
+  for (auto& core : cores_) {
+    if (core->broker) core->broker->abandon();
+  }
+  shared_->http.clear();
+  for (auto& core : cores_) {
+    core->mqtt.clear();
+    core->kafka.clear();
+  }
+  for (auto& core : cores_) core->broker.reset();
+  for (auto& core : cores_) {
+    core->journal.reset();
+    core->meta.reset();
+  }
+}
+
+broker::Core& Node::broker(CoreId core) {
+  STELE_ASSERT(core.value < cores_.size() && cores_[core.value]->broker);
+  return *cores_[core.value]->broker;
+}
+
+// ---- start ----------------------------------------------------------------------------------------------
+
+Task<Result<void>> Node::start() {
+  shared_->started_ms = runtime_.wall_now().ms;
+  STELE_CO_CHECK(co_await open_directory());
+  STELE_CO_CHECK(co_await open_meta());
+  config_.journal.store.directory = config_.data + "/journal";
+  STELE_CO_TRY(shared_->journal, co_await journal::JournalServer::open(runtime_, config_.journal));
+  STELE_CO_CHECK(co_await make_brokers());
+  STELE_CO_CHECK(co_await listen());
+  serving_ = true;
+  co_return Result<void>();
+}
+
+Task<Result<void>> Node::open_directory() {
+  auto& files = runtime_.files();
+  const auto say = [&](Error error) { return error.with_context("data directory " + config_.data); };
+  if (auto made = co_await files.make_directory(config_.data); !made)
+    co_return std::unexpected(say(made.error()));
+  auto lock = co_await files.lock(config_.data + "/lock");
+  if (!lock) {
+    if (lock.error().code != ErrorCode::kAlreadyExists) co_return std::unexpected(say(lock.error()));
+    co_return error(ErrorCode::kAlreadyExists,
+                    "data directory " + config_.data +
+                        " is in use by another process: stop that, or choose another with --data");
+  }
+  shared_->lock = *std::move(lock);
+  STELE_CO_CHECK(co_await check_format());
+  if (auto made = co_await files.make_directory(config_.data + "/snapshots"); !made) {
+    co_return std::unexpected(say(made.error()));
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> Node::check_format() {
+  auto& files = runtime_.files();
+  const std::string path = config_.data + "/format";
+  auto file = co_await files.open(path, {});
+  if (file) {
+    STELE_CO_TRY(const Bytes text, co_await (*file)->read(Position(0), 256));
+    const std::string_view view = text;
+    int format = 0;
+    if (view.starts_with(kFormatPrefix)) {
+      for (const char c : view.substr(kFormatPrefix.size())) {
+        if (c < '0' || c > '9' || format > 1'000'000) break;
+        format = format * 10 + (c - '0');
+      }
+    }
+    if (format == kFormat) co_return Result<void>();
+    if (format > kFormat) {
+      co_return error(ErrorCode::kUnsupported,
+                      "data directory " + config_.data + " has format " + std::to_string(format) +
+                          ", written by a newer version of Stele; this one knows format " +
+                          std::to_string(kFormat) + ": upgrade, or choose another with --data");
+    }
+    if (!view.empty()) co_return error(ErrorCode::kCorrupt, path + ": is not what Stele writes there");
+    // Empty: a crash came before its content.
+  } else if (file.error().code != ErrorCode::kNotFound) {
+    co_return std::unexpected(file.error());
+  }
+  STELE_CO_TRY(auto fresh, co_await files.open(path, {.mode = runtime::OpenMode::kCreate}));
+  STELE_CO_CHECK(co_await fresh->write_and_sync(
+      Position(0), {Bytes::copy(std::string(kFormatPrefix) + std::to_string(kFormat) + "\n")}));
+  STELE_CO_CHECK(co_await fresh->close());
+  co_return co_await files.sync_directory(config_.data);
+}
+
+Task<Result<void>> Node::open_meta() {
+  meta::MetaServiceOptions options;
+  options.directory = config_.data + "/meta";
+  options.shard_count = config_.shards;
+  STELE_CO_TRY(shared_->meta, co_await meta::MetaService::open(runtime_, options));
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    STELE_CO_CHECK(co_await on_core<Result<void>>(
+        core, [state = shared_->meta->state()](OnCore& there) { return connect_meta(there, state); }));
+  }
+  STELE_CO_TRY(const meta::Node node, co_await cores_.front()->meta->execute(
+                                          meta::RegisterNode{.node = config_.node, .addresses = {}}));
+  shared_->incarnation = node.incarnation;
+  co_return Result<void>();
+}
+
+Task<Result<void>> Node::connect_meta(OnCore& there, std::shared_ptr<meta::ServiceState> state) {
+  STELE_CO_TRY(there.meta, co_await meta::MetaClient::connect(there.runtime, std::move(state)));
+  co_return Result<void>();
+}
+
+Task<Result<void>> Node::make_brokers() {
+  config_.broker.node = config_.node;
+  config_.broker.incarnation = shared_->incarnation;
+  config_.broker.snapshot_directory = config_.data + "/snapshots";
+  std::vector<broker::Core*> brokers;
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    brokers.push_back(co_await on_core<broker::Core*>(
+        core, [this](OnCore& there) { return make_broker(there, *shared_->journal, config_); }));
+  }
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    co_await on_core<bool>(core, [brokers](OnCore& there) { return introduce(there, brokers); });
+  }
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    STELE_CO_CHECK(co_await on_core<Result<void>>(core, [](OnCore& there) { return there.broker->start(); }));
+  }
+  co_return Result<void>();
+}
+
+Task<broker::Core*> Node::make_broker(OnCore& there, const journal::JournalServer& journal,
+                                      const NodeConfig& config) {
+  there.journal = std::make_unique<journal::JournalClient>(there.runtime, journal, config.journal_client);
+  broker::BrokerOptions options = config.broker;
+  options.authorizer = &there.authorizer;
+  there.broker =
+      std::make_unique<broker::Core>(there.runtime, std::move(options), *there.meta, *there.journal);
+  co_return there.broker.get();
+}
+
+Task<bool> Node::introduce(OnCore& there, std::vector<broker::Core*> brokers) {
+  there.broker->know(std::move(brokers));
+  co_return true;
+}
+
+// ---- listeners ------------------------------------------------------------------------------------------
+
+namespace {
+Error while_listening(const Error& error, std::string_view protocol, const runtime::Endpoint& at) {
+  Error said = error;
+  if (error.code == ErrorCode::kAddressInUse) {
+    said.message = "address " + at.to_string() + " is in use: choose another with --" + std::string(protocol);
+  }
+  return said.with_context(std::string(protocol) + " listener");
+}
+}  // namespace
+
+// The first core finds the ports; the others share them.
+Task<Result<void>> Node::listen() {
+  mqtt_at_ = config_.mqtt;
+  kafka_at_ = config_.kafka;
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    STELE_CO_TRY(const Listening found, co_await on_core<Result<Listening>>(core, [this](OnCore& there) {
+                   return listen_here(there, config_, {mqtt_at_, kafka_at_});
+                 }));
+    mqtt_at_ = found.mqtt;
+    kafka_at_ = found.kafka;
+  }
+  for (const runtime::Endpoint& at : config_.http) {
+    auto listener =
+        std::make_unique<http::HttpListener>(*cores_.front()->broker, *this, config_.http_options);
+    if (auto listening = listener->listen(at); !listening) {
+      co_return std::unexpected(while_listening(listening.error(), "http", at));
+    }
+    http_at_.push_back(listener->local());
+    shared_->http.push_back(std::move(listener));
+  }
+  co_return Result<void>();
+}
+
+Task<Result<Node::Listening>> Node::listen_here(OnCore& there, const NodeConfig& config, Listening at) {
+  const bool share = there.runtime.core_count() > 1;
+  for (runtime::Endpoint& endpoint : at.mqtt) {
+    mqtt::MqttOptions options = config.mqtt_options;
+    options.listen.share_port = share;
+    auto listener = mqtt::MqttListener::listen(*there.broker, endpoint, options);
+    if (!listener) co_return std::unexpected(while_listening(listener.error(), "mqtt", endpoint));
+    endpoint = (*listener)->local();
+    there.mqtt.push_back(*std::move(listener));
+  }
+  for (runtime::Endpoint& endpoint : at.kafka) {
+    kafka::KafkaOptions options = config.kafka_options;
+    if (config.advertise_kafka) options.advertised = *config.advertise_kafka;
+    auto listener = std::make_unique<kafka::KafkaListener>(*there.broker, options);
+    if (auto listening = listener->listen(endpoint); !listening) {
+      co_return std::unexpected(while_listening(listening.error(), "kafka", endpoint));
+    }
+    endpoint = listener->local();
+    there.kafka.push_back(std::move(listener));
+  }
+  co_return at;
+}
+
+std::string Node::ready_line() const {
+  const auto text = [](const std::vector<runtime::Endpoint>& list) {
+    return list.empty() ? std::string("off") : list.front().to_string();
+  };
+  return "ready mqtt=" + text(mqtt_at_) + " kafka=" + text(kafka_at_) + " http=" + text(http_at_);
+}
+
+http::NodeDescription Node::describe() const {
+  http::NodeDescription out;
+  out.version = config_.version;
+  out.durability = std::string(storage::to_string(config_.journal.store.durability));
+  out.cores = static_cast<std::uint32_t>(cores_.size());
+  out.started_ms = shared_->started_ms;
+  const auto add = [&](const char* protocol, const std::vector<runtime::Endpoint>& list) {
+    auto& entry = out.listeners.emplace_back(protocol, std::vector<std::string>());
+    for (const runtime::Endpoint& at : list) entry.second.push_back(at.to_string());
+  };
+  add("mqtt", mqtt_at_);
+  add("kafka", kafka_at_);
+  add("http", http_at_);
+  return out;
+}
+
+// ---- stop -----------------------------------------------------------------------------------------------
+
+Task<void> Node::stop() {
+  serving_ = false;
+  for (auto& listener : shared_->http) co_await listener->stop();
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    co_await on_core<bool>(core, [](OnCore& there) { return close_listeners(there); });
+  }
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    co_await on_core<bool>(core, [](OnCore& there) { return stop_broker(there); });
+  }
+  // All shards have ended: nobody mails anybody any more.
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    co_await on_core<bool>(core, [](OnCore& there) { return drop_broker(there); });
+  }
+  if (shared_->meta) co_await shared_->meta->close();
+  if (shared_->journal) {
+    if (auto closed = co_await shared_->journal->close(); !closed) {
+      runtime_.log().write(runtime::LogLevel::kError, "server", "journal: " + closed.error().to_string());
+    }
+  }
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    co_await on_core<bool>(core, [](OnCore& there) { return drop_meta(there); });
+  }
+  shared_->http.clear();
+  shared_->meta.reset();
+  shared_->journal.reset();
+  shared_->lock.reset();
+}
+
+Task<bool> Node::close_listeners(OnCore& there) {
+  for (auto& listener : there.mqtt) co_await listener->stop();
+  for (auto& listener : there.kafka) co_await listener->stop();
+  co_return true;
+}
+
+Task<bool> Node::stop_broker(OnCore& there) {
+  if (there.broker) co_await there.broker->stop();
+  co_return true;
+}
+
+Task<bool> Node::drop_broker(OnCore& there) {
+  there.mqtt.clear();
+  there.kafka.clear();
+  there.broker.reset();
+  there.journal.reset();
+  co_return true;
+}
+
+Task<bool> Node::drop_meta(OnCore& there) {
+  there.meta.reset();
+  co_return true;
+}
+
+}  // namespace stele::server

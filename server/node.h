@@ -1,0 +1,124 @@
+// Node: the assembly of one process: journal, meta service, a broker per core, and the listeners. The only
+// place that knows everything; the same for main on libuv and for the simulator.
+//
+// Lives on core 0, which it is made, started and stopped on; its per-core parts are made and ended on their
+// cores. Destroying a Node that was not stopped is a crash: nothing is written or sent.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "broker/core.h"
+#include "broker/options.h"
+#include "journal/client.h"
+#include "journal/server.h"
+#include "protocols/http/listener.h"
+#include "protocols/http/node_info.h"
+#include "protocols/kafka/server/listener.h"
+#include "protocols/mqtt/listener.h"
+#include "runtime/runtime.h"
+#include "storage/segment_store.h"
+
+namespace stele::meta {
+struct ServiceState;
+}
+
+namespace stele::server {
+
+struct NodeConfig {
+  std::string data;  // directory; made if missing
+  NodeId node{1};
+  std::uint32_t shards = 64;  // of a new cluster; an existing one keeps what it has
+
+  // Any number of each; none: off. Port 0 picks one.
+  std::vector<runtime::Endpoint> mqtt;
+  std::vector<runtime::Endpoint> kafka;
+  std::vector<runtime::Endpoint> http;
+  std::optional<runtime::Endpoint> advertise_kafka;
+
+  journal::JournalOptions journal;
+  journal::JournalClientOptions journal_client;
+  broker::BrokerOptions broker;  // directory, node and incarnation are filled in
+  mqtt::MqttOptions mqtt_options;
+  kafka::KafkaOptions kafka_options;
+  http::HttpOptions http_options;
+  // What /metrics says about the process, besides what the node counts; empty in the simulator.
+  std::function<void(std::vector<http::MetricFamily>& out)> process_metrics;
+  std::string version;
+};
+
+class Node final : private http::NodeInfo {
+ public:
+  // `cores`: all of the process, in order; the first is the one this is called on.
+  Node(std::span<runtime::Runtime* const> cores, NodeConfig config);
+  ~Node() override;
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  // Recovers and serves. kAlreadyExists: another process has the data directory. kUnsupported: it was written
+  // by a newer version. kAddressInUse, kUnauthorized, kIo, kNoSpace, kCorrupt: what the message says.
+  runtime::Task<Result<void>> start();
+  // Drains connections, writes snapshots, closes. After start(), also after one that failed.
+  runtime::Task<void> stop();
+  bool serving() const { return serving_; }
+
+  // "ready mqtt=HOST:PORT kafka=HOST:PORT http=HOST:PORT", `off` where there is none.
+  std::string ready_line() const;
+  // Where the first listener of a protocol listens.
+  std::optional<runtime::Endpoint> mqtt_at() const { return first(mqtt_at_); }
+  std::optional<runtime::Endpoint> kafka_at() const { return first(kafka_at_); }
+  std::optional<runtime::Endpoint> http_at() const { return first(http_at_); }
+
+  // http::NodeInfo
+  bool ready() const override { return serving_; }
+  http::NodeDescription describe() const override;
+  runtime::Task<std::vector<http::MetricFamily>> metrics() override;
+
+  // For the simulator's checkers: on its core only.
+  broker::Core& broker(CoreId core);
+
+ private:
+  struct OnCore;
+  struct Shared;
+  struct Counting;
+  static std::optional<runtime::Endpoint> first(const std::vector<runtime::Endpoint>& list) {
+    return list.empty() ? std::nullopt : std::optional(list.front());
+  }
+  runtime::Task<Result<void>> open_directory();
+  runtime::Task<Result<void>> check_format();
+  runtime::Task<Result<void>> open_meta();
+  runtime::Task<Result<void>> make_brokers();
+  runtime::Task<Result<void>> listen();
+  // Where the listeners of a core are, or are to be.
+  struct Listening {
+    std::vector<runtime::Endpoint> mqtt, kafka;
+  };
+  // On their core.
+  static runtime::Task<Result<void>> connect_meta(OnCore& there, std::shared_ptr<meta::ServiceState> state);
+  static runtime::Task<broker::Core*> make_broker(OnCore& there, const journal::JournalServer& journal,
+                                                  const NodeConfig& config);
+  static runtime::Task<bool> introduce(OnCore& there, std::vector<broker::Core*> brokers);
+  static runtime::Task<Result<Listening>> listen_here(OnCore& there, const NodeConfig& config, Listening at);
+  static runtime::Task<bool> close_listeners(OnCore& there);
+  static runtime::Task<bool> stop_broker(OnCore& there);
+  static runtime::Task<bool> drop_broker(OnCore& there);
+  static runtime::Task<bool> drop_meta(OnCore& there);
+
+  // Runs `make(OnCore&)`, a Task, on a core of the process, and brings its value back.
+  template <class T, class Make>
+  runtime::Task<T> on_core(std::size_t core, Make make);
+
+  runtime::Runtime& runtime_;
+  NodeConfig config_;
+  std::shared_ptr<Shared> shared_;
+  std::vector<std::unique_ptr<OnCore>> cores_;
+  std::vector<runtime::Endpoint> mqtt_at_, kafka_at_, http_at_;
+  bool serving_ = false;
+};
+
+}  // namespace stele::server

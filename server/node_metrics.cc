@@ -1,0 +1,173 @@
+// Metrics of a node: the counters of all its cores, added up, and of the services on core 0.
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/shard.h"
+#include "server/node_parts.h"
+
+namespace stele::server {
+
+using http::MetricFamily;
+using http::MetricKind;
+using runtime::Task;
+
+namespace {
+
+class Metrics {
+ public:
+  void add(const char* name, const char* help, MetricKind kind, double value) {
+    auto [at, added] = places_.try_emplace(name, families_.size());
+    if (added) families_.push_back({std::string("stele_") + name, help, kind, {http::MetricSample{}}});
+    families_[at->second].samples.front().value += value;
+  }
+  void count(const char* name, const char* help, std::uint64_t value) {
+    add(name, help, MetricKind::kCounter, static_cast<double>(value));
+  }
+  void gauge(const char* name, const char* help, std::uint64_t value) {
+    add(name, help, MetricKind::kGauge, static_cast<double>(value));
+  }
+  void merge(const Metrics& other) {
+    for (const MetricFamily& family : other.families_) {
+      add(family.name.c_str() + 6, family.help.c_str(), family.kind, family.samples.front().value);
+    }
+  }
+  std::vector<MetricFamily> take() && { return std::move(families_); }
+
+ private:
+  std::map<std::string, std::size_t, std::less<>> places_;
+  std::vector<MetricFamily> families_;
+};
+
+void add_broker(Metrics& out, broker::Core& core) {
+  const broker::CoreStats& stats = core.stats();
+  out.count("published_live_total", "Messages that went to live subscribers, or to nobody.",
+            stats.published_live);
+  out.count("published_kept_total", "Messages that were committed first.", stats.published_kept);
+  out.count("produced_batches_total", "Record batches produced by Kafka clients.", stats.produced_batches);
+  out.count("produced_bytes_total", "Bytes of record batches produced.", stats.produced_bytes);
+  out.count("fetches_total", "Reads of a partition by Kafka clients.", stats.fetches);
+  out.count("fetched_bytes_total", "Bytes of record batches fetched.", stats.fetched_bytes);
+  out.count("refused_no_space_total", "Writes refused because the disk was full.", stats.refused_no_space);
+  out.count("forwarded_total", "Entries taken from other shards.", stats.forwarded);
+  out.count("forward_duplicates_total", "Entries of other shards that were here before.",
+            stats.forward_duplicates);
+  out.count("session_deliveries_total", "Messages sent from the queues of persistent sessions.",
+            stats.session_deliveries);
+  out.count("session_redeliveries_total", "Of them, perhaps sent before.", stats.session_redeliveries);
+  out.count("sessions_opened_total", "MQTT sessions opened.", stats.sessions_opened);
+  out.count("sessions_taken_over_total", "Client ids taken over by another connection.",
+            stats.sessions_taken_over);
+  out.count("sessions_expired_total", "Persistent sessions that expired.", stats.sessions_expired);
+  out.count("wills_published_total", "Wills published.", stats.wills_published);
+  out.count("snapshots_total", "Shard snapshots written.", stats.snapshots);
+  out.count("snapshot_bytes_total", "Bytes of shard snapshots written.", stats.snapshot_bytes);
+  out.count("shards_lost_total", "Shards that lost their log and were taken over again.", stats.shards_lost);
+  out.count("core_mail_total", "Messages between cores.", stats.mail_sent);
+  out.count("core_mail_bundles_total", "Posts they went in.", stats.mail_bundles);
+  out.count("live_deliveries_total", "Messages handed to live subscribers.", core.live().stats().deliveries);
+  out.count("live_dropped_while_held_total", "Live messages dropped while a subscription was being made.",
+            core.live().stats().dropped_while_held);
+  out.gauge("live_subscriptions", "Subscriptions of connected clients.", core.live().filters());
+  out.gauge("publishing_bytes", "Published and not yet committed.", core.publishing_bytes());
+  for (const auto& [id, shard] : core.shards()) {
+    out.gauge("shards_serving", "Shards served.", shard->serving() ? 1 : 0);
+    out.gauge("streams", "Partitions of topics.", shard->state().streams().size());
+    out.gauge("sessions", "Persistent sessions.", shard->state().sessions().size());
+    out.gauge("clients_connected", "Client ids connected.", shard->connected());
+    out.gauge("session_queue_messages", "Messages queued for persistent sessions.",
+              shard->state().queued_messages());
+    out.count("session_dropped_total", "Messages dropped at the limits of session queues.",
+              shard->state().dropped_messages());
+    out.gauge("retained_messages", "Retained messages.", shard->state().retained().size());
+    out.gauge("retained_bytes", "Bytes of retained messages.", shard->state().retained_bytes());
+  }
+}
+
+void add_mqtt(Metrics& out, const mqtt::MqttCounters& counters) {
+  out.count("mqtt_connections_accepted_total", "MQTT connections accepted.", counters.accepted);
+  out.count("mqtt_connections_refused_total", "MQTT connections refused: too many.", counters.refused);
+  out.count("mqtt_connect_refused_total", "MQTT clients whose CONNECT was refused.",
+            counters.connect_refused);
+  out.gauge("mqtt_connections", "MQTT connections.", counters.connections);
+  std::uint64_t in = 0, sent = 0;
+  for (std::uint64_t packets : counters.packets_in) in += packets;
+  for (std::uint64_t packets : counters.packets_out) sent += packets;
+  out.count("mqtt_packets_in_total", "MQTT packets received.", in);
+  out.count("mqtt_packets_out_total", "MQTT packets sent.", sent);
+  out.count("mqtt_publish_in_total", "PUBLISH packets received.", counters.packets_in[3]);
+  out.count("mqtt_publish_out_total", "PUBLISH packets sent.", counters.packets_out[3]);
+  out.count("mqtt_bytes_in_total", "Bytes received from MQTT clients.", counters.bytes_in);
+  out.count("mqtt_bytes_out_total", "Bytes sent to MQTT clients.", counters.bytes_out);
+  out.count("mqtt_protocol_errors_total", "MQTT connections ended for what the client sent.",
+            counters.protocol_errors);
+  out.count("mqtt_keep_alive_timeouts_total", "MQTT clients that fell silent.", counters.keep_alive_timeouts);
+  out.count("mqtt_publish_refused_total", "PUBLISH packets that the broker refused.",
+            counters.publish_refused);
+  out.count("mqtt_dropped_slow_total", "QoS 0 messages dropped for slow clients.", counters.dropped_slow);
+  out.count("mqtt_dropped_queue_total", "Live QoS 1 messages dropped for slow clients.",
+            counters.dropped_queue);
+  out.count("mqtt_dropped_expired_total", "Messages dropped because they expired.", counters.dropped_expired);
+  out.count("mqtt_dropped_too_large_total", "Messages dropped for clients that take only smaller ones.",
+            counters.dropped_too_large);
+}
+
+void add_kafka(Metrics& out, const kafka::KafkaListener& listener) {
+  const kafka::KafkaStats& stats = listener.stats();
+  out.count("kafka_connections_accepted_total", "Kafka connections accepted.", stats.connections_opened);
+  out.count("kafka_connections_refused_total", "Kafka connections refused: too many.",
+            stats.connections_refused);
+  out.gauge("kafka_connections", "Kafka connections.", listener.connections());
+  out.count("kafka_requests_total", "Kafka requests.", stats.requests);
+  out.count("kafka_requests_malformed_total", "Kafka requests that made no sense.", stats.requests_malformed);
+  out.count("kafka_requests_unsupported_total", "Kafka requests of APIs or versions not served.",
+            stats.requests_unsupported);
+  out.count("kafka_bytes_in_total", "Bytes received from Kafka clients.", stats.bytes_in);
+  out.count("kafka_bytes_out_total", "Bytes sent to Kafka clients.", stats.bytes_out);
+}
+
+void add_journal(Metrics& out, const journal::JournalServer& journal) {
+  const storage::SegmentStoreStats store = journal.store().stats();
+  out.gauge("wal_files", "Files of the write-ahead log.", store.files);
+  out.gauge("wal_bytes", "Bytes of the write-ahead log.", store.log_bytes);
+  out.gauge("wal_live_bytes", "Of them still needed.", store.live_bytes);
+  out.gauge("wal_pending_bytes", "Appended and not yet stored.", store.pending_bytes);
+  out.gauge("wal_cache_bytes", "Entries kept in memory.", store.cache_bytes);
+  out.gauge("wal_segments", "Segments stored.", store.segments);
+  out.count("wal_entries_total", "Entries appended.", store.entries);
+  out.count("wal_batches_total", "Group commits.", store.batches);
+  out.count("wal_written_bytes_total", "Bytes written.", store.written_bytes);
+  out.count("wal_syncs_total", "Syncs.", store.syncs);
+  out.count("wal_failed_syncs_total", "Syncs that failed.", store.failed_syncs);
+  out.count("wal_moved_bytes_total", "Live bytes moved out of mostly dead files.", store.moved_bytes);
+  out.count("wal_cached_reads_total", "Reads served from memory.", store.cached_reads);
+  out.count("wal_disk_reads_total", "Reads from the disk.", store.disk_reads);
+  out.gauge("wal_no_space", "1 while the disk is full.", store.no_space ? 1 : 0);
+  out.gauge("wal_failed", "1 once the log cannot be written.", store.failed ? 1 : 0);
+}
+
+}  // namespace
+
+struct Node::Counting {
+  static Task<Metrics> here(OnCore& there) {
+    Metrics out;
+    if (there.broker) add_broker(out, *there.broker);
+    for (const auto& listener : there.mqtt) add_mqtt(out, listener->counters());
+    for (const auto& listener : there.kafka) add_kafka(out, *listener);
+    co_return out;
+  }
+};
+
+Task<std::vector<MetricFamily>> Node::metrics() {
+  Metrics all;
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    all.merge(co_await on_core<Metrics>(core, [](OnCore& there) { return Counting::here(there); }));
+  }
+  if (shared_->journal) add_journal(all, *shared_->journal);
+  std::vector<MetricFamily> families = std::move(all).take();
+  if (config_.process_metrics) config_.process_metrics(families);
+  co_return families;
+}
+
+}  // namespace stele::server

@@ -1,0 +1,84 @@
+// The parts of a Node, shared by node.cc and node_metrics.cc.
+#pragma once
+
+#include <coroutine>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "journal/client.h"
+#include "meta/client.h"
+#include "meta/service.h"
+#include "runtime/files.h"
+#include "runtime/scope.h"
+#include "server/node.h"
+
+namespace stele::server {
+
+// Until identities exist everybody may do everything; listeners are bound to loopback only.
+class AllowAll final : public broker::Authorizer {
+ public:
+  bool allowed(const broker::Principal&, broker::Action, std::string_view) override { return true; }
+};
+
+// What lives on one core. Made, used and destroyed there (or wherever the last core runs once all stopped).
+struct Node::OnCore {
+  explicit OnCore(runtime::Runtime& r) : runtime(r) {}
+  runtime::Runtime& runtime;
+  runtime::Scope calls;  // on behalf of core 0
+  AllowAll authorizer;
+  std::unique_ptr<meta::MetaClient> meta;
+  std::unique_ptr<journal::JournalClient> journal;
+  std::unique_ptr<broker::Core> broker;
+  std::vector<std::unique_ptr<mqtt::MqttListener>> mqtt;
+  std::vector<std::unique_ptr<kafka::KafkaListener>> kafka;
+};
+
+// What lives on core 0.
+struct Node::Shared {
+  std::unique_ptr<runtime::Files::Lock> lock;
+  std::unique_ptr<meta::MetaService> meta;
+  std::unique_ptr<journal::JournalServer> journal;
+  meta::Incarnation incarnation;
+  std::int64_t started_ms = 0;
+  std::vector<std::unique_ptr<http::HttpListener>> http;
+};
+
+namespace internal {
+// A call from core 0 to another: value and waiter are touched on core 0 only.
+template <class T>
+struct Call {
+  std::optional<T> value;
+  std::coroutine_handle<> waiter;
+};
+template <class T>
+struct CallAwaiter {
+  std::shared_ptr<Call<T>> call;
+  bool await_ready() const { return call->value.has_value(); }
+  void await_suspend(std::coroutine_handle<> waiter) { call->waiter = waiter; }
+  T await_resume() { return *std::move(call->value); }
+  ~CallAwaiter() { call->waiter = {}; }
+};
+template <class T, class There, class Make>
+runtime::Task<void> run_call(There& there, Make make, CoreId back, std::shared_ptr<Call<T>> call) {
+  T value = co_await make(there);
+  there.runtime.post(back, [call = std::move(call), value = std::move(value)]() mutable {
+    call->value.emplace(std::move(value));
+    if (call->waiter) std::exchange(call->waiter, {}).resume();
+  });
+}
+}  // namespace internal
+
+template <class T, class Make>
+runtime::Task<T> Node::on_core(std::size_t core, Make make) {
+  auto call = std::make_shared<internal::Call<T>>();
+  OnCore& there = *cores_[core];
+  runtime_.post(there.runtime.core(),
+                [&there, make = std::move(make), back = runtime_.core(), call]() mutable {
+                  there.calls.spawn(internal::run_call<T>(there, std::move(make), back, std::move(call)));
+                });
+  co_return co_await internal::CallAwaiter<T>{std::move(call)};
+}
+
+}  // namespace stele::server
