@@ -1,0 +1,166 @@
+// Topics: list, create, describe, delete.
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "protocols/http/router.h"
+
+namespace stele::http {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Response json_response(int status, const Json& body) {
+  Response response;
+  response.status = status;
+  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return response;
+}
+
+Json summary(const meta::Topic& topic) {
+  return {{"name", topic.name},
+          {"id", topic.uuid.to_string()},
+          {"partitions", topic.partition_count()},
+          {"capture", topic.config.capture},
+          {"created_ms", topic.created_ms}};
+}
+
+Json configs_of(const meta::Topic& topic) {
+  Json configs = Json::array();
+  for (const meta::ConfigEntry& entry : meta::describe(topic.config)) {
+    configs.push_back({{"name", entry.name}, {"value", entry.value}, {"default", entry.is_default}});
+  }
+  return configs;
+}
+
+struct CreateTopic {
+  std::string name;
+  std::int32_t partitions;
+  meta::TopicConfig config;
+  bool validate_only = false;
+};
+
+Error wrong(std::string what) {
+  return Error{ErrorCode::kInvalidArgument, std::move(what)};
+}
+
+Result<std::vector<meta::ConfigPair>> read_configs(const Json& configs) {
+  if (!configs.is_object()) return std::unexpected(wrong("'configs' is an object of names and values"));
+  std::vector<meta::ConfigPair> pairs;
+  for (const auto& [name, value] : configs.items()) {
+    if (value.is_string()) {
+      pairs.emplace_back(name, value.get<std::string>());
+    } else if (value.is_number_integer() || value.is_boolean()) {
+      pairs.emplace_back(name, value.dump());
+    } else {
+      return std::unexpected(wrong("the value of '" + name + "' in 'configs' is a string or a whole number"));
+    }
+  }
+  return pairs;
+}
+
+Result<CreateTopic> read_create(const std::string& text, std::int32_t default_partitions) {
+  const Json body = Json::parse(text, nullptr, false);
+  if (!body.is_object()) return std::unexpected(wrong("the body is not a JSON object"));
+  CreateTopic create{.name = {}, .partitions = default_partitions, .config = {}};
+  std::vector<meta::ConfigPair> pairs;
+  for (const auto& [key, value] : body.items()) {
+    if (key == "name" && value.is_string()) {
+      create.name = value.get<std::string>();
+    } else if (key == "partitions" && value.is_number_integer()) {
+      const auto wanted = value.get<std::int64_t>();
+      if (wanted < 1 || wanted > INT32_MAX)
+        return std::unexpected(wrong("a topic has at least one partition"));
+      create.partitions = static_cast<std::int32_t>(wanted);
+    } else if (key == "configs") {
+      STELE_TRY(pairs, read_configs(value));
+    } else if (key == "validate_only" && value.is_boolean()) {
+      create.validate_only = value.get<bool>();
+    } else if (key == "name" || key == "partitions" || key == "validate_only") {
+      return std::unexpected(wrong("'" + key + "' has the wrong type"));
+    } else {
+      return std::unexpected(wrong("'" + key + "' is none of name, partitions, configs, validate_only"));
+    }
+  }
+  if (create.name.empty()) return std::unexpected(wrong("'name' is missing"));
+  STELE_TRY(create.config, meta::parse_topic_config(pairs));
+  return create;
+}
+
+// Null if there is none, or none that this principal may see.
+const meta::Topic* find_topic(const HandlerContext& context, const meta::MetaView& view,
+                              const std::string& name) {
+  if (!context.broker.authorizer().allowed(context.principal, broker::Action::kDescribe, name))
+    return nullptr;
+  return view.find_topic(context.principal.tenant, name);
+}
+
+Response no_such_topic(const std::string& name) {
+  return error_response(Error{ErrorCode::kNotFound, "there is no topic '" + name + "'"});
+}
+
+}  // namespace
+
+runtime::Task<Response> handle_list_topics(HandlerContext& context, RoutedRequest) {
+  const auto view = context.broker.meta();
+  Json topics = Json::array();
+  for (const auto& [key, topic] : view->topics_by_name()) {
+    if (key.tenant != context.principal.tenant) continue;
+    if (!context.broker.authorizer().allowed(context.principal, broker::Action::kDescribe, topic->name))
+      continue;
+    topics.push_back(summary(*topic));
+  }
+  co_return json_response(200, {{"topics", std::move(topics)}});
+}
+
+runtime::Task<Response> handle_create_topic(HandlerContext& context, RoutedRequest request) {
+  auto create = read_create(request.body, context.broker.default_partitions());
+  if (!create) co_return error_response(create.error());
+  const bool validate_only = create->validate_only;
+  const auto made = co_await context.broker.create_topic(context.principal, create->name, create->partitions,
+                                                         create->config, validate_only);
+  if (!made) co_return error_response(made.error());
+  Json body = summary(*made);
+  if (validate_only) body.erase("id");
+  body["configs"] = configs_of(*made);
+  co_return json_response(validate_only ? 200 : 201, body);
+}
+
+runtime::Task<Response> handle_describe_topic(HandlerContext& context, RoutedRequest request) {
+  const std::string& name = request.path.back();
+  const auto view = context.broker.meta();
+  const meta::Topic* topic = find_topic(context, *view, name);
+  if (!topic) co_return no_such_topic(name);
+  Json partitions = Json::array();
+  for (std::int32_t i = 0; i < topic->partition_count(); ++i) {
+    const auto status =
+        co_await context.broker.stream_status(context.principal, StreamId{topic->id, PartitionId(i)});
+    Json one = {{"partition", i}, {"shard", topic->shards[static_cast<std::size_t>(i)].value}};
+    if (status) {
+      one["epoch"] = status->epoch.value;
+      one["log_start"] = status->log_start.value;
+      one["high_watermark"] = status->high_watermark.value;
+      one["bytes"] = status->bytes;
+    } else if (status.error().code == ErrorCode::kNotFound) {
+      co_return no_such_topic(name);  // deleted meanwhile
+    } else {
+      one["error"] = status.error().message;
+    }
+    partitions.push_back(std::move(one));
+  }
+  Json body = summary(*topic);
+  body["partitions"] = std::move(partitions);
+  body["configs"] = configs_of(*topic);
+  co_return json_response(200, body);
+}
+
+runtime::Task<Response> handle_delete_topic(HandlerContext& context, RoutedRequest request) {
+  const std::string& name = request.path.back();
+  const auto deleted = co_await context.broker.delete_topic(context.principal, name);
+  if (!deleted) co_return error_response(deleted.error());
+  Response response;
+  response.status = 204;
+  co_return response;
+}
+
+}  // namespace stele::http

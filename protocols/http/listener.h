@@ -1,0 +1,67 @@
+// The HTTP listener: health, metrics, and the administrative API (docs/formats/http-api.md). It serves
+// people, programs that watch and the command line, a few requests a second; it is no data path. Lives on one
+// core.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "broker/api.h"
+#include "protocols/http/node_info.h"
+#include "protocols/http/parser.h"
+#include "runtime/network.h"
+#include "runtime/notification.h"
+
+namespace stele::http {
+
+struct HttpOptions {
+  ParserLimits limits = {};
+  std::size_t max_connections = 1000;
+  runtime::Duration idle_timeout = std::chrono::seconds(60);
+  // From the first byte of a request to its last.
+  runtime::Duration request_timeout = std::chrono::seconds(30);
+};
+
+struct HttpStats {
+  std::uint64_t connections_opened = 0;
+  std::uint64_t connections_refused = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t requests_malformed = 0;
+};
+
+class HttpConnection;
+
+class HttpListener final : private runtime::AcceptHandler {
+ public:
+  // `node` outlives it.
+  HttpListener(broker::Broker& broker, NodeInfo& node, HttpOptions options);
+  ~HttpListener() override;
+
+  // Port 0 picks one; local() tells which.
+  Result<void> listen(const runtime::Endpoint& at);
+  runtime::Endpoint local() const { return listener_->local(); }
+  // Accepts no more, lets requests under way be answered, closes. Complete when no connection is left.
+  runtime::Task<void> stop();
+
+  const HttpStats& stats() const { return stats_; }
+  std::size_t connections() const { return connections_.size(); }
+
+ private:
+  friend class HttpConnection;
+  void on_accept(std::unique_ptr<runtime::Connection> connection) override;
+  void gone(std::uint64_t id);
+
+  broker::Broker& broker_;
+  NodeInfo& node_;
+  const HttpOptions options_;
+  HttpStats stats_;
+  std::map<std::uint64_t, std::unique_ptr<HttpConnection>> connections_;
+  std::uint64_t next_id_ = 1;
+  runtime::Notification empty_;
+  std::unique_ptr<runtime::Listener> listener_;
+};
+
+}  // namespace stele::http

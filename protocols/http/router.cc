@@ -1,0 +1,122 @@
+#include "protocols/http/router.h"
+
+#include <nlohmann/json.hpp>
+#include <span>
+#include <utility>
+
+namespace stele::http {
+namespace {
+
+// A segment of a route that stands for any.
+constexpr std::string_view kAny = "{}";
+
+struct Route {
+  std::string_view method;
+  std::vector<std::string_view> path;
+  Handler handler;
+};
+
+const std::vector<Route>& routes() {
+  static const std::vector<Route> the = {
+      {"GET", {"health", "live"}, handle_live},
+      {"GET", {"health", "ready"}, handle_ready},
+      {"GET", {"metrics"}, handle_metrics},
+      {"GET", {"v1", "node"}, handle_node},
+      {"GET", {"v1", "topics"}, handle_list_topics},
+      {"POST", {"v1", "topics"}, handle_create_topic},
+      {"GET", {"v1", "topics", kAny}, handle_describe_topic},
+      {"DELETE", {"v1", "topics", kAny}, handle_delete_topic},
+  };
+  return the;
+}
+
+bool fits(const Route& route, std::span<const std::string> path) {
+  if (route.path.size() != path.size()) return false;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (route.path[i] == kAny ? path[i].empty() : route.path[i] != path[i]) return false;
+  }
+  return true;
+}
+
+int status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kMalformed:
+      return 400;
+    case ErrorCode::kUnauthorized:
+      return 403;
+    case ErrorCode::kNotFound:
+      return 404;
+    case ErrorCode::kAlreadyExists:
+      return 409;
+    case ErrorCode::kUnsupported:
+      return 501;
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kClosed:
+    case ErrorCode::kCancelled:
+    case ErrorCode::kFenced:
+      return 503;
+    case ErrorCode::kTimedOut:
+      return 504;
+    case ErrorCode::kNoSpace:
+      return 507;
+    default:
+      return 500;
+  }
+}
+
+std::string code_name(ErrorCode code) {
+  std::string name(to_string(code));
+  for (char& c : name) {
+    if (c == ' ' || c == '/') c = '_';
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return name;
+}
+
+}  // namespace
+
+Response error_response(int status, std::string_view code, std::string_view message) {
+  const nlohmann::json body = {{"error", {{"code", code}, {"message", message}}}};
+  Response response;
+  response.status = status;
+  response.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return response;
+}
+
+Response error_response(const Error& why) {
+  return error_response(status_of(why.code), code_name(why.code), why.message);
+}
+
+runtime::Task<Response> route(HandlerContext& context, Request request) {
+  RoutedRequest routed;
+  if (!split_path(request.target, routed.path)) {
+    co_return error_response(400, "invalid_argument",
+                             "the path does not begin with a slash, or has a bad escape");
+  }
+  routed.body = std::move(request.body);
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  std::string allowed;
+  for (const Route& route : routes()) {
+    if (!fits(route, routed.path)) continue;
+    if (route.method == method) {
+      // A web page could make a visitor's browser send it to his machine, where nobody asks who he is.
+      if (method != "GET" && request.headers.find("origin")) {
+        co_return error_response(403, "unauthorized", "requests of web pages (with an Origin) only read");
+      }
+      co_return co_await route.handler(context, std::move(routed));
+    }
+    if (!allowed.empty()) allowed += ", ";
+    allowed += route.method;
+    if (route.method == "GET") allowed += ", HEAD";
+  }
+  if (allowed.empty()) {
+    co_return error_response(404, "not_found", "there is nothing at " + request.target);
+  }
+  Response refused = error_response(
+      405, "method_not_allowed", request.method + " is not for " + request.target + ", which has " + allowed);
+  refused.headers.add("allow", allowed);
+  co_return refused;
+}
+
+}  // namespace stele::http

@@ -1,0 +1,405 @@
+// The listener over real sockets, on a broker that knows topics and nothing else.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/api.h"
+#include "protocols/http/client.h"
+#include "protocols/http/listener.h"
+#include "runtime/conformance_peer.h"
+#include "runtime/scope.h"
+#include "runtime/uv/uv_process.h"
+
+namespace stele::http {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using runtime::Runtime;
+using runtime::Scope;
+using runtime::Task;
+using runtime::until;
+
+class TestAuthorizer : public broker::Authorizer {
+ public:
+  std::set<std::string> hidden;
+  bool allowed(const broker::Principal&, broker::Action, std::string_view resource) override {
+    return !hidden.contains(std::string(resource));
+  }
+};
+
+// Topics in memory; streams hold nothing. What HTTP has no use for ends the test.
+class TopicsOnly : public broker::Broker {
+ public:
+  explicit TopicsOnly(Runtime& runtime) : runtime_(runtime) { publish_view(); }
+  TestAuthorizer authorizer_;
+  bool stopping_ = false;
+  bool slow_ = false;  // create_topic takes a few turns
+
+  Runtime& runtime() override { return runtime_; }
+  broker::Authorizer& authorizer() override { return authorizer_; }
+  std::shared_ptr<const meta::MetaView> meta() override { return view_; }
+  NodeId node_id() const override { return NodeId(7); }
+  bool stopping() const override { return stopping_; }
+  std::string new_client_id() override { return unexpected<std::string>(); }
+  bool auto_create_topics() const override { return true; }
+  std::int32_t default_partitions() const override { return 4; }
+
+  Task<Result<broker::StreamStatus>> stream_status(broker::Principal, StreamId) override {
+    co_return broker::StreamStatus{ShardId(1), Epoch(2), Offset(3), Offset(10), 99};
+  }
+  Task<Result<meta::Topic>> create_topic(broker::Principal who, std::string name, std::int32_t partitions,
+                                         meta::TopicConfig config, bool validate_only) override {
+    if (slow_) co_await runtime::sleep(runtime_, 5ms);
+    if (topics_.contains(name)) co_return error(ErrorCode::kAlreadyExists, "topic '" + name + "' exists");
+    meta::Topic topic;
+    topic.id = TopicId(topics_.size() + 1);
+    topic.uuid = {topic.id.value, 1};
+    topic.tenant = who.tenant;
+    topic.name = name;
+    topic.shards.resize(static_cast<std::size_t>(partitions));
+    topic.config = std::move(config);
+    if (!validate_only) topics_[name] = topic;
+    publish_view();
+    co_return topic;
+  }
+  Task<Result<void>> delete_topic(broker::Principal, std::string name) override {
+    if (topics_.erase(name) == 0) co_return error(ErrorCode::kNotFound, "there is no topic '" + name + "'");
+    publish_view();
+    co_return Result<void>();
+  }
+
+  std::unique_ptr<broker::Publisher> make_publisher(const broker::Principal&,
+                                                    broker::Publisher::Listener&) override {
+    return unexpected<std::unique_ptr<broker::Publisher>>();
+  }
+  Task<Result<std::unique_ptr<broker::Session>>> open_session(broker::SessionOptions,
+                                                              broker::SessionHandler&) override {
+    return unexpected<Task<Result<std::unique_ptr<broker::Session>>>>();
+  }
+  void produce(const broker::Principal&, StreamId, Bytes,
+               std::move_only_function<void(Result<broker::ProduceOk>)>) override {
+    ADD_FAILURE();
+  }
+  Task<std::vector<Result<broker::FetchOk>>> fetch(broker::Principal, std::vector<broker::FetchRead>,
+                                                   std::size_t, std::size_t, runtime::Instant,
+                                                   runtime::StopToken) override {
+    return unexpected<Task<std::vector<Result<broker::FetchOk>>>>();
+  }
+  Task<Result<broker::OffsetAndTime>> list_offset(broker::Principal, StreamId, std::int64_t) override {
+    return unexpected<Task<Result<broker::OffsetAndTime>>>();
+  }
+
+ private:
+  template <class T>
+  T unexpected() {
+    ADD_FAILURE() << "not for HTTP";
+    return T();
+  }
+  void publish_view() {
+    meta::MetaViewBuilder builder;
+    builder.set_cluster({.id = "cluster", .shard_count = 8});
+    for (const auto& [name, topic] : topics_) builder.put_topic(topic);
+    view_ = std::move(builder).finish(++version_);
+  }
+  Runtime& runtime_;
+  std::map<std::string, meta::Topic> topics_;
+  std::uint64_t version_ = 0;
+  std::shared_ptr<const meta::MetaView> view_;
+};
+
+class TestNode : public NodeInfo {
+ public:
+  bool ready_ = true;
+  bool ready() const override { return ready_; }
+  NodeDescription describe() const override {
+    return {.version = "1.2.3",
+            .durability = "fsync",
+            .cores = 2,
+            .started_ms = 5,
+            .listeners = {{"mqtt", {"h:1"}}}};
+  }
+  Task<std::vector<MetricFamily>> metrics() override {
+    co_return std::vector<MetricFamily>{{"stele_x_total", "X", MetricKind::kCounter, {{{}, 5}}}};
+  }
+};
+
+struct World {
+  Runtime& runtime;
+  TopicsOnly broker{runtime};
+  TestNode node;
+  HttpListener listener;
+
+  explicit World(Runtime& rt, HttpOptions options = {}) : runtime(rt), listener(broker, node, options) {
+    EXPECT_TRUE(listener.listen({"127.0.0.1", 0}));
+  }
+  Task<Response> ask(std::string method, std::string target, std::string body = "", std::string origin = "") {
+    Request request{.method = std::move(method), .target = std::move(target), .body = std::move(body)};
+    if (!origin.empty()) request.headers.add("origin", origin);
+    auto response = co_await send_request(runtime, listener.local(), std::move(request));
+    if (!response) {
+      ADD_FAILURE() << response.error().to_string();
+      co_return Response{.status = 0};
+    }
+    co_return *response;
+  }
+};
+
+Task<void> run_and_stop(runtime::uv::UvProcess* process, Task<void> body) {
+  co_await std::move(body);
+  process->stop();
+}
+void run(Task<void> (*body)(Runtime&)) {
+  runtime::uv::UvProcess process({.cores = 1, .log_level = runtime::LogLevel::kOff});
+  Scope scope;
+  process.run([&](Runtime& runtime) { scope.spawn(run_and_stop(&process, body(runtime))); });
+  EXPECT_EQ(scope.running(), 0u);
+}
+
+std::string code_in(const Response& response) {
+  const json body = json::parse(response.body, nullptr, false);
+  if (!body.is_object() || !body.contains("error")) return "no error: " + response.body;
+  EXPECT_TRUE(body["error"]["message"].is_string());
+  return body["error"]["code"].get<std::string>();
+}
+
+Task<void> topics(Runtime& rt) {
+  World world(rt);
+  auto got = co_await world.ask(
+      "POST", "/v1/topics",
+      R"({"name":"s","partitions":3,"configs":{"stele.capture":"s/#","retention.ms":1000}})");
+  EXPECT_EQ(got.status, 201) << got.body;
+  json body = json::parse(got.body);
+  EXPECT_EQ(body["partitions"], 3);
+  EXPECT_EQ(body["capture"], json::array({"s/#"}));
+  EXPECT_EQ((co_await world.ask("POST", "/v1/topics", R"({"name":"plain"})")).status, 201);
+  EXPECT_EQ((co_await world.ask("POST", "/v1/topics", R"({"name":"try","validate_only":true})")).status, 200);
+  got = co_await world.ask("POST", "/v1/topics", R"({"name":"s"})");
+  EXPECT_EQ(got.status, 409);
+  EXPECT_EQ(code_in(got), "already_exists");
+
+  body = json::parse((co_await world.ask("GET", "/v1/topics")).body);
+  EXPECT_EQ(body["topics"].size(), 2u);
+  EXPECT_EQ(body["topics"][0]["name"], "plain");
+  EXPECT_EQ(body["topics"][0]["partitions"], 4) << "the default";
+
+  body = json::parse((co_await world.ask("GET", "/v1/topics/s")).body);
+  EXPECT_EQ(body["partitions"].size(), 3u);
+  EXPECT_EQ(body["partitions"][2]["high_watermark"], 10);
+  bool seen = false;
+  for (const auto& config : body["configs"]) {
+    if (config["name"] != "retention.ms") continue;
+    seen = true;
+    EXPECT_EQ(config["value"], "1000");
+    EXPECT_EQ(config["default"], false);
+  }
+  EXPECT_TRUE(seen);
+
+  world.broker.authorizer_.hidden = {"plain", ""};
+  EXPECT_EQ((co_await world.ask("GET", "/v1/topics/plain")).status, 404);
+  EXPECT_EQ(json::parse((co_await world.ask("GET", "/v1/topics")).body)["topics"].size(), 1u);
+  EXPECT_EQ((co_await world.ask("GET", "/metrics")).status, 403);
+  EXPECT_EQ((co_await world.ask("GET", "/v1/node")).status, 403);
+  EXPECT_EQ((co_await world.ask("GET", "/health/live")).status, 200) << "asks nobody";
+
+  got = co_await world.ask("DELETE", "/v1/topics/s");
+  EXPECT_EQ(got.status, 204);
+  EXPECT_EQ(got.body, "");
+  EXPECT_EQ((co_await world.ask("DELETE", "/v1/topics/s")).status, 404);
+}
+TEST(HttpServer, Topics) {
+  run(topics);
+}
+
+Task<void> wrong_requests(Runtime& rt) {
+  World world(rt);
+  for (const char* body :
+       {"", "{", "[]", "{}", R"({"name":5})", R"({"name":""})", R"({"name":"a","partitions":0})",
+        R"({"name":"a","partitions":1.5})", R"({"name":"a","colour":"red"})", R"({"name":"a","configs":[]})",
+        R"({"name":"a","configs":{"retention.ms":{}}})", R"({"name":"a","configs":{"retentoin.ms":"5"}})"}) {
+    const auto got = co_await world.ask("POST", "/v1/topics", body);
+    EXPECT_EQ(got.status, 400) << body;
+    EXPECT_EQ(code_in(got), "invalid_argument") << body;
+  }
+  for (const char* path :
+       {"/", "/nothing/here", "/v1", "/v1/topics/", "/v1/topics/a/b", "/v1/topics/never", "/metrics/"}) {
+    EXPECT_EQ((co_await world.ask("GET", path)).status, 404) << path;
+  }
+  EXPECT_EQ((co_await world.ask("GET", "/v1/topics/%zz")).status, 400);
+  const auto refused = co_await world.ask("PUT", "/v1/topics", "{}");
+  EXPECT_EQ(refused.status, 405);
+  EXPECT_EQ(*refused.headers.find("allow"), "GET, HEAD, POST");
+  EXPECT_EQ((co_await world.ask("POST", "/v1/topics", R"({"name":"a"})", "http://evil.example")).status, 403);
+  EXPECT_EQ((co_await world.ask("GET", "/v1/topics", "", "http://evil.example")).status, 200);
+}
+TEST(HttpServer, WrongRequests) {
+  run(wrong_requests);
+}
+
+Task<void> health_and_metrics(Runtime& rt) {
+  World world(rt);
+  EXPECT_EQ((co_await world.ask("GET", "/health/ready")).status, 200);
+  const auto metrics = co_await world.ask("GET", "/metrics");
+  EXPECT_EQ(metrics.content_type, kMetricsContentType);
+  EXPECT_NE(metrics.body.find("\nstele_x_total 5\n"), std::string::npos);
+  const auto head = co_await world.ask("HEAD", "/metrics");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.body, "");
+  EXPECT_EQ(*head.headers.find("content-length"), std::to_string(metrics.body.size()));
+  const json node = json::parse((co_await world.ask("GET", "/v1/node")).body);
+  EXPECT_EQ(node["node"], 7);
+  EXPECT_EQ(node["listeners"]["mqtt"][0], "h:1");
+  world.node.ready_ = false;
+  EXPECT_EQ((co_await world.ask("GET", "/health/ready")).status, 503);
+  EXPECT_EQ((co_await world.ask("GET", "/health/live")).status, 200);
+}
+TEST(HttpServer, HealthAndMetrics) {
+  run(health_and_metrics);
+}
+
+// Answers come in the order of the requests, however these are cut, also when one takes a while.
+Task<void> one_after_the_other(Runtime& rt) {
+  World world(rt);
+  world.broker.slow_ = true;
+  runtime::Peer peer;
+  STELE_REQUIRE(co_await runtime::dial(rt, world.listener.local(), &peer));
+  const std::string create = "POST /v1/topics HTTP/1.1\r\ncontent-length: 14\r\n\r\n{\"name\":\"ab\"} ";
+  const std::string all =
+      create + "GET /health/live HTTP/1.1\r\n\r\nGET /v1/topics/ab HTTP/1.1\r\nconnection: close\r\n\r\n";
+  peer.connection->write(std::string_view(all));
+  STELE_REQUIRE(co_await until(rt, [&] { return peer.closed.has_value(); }));
+  const auto created = peer.received.find("201 Created"), live = peer.received.find("\"live\""),
+             described = peer.received.find("high_watermark");
+  EXPECT_TRUE(created < live && live < described && described != std::string::npos) << peer.received;
+  EXPECT_TRUE(co_await until(rt, [&] { return world.listener.connections() == 0; }));
+}
+TEST(HttpServer, OneAfterTheOther) {
+  run(one_after_the_other);
+}
+
+Task<void> garbage_is_answered_and_closed(Runtime& rt) {
+  World world(rt);
+  for (const auto& [input, status] : std::vector<std::pair<std::string, std::string>>{
+           {"\x10\x0c\x00\x04MQTT", "400"},
+           {"GET / HTTP/9.9\r\n\r\n", "505"},
+           {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n\r\n", "414"},
+           {"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", "400"},
+           {"POST /v1/topics HTTP/1.1\r\ncontent-length: 2000000\r\n\r\n", "413"}}) {
+    runtime::Peer peer;
+    STELE_REQUIRE(co_await runtime::dial(rt, world.listener.local(), &peer));
+    peer.connection->write(std::string_view(input));
+    STELE_REQUIRE(co_await until(rt, [&] { return peer.closed.has_value(); }));
+    EXPECT_EQ(peer.received.substr(0, 13), "HTTP/1.1 " + status + " ") << peer.received;
+  }
+  EXPECT_EQ(world.listener.stats().requests_malformed, 5u);
+}
+TEST(HttpServer, GarbageIsAnsweredAndClosed) {
+  run(garbage_is_answered_and_closed);
+}
+
+Task<void> a_slow_request_ends(Runtime& rt) {
+  World world(rt, {.idle_timeout = 1h, .request_timeout = 20ms});
+  runtime::Peer peer;
+  STELE_REQUIRE(co_await runtime::dial(rt, world.listener.local(), &peer));
+  peer.connection->write(std::string_view("GET / HT"));
+  STELE_REQUIRE(co_await until(rt, [&] { return peer.closed.has_value(); }));
+  EXPECT_EQ(peer.received.substr(0, 12), "HTTP/1.1 408");
+}
+TEST(HttpServer, ASlowRequestEnds) {
+  run(a_slow_request_ends);
+}
+
+Task<void> an_idle_connection_ends(Runtime& rt) {
+  World world(rt, {.idle_timeout = 20ms});
+  runtime::Peer peer;
+  STELE_REQUIRE(co_await runtime::dial(rt, world.listener.local(), &peer));
+  STELE_REQUIRE(co_await until(rt, [&] { return peer.closed.has_value(); }));
+  EXPECT_EQ(peer.received, "");
+}
+TEST(HttpServer, AnIdleConnectionEnds) {
+  run(an_idle_connection_ends);
+}
+
+Task<void> expects_continue(Runtime& rt) {
+  World world(rt);
+  runtime::Peer peer;
+  STELE_REQUIRE(co_await runtime::dial(rt, world.listener.local(), &peer));
+  peer.connection->write(
+      std::string_view("POST /v1/topics HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 12\r\n\r\n"));
+  STELE_REQUIRE(co_await until(rt, [&] { return peer.received.ends_with("100 Continue\r\n\r\n"); }));
+  peer.connection->write(std::string_view(R"({"name":"c"})"));
+  EXPECT_TRUE(co_await until(rt, [&] { return peer.received.find("201 Created") != std::string::npos; }));
+}
+TEST(HttpServer, ExpectsContinue) {
+  run(expects_continue);
+}
+
+Task<void> answers_before_it_stops(Runtime& rt) {
+  World world(rt);
+  world.broker.slow_ = true;
+  runtime::Peer busy, idle;
+  STELE_REQUIRE(co_await runtime::dial(rt, world.listener.local(), &busy));
+  STELE_REQUIRE(co_await runtime::dial(rt, world.listener.local(), &idle));
+  busy.connection->write(
+      std::string_view("POST /v1/topics HTTP/1.1\r\ncontent-length: 12\r\n\r\n{\"name\":\"d\"}"));
+  STELE_REQUIRE(co_await until(rt, [&] { return world.listener.stats().requests == 1; }));
+  co_await world.listener.stop();
+  STELE_REQUIRE(co_await until(rt, [&] { return busy.closed.has_value() && idle.closed.has_value(); }));
+  EXPECT_NE(busy.received.find("201 Created"), std::string::npos);
+  EXPECT_EQ(idle.received, "");
+}
+TEST(HttpServer, AnswersBeforeItStops) {
+  run(answers_before_it_stops);
+}
+
+Task<void> connections_are_limited(Runtime& rt) {
+  World world(rt, {.max_connections = 2});
+  std::vector<std::unique_ptr<runtime::Peer>> peers;
+  for (int i = 0; i < 3; ++i) {
+    peers.push_back(std::make_unique<runtime::Peer>());
+    STELE_REQUIRE(co_await runtime::dial(rt, world.listener.local(), peers.back().get()));
+  }
+  STELE_REQUIRE(co_await until(rt, [&] { return peers[2]->closed.has_value(); }));
+  EXPECT_EQ(world.listener.connections(), 2u);
+  EXPECT_EQ(world.listener.stats().connections_refused, 1u);
+}
+TEST(HttpServer, ConnectionsAreLimited) {
+  run(connections_are_limited);
+}
+
+// ---- the client, against answers that no good server gives
+
+Task<void> client_errors(Runtime& rt) {
+  for (const auto& [answer, code] : std::vector<std::pair<std::string, ErrorCode>>{
+           {"", ErrorCode::kClosed},
+           {"SSH-2.0-x\r\n", ErrorCode::kMalformed},
+           {"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc", ErrorCode::kMalformed},
+           {"HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\nabc", ErrorCode::kMalformed}}) {
+    runtime::Acceptor acceptor;
+    acceptor.prepare = [&](runtime::Peer& peer) {
+      peer.when_data = [&peer, &answer] {
+        peer.connection->write(std::string_view(answer));
+        peer.connection->close(1s);
+      };
+    };
+    auto listener = rt.network().listen({"127.0.0.1", 0}, {}, acceptor);
+    STELE_REQUIRE(listener);
+    const auto at = (*listener)->local();
+    const auto got = co_await send_request(rt, at, {.method = "GET", .target = "/"});
+    EXPECT_EQ(runtime::code_of(got), code) << answer;
+    EXPECT_NE(got.error().message.find(at.to_string()), std::string::npos) << got.error().message;
+  }
+}
+TEST(HttpClient, Errors) {
+  run(client_errors);
+}
+
+}  // namespace
+}  // namespace stele::http
