@@ -1,0 +1,158 @@
+// The keeper of a segment store: what can wait. Its errors cost space or start-up time, never data: they are
+// logged, and it goes on at the next occasion.
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/marks.h"
+#include "storage/index_checkpoint.h"
+#include "storage/segment_store_impl.h"
+
+namespace stele::storage {
+
+using runtime::LogLevel;
+using runtime::Task;
+
+namespace {
+constexpr std::uint64_t kCheckpointGrowth = 4;
+// A spare is prepared once a file is this far filled: a small store never needs one.
+constexpr std::uint64_t kSpareAfter = 8;
+}  // namespace
+
+Task<void> SegmentStore::Impl::run_keeper() {
+  const auto warn = [this](const char* what, const Error& why) {
+    runtime_.log().write(LogLevel::kWarn, "storage", std::string(what) + ": " + why.to_string());
+  };
+  while (!closing_) {
+    co_await free_files();
+    if (closing_) break;
+    if (!failure_ && !no_space_) {
+      if (checkpoint_due()) {
+        if (const auto done = co_await write_checkpoint(); !done) warn("index checkpoint", done.error());
+      }
+      if (!closing_ && files_.spares().empty() && log_.position().value > options_.file_bytes / kSpareAfter &&
+          options_.spare_files > 0) {
+        if (const auto done = co_await files_.make_spare(options_.file_bytes); !done) {
+          warn("preparing a spare log file", done.error());
+        }
+      }
+      if (const auto file = closing_ ? std::nullopt : file_to_move()) {
+        if (const auto moved = co_await move_file(*file); !moved && !closing_) {
+          unmovable_.insert(*file);
+          warn("moving entries", moved.error());
+        }
+        continue;
+      }
+    }
+    if (!closing_) co_await chores_.wait();
+  }
+}
+
+// A file of which nothing is needed is freed in the log first, synced together with the trims and removals
+// that were its end, and then used again.
+Task<void> SegmentStore::Impl::free_files() {
+  std::vector<FileSequence> unneeded;
+  for (const auto& [sequence, file] : index_.files()) {
+    if (file.live_bytes == 0 && sequence != log_.current()) unneeded.push_back(sequence);
+  }
+  for (const FileSequence file : unneeded) {
+    if (closing_ || failure_) co_return;
+    Operation operation{.kind = Operation::Kind::kControl};
+    operation.control = {.type = ControlRecord::Type::kFree, .value = file.value};
+    if (!co_await enqueue_and_wait(std::move(operation))) co_return;
+  }
+  while (!dead_.empty()) {
+    const FileSequence file = dead_.back();
+    dead_.pop_back();
+    co_await files_.retire(file, options_.file_bytes, options_.spare_files);
+    ++stats_.freed_files;
+  }
+}
+
+bool SegmentStore::Impl::checkpoint_due() const {
+  const std::uint64_t rolls = log_.stats().rolls - checkpoint_rolls_;
+  if (!checkpointed_) return index_.files().size() > 1;
+  return rolls >= options_.checkpoint_files &&
+         rolls * options_.file_bytes >= kCheckpointGrowth * checkpoint_bytes_;
+}
+
+Task<Result<void>> SegmentStore::Impl::write_checkpoint() {
+  const std::uint64_t rolls = log_.stats().rolls;
+  const std::string bytes = encode_checkpoint(index_, incarnation_, log_.current());
+  // It leaves out what was trimmed, so the trims must not be lost.
+  STELE_CO_CHECK(co_await enqueue_and_wait({.kind = Operation::Kind::kSync}));
+  const std::uint64_t number = last_checkpoint_ + 1;
+  const std::string name = numbered_name("index", number);
+  const std::string unfinished = files_.path(name + ".tmp");
+  runtime::Files& files = runtime_.files();
+  STELE_CO_TRY(auto file, co_await files.open(unfinished, {.mode = runtime::OpenMode::kCreate}));
+  std::vector<Bytes> slices{Bytes::copy(bytes)};
+  STELE_CO_CHECK(co_await file->write_and_sync(Position(0), std::move(slices)));
+  file.reset();
+  STELE_CO_CHECK(co_await files.rename(unfinished, files_.path(name)));
+  last_checkpoint_ = number;
+  STELE_CO_CHECK(co_await files.sync_directory(files_.directory()));
+  for (const std::uint64_t old : std::exchange(old_checkpoints_, {number})) {
+    [[maybe_unused]] const auto removed = co_await files.remove(files_.path(numbered_name("index", old)));
+  }
+  checkpointed_ = true;
+  checkpoint_rolls_ = rolls;
+  checkpoint_bytes_ = bytes.size();
+  ++stats_.checkpoints;
+  co_return Result<void>();
+}
+
+// The oldest file that is mostly dead. The two newest are left alone: their entries may be about to die.
+std::optional<FileSequence> SegmentStore::Impl::file_to_move() const {
+  std::size_t left = index_.files().size();
+  for (const auto& [sequence, file] : index_.files()) {
+    if (left-- <= 2) return std::nullopt;
+    if (file.live_bytes == 0 || unmovable_.contains(sequence)) continue;
+    if (file.live_bytes * 100 <= options_.file_bytes * options_.move_below_percent) return sequence;
+  }
+  return std::nullopt;
+}
+
+Task<Result<void>> SegmentStore::Impl::move_file(FileSequence file) {
+  std::vector<std::pair<SegmentId, Place>> places;
+  for (const auto& [id, segment] : index_.segments()) {
+    for (const Place& place : segment.places) {
+      if (place.file == file) places.emplace_back(id, place);
+    }
+  }
+  std::uint64_t step = 0;
+  for (const auto& [id, place] : places) {
+    if (closing_ || failure_ || no_space_) co_return Result<void>();
+    STELE_CO_CHECK(co_await move_place(id, place));
+    step += place.bytes;
+    if (step < options_.move_step_bytes) continue;
+    step = 0;
+    co_await runtime::sleep(runtime_, options_.move_pause, scope_.token());
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> SegmentStore::Impl::move_place(SegmentId id, Place place) {
+  if (!still_at(id, std::max(place.from, index_.find(id) ? index_.find(id)->begin : 0), place)) {
+    co_return Result<void>();
+  }
+  STELE_CO_TRY(auto file, co_await files_.open(place.file));
+  PlaceQuery query{.segment = id, .place = place, .from = place.from, .start = place.position};
+  query.chunk = static_cast<std::size_t>(options_.read_bytes);
+  STELE_CO_TRY(ReadBlocks blocks, co_await read_place(std::move(file), std::move(query)));
+  const BlockHeader& last = blocks.blocks.back().header;
+  if (last.first + last.count < place.to) {
+    co_return error(ErrorCode::kCorrupt, wal_name(place.file) + " lacks entries of segment " +
+                                             std::to_string(id.value) + " from " +
+                                             std::to_string(last.first + last.count) + " on");
+  }
+  Operation operation{.kind = Operation::Kind::kMove, .segment = id};
+  operation.place = place;
+  operation.blocks = std::move(blocks);
+  auto moved = co_await enqueue_and_wait(std::move(operation));
+  // A full disk or a failed log is no damage of this file.
+  if (!moved) STELE_MARK("storage: move given up");
+  co_return Result<void>();
+}
+
+}  // namespace stele::storage

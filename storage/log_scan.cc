@@ -1,0 +1,74 @@
+#include "storage/log_scan.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace stele::storage {
+
+using runtime::Task;
+
+Task<Result<Bytes>> FileWindow::at(Position position, std::size_t length) {
+  if (position >= limit_) co_return Bytes();
+  length = static_cast<std::size_t>(std::min<std::uint64_t>(length, limit_ - position));
+  if (position < start_ || position.value + length > start_.value + bytes_.size()) {
+    const std::uint64_t wanted = std::min<std::uint64_t>(std::max(length, chunk_), limit_ - position);
+    STELE_CO_TRY(Bytes read, co_await file_.read(position, static_cast<std::size_t>(wanted)));
+    start_ = position;
+    bytes_ = std::move(read);
+  }
+  co_return bytes_.slice(position - start_, length);
+}
+
+namespace {
+
+// What is behind the last valid block. A block further on that was written when `bad` was already synced
+// shows that `bad` was whole once; without one, the bad bytes may be part of the last write, which was torn:
+// its sectors reach the disk in any order.
+Task<Result<TailState>> judge_tail(FileWindow& window, ScanOptions options, Position bad) {
+  if (bad < options.synced) co_return TailState::kDamaged;
+  TailState state = TailState::kClean;
+  STELE_CO_TRY(const Bytes first, co_await window.at(bad, kBlockHeaderBytes));
+  if (resembles_block_header(first, options.file, bad)) state = TailState::kTorn;
+  Position at = bad;
+  while (true) {
+    STELE_CO_TRY(const Bytes bytes, co_await window.at(at, std::max(options.chunk, kBlockHeaderBytes)));
+    if (bytes.size() < kBlockHeaderBytes) co_return state;
+    const std::size_t last = bytes.size() - kBlockHeaderBytes;
+    std::size_t offset = 0;
+    for (; offset <= last; offset += kBlockAlignment) {
+      const auto header = decode_block_header(bytes.view().substr(offset), options.file, at + offset);
+      if (!header) continue;
+      if (header->synced > bad) co_return TailState::kDamaged;
+      state = TailState::kTorn;
+    }
+    at += offset;
+  }
+}
+
+}  // namespace
+
+Task<Result<ScanEnd>> scan_blocks(runtime::File& file, ScanOptions options, BlockVisitor visit) {
+  FileWindow window(file, options.chunk, options.limit);
+  Position at = options.from;
+  while (at < options.limit) {
+    STELE_CO_TRY(const Bytes head, co_await window.at(at, kBlockHeaderBytes));
+    const auto header = decode_block_header(head, options.file, at, options.check);
+    if (!header || header->stored_bytes > options.limit - at) break;
+    STELE_CO_TRY(const Bytes block, co_await window.at(at, kBlockHeaderBytes + header->payload_bytes));
+    if (block.size() < kBlockHeaderBytes + header->payload_bytes) break;
+    const Bytes payload = block.slice(kBlockHeaderBytes);
+    if (options.check.crc && !payload_matches(*header, payload)) break;
+    STELE_CO_CHECK(visit(*header, payload));
+    at += header->stored_bytes;
+  }
+  ScanEnd end{.end = at};
+  if (at < options.limit) {
+    STELE_CO_TRY(end.tail, co_await judge_tail(window, options, at));
+  }
+  co_return end;
+}
+
+}  // namespace stele::storage

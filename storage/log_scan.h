@@ -1,0 +1,60 @@
+// Reading log files from the disk, block by block.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "model/ids.h"
+#include "runtime/files.h"
+#include "runtime/task.h"
+#include "storage/block.h"
+
+namespace stele::storage {
+
+// A file seen through one buffer that moves forward. Lives in the frame that uses it.
+class FileWindow {
+ public:
+  // Reads `chunk` bytes at a time, or more where more is asked for; nothing from `limit` on.
+  FileWindow(runtime::File& file, std::size_t chunk, Position limit)
+      : file_(file), chunk_(chunk), limit_(limit) {}
+  // Bytes [position, position + length), fewer at the limit or at the end of the file.
+  runtime::Task<Result<Bytes>> at(Position position, std::size_t length);
+
+ private:
+  runtime::File& file_;
+  const std::size_t chunk_;
+  const Position limit_;
+  Position start_{};
+  Bytes bytes_{};
+};
+
+// What follows the last valid block of the last file.
+enum class TailState {
+  kClean,    // nothing that was written as part of this file
+  kTorn,     // remains of a write that did not complete, or of a block that was damaged later
+  kDamaged,  // a block that had been synced is bad
+};
+struct ScanEnd {
+  Position end{};  // after the last valid block
+  TailState tail = TailState::kClean;
+};
+
+// Sees each block that is whole. An error ends the scan.
+using BlockVisitor = std::function<Result<void>(const BlockHeader&, const Bytes& payload)>;
+
+struct ScanOptions {
+  FileSequence file{};
+  Position from{};    // of a block
+  Position synced{};  // known to have been synced: bad bytes below it are damage
+  Position limit{};   // the end of the file, or of its valid part
+  BlockCheck check{};
+  std::size_t chunk = 1 << 20;
+};
+// Visits the blocks up to the first that is not valid, then tells what it is. `file` outlives the task. An
+// error is the visitor's, or kIo.
+runtime::Task<Result<ScanEnd>> scan_blocks(runtime::File& file, ScanOptions options, BlockVisitor visit);
+
+}  // namespace stele::storage

@@ -1,0 +1,389 @@
+#include "storage/segment_store.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/scope.h"
+#include "storage/block.h"
+#include "storage/testing/memory_disk.h"
+
+namespace stele::storage {
+namespace {
+
+using testing::MemoryDisk;
+using testing::MemoryRuntime;
+
+constexpr SegmentId kS{7}, kT{9};
+constexpr Epoch kE{3};
+
+LogEntry entry(std::string_view head, std::string_view body = {}) {
+  return {.head = Bytes::copy(head), .body = Bytes::copy(body)};
+}
+std::vector<LogEntry> one(std::string_view head, std::string_view body = {}) {
+  std::vector<LogEntry> entries;
+  entries.push_back(entry(head, body));
+  return entries;
+}
+std::string text(const LogEntry& e) {
+  return std::string(e.head.view()) + std::string(e.body.view());
+}
+
+class SegmentStoreTest : public ::testing::Test {
+ protected:
+  SegmentStoreTest() {
+    options_.directory = "/log";
+    options_.file_bytes = 64 << 10;
+    options_.max_block_bytes = 4 << 10;
+    options_.index_own_bytes = 4 << 10;
+    options_.index_span_bytes = 16 << 10;
+    options_.tail_cache_bytes = 16 << 10;
+    options_.read_bytes = 4 << 10;
+  }
+  ~SegmentStoreTest() override { store_.reset(); }
+
+  Result<void> open() {
+    auto opened = runtime_.run(SegmentStore::open(runtime_, options_));
+    if (!opened) return std::unexpected(opened.error());
+    store_ = *std::move(opened);
+    return {};
+  }
+  void reopen() {
+    ASSERT_TRUE(runtime_.run(store_->close()));
+    store_.reset();
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error().to_string();
+  }
+  void crash() {
+    store_.reset();
+    disk_.crash();
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error().to_string();
+  }
+  std::uint64_t end(SegmentId segment) {
+    const auto info = store_->info(segment);
+    return info ? info->end : 0;
+  }
+  Result<void> append(SegmentId segment, Epoch epoch, std::uint64_t first, std::vector<LogEntry> entries) {
+    std::optional<Result<void>> result;
+    store_->append(segment, epoch, first, std::move(entries), [&](Result<void> r) { result = std::move(r); });
+    EXPECT_FALSE(result) << "completed within the call";
+    while (!result) STELE_ASSERT(runtime_.turn());
+    return *result;
+  }
+  Result<void> append(SegmentId segment, std::string_view what) {
+    return append(segment, kE, end(segment), one(what));
+  }
+  std::vector<std::string> read(SegmentId segment, std::uint64_t from, std::size_t max = SIZE_MAX) {
+    std::vector<std::string> all;
+    while (true) {
+      auto entries = runtime_.run(store_->read(segment, from, max));
+      if (!entries) {
+        all.push_back(entries.error().to_string());
+        return all;
+      }
+      if (entries->empty()) return all;
+      for (const LogEntry& e : *entries) all.push_back(text(e));
+      from += entries->size();
+    }
+  }
+  using Texts = std::vector<std::string>;
+
+  MemoryDisk disk_{1};
+  MemoryRuntime runtime_{disk_, 2};
+  SegmentStoreOptions options_;
+  std::unique_ptr<SegmentStore> store_;
+};
+
+TEST_F(SegmentStoreTest, KeepsEntriesOfSegmentsApartAndInOrder) {
+  ASSERT_TRUE(open());
+  EXPECT_TRUE(append(kS, kE, 0, one("a", "A")));
+  EXPECT_TRUE(append(kT, kE, 0, one("x")));
+  std::vector<LogEntry> two;
+  two.push_back(entry("b"));
+  two.push_back(entry(""));
+  EXPECT_TRUE(append(kS, kE, 1, std::move(two)));
+  EXPECT_EQ(read(kS, 0), (Texts{"aA", "b", ""}));
+  EXPECT_EQ(read(kT, 0), (Texts{"x"}));
+  EXPECT_EQ(read(kS, 3), Texts{});
+  reopen();
+  EXPECT_EQ(read(kS, 0), (Texts{"aA", "b", ""}));
+  EXPECT_EQ(read(kS, 1, 1), (Texts{"b", ""}));
+  EXPECT_EQ(read(kT, 0), (Texts{"x"}));
+  EXPECT_EQ(store_->segments().size(), 2u);
+}
+
+TEST_F(SegmentStoreTest, RefusesGapsLowerEpochsAndNothing) {
+  ASSERT_TRUE(open());
+  EXPECT_EQ(append(kS, kE, 1, one("a")).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_TRUE(append(kS, kE, 0, one("a")));
+  EXPECT_EQ(append(kS, kE, 0, one("a")).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(append(kS, kE, 1, {}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(append(kS, Epoch(2), 1, one("b")).error().code, ErrorCode::kFenced);
+  EXPECT_TRUE(append(kS, Epoch(4), 1, one("b")));
+  EXPECT_EQ(append(kS, kE, 2, one("c")).error().code, ErrorCode::kFenced);
+  EXPECT_EQ(runtime_.run(store_->read(SegmentId(99), 0, 1)).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(SegmentStoreTest, AFenceSurvivesAndTellsWhatIsThere) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(append(kS, "a"));
+  ASSERT_TRUE(append(kS, "b"));
+  const auto answer = runtime_.run(store_->fence(kS, Epoch(8)));
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->begin, 0u);
+  EXPECT_EQ(answer->end, 2u);
+  EXPECT_TRUE(answer->certain);
+  EXPECT_EQ(runtime_.run(store_->fence(kS, Epoch(7))).error().code, ErrorCode::kFenced);
+  EXPECT_EQ(append(kS, Epoch(7), 2, one("c")).error().code, ErrorCode::kFenced);
+  crash();
+  EXPECT_EQ(append(kS, Epoch(7), 2, one("c")).error().code, ErrorCode::kFenced);
+  EXPECT_TRUE(append(kS, Epoch(8), 2, one("c")));
+}
+
+TEST_F(SegmentStoreTest, AnUnknownSegmentIsFencedButNeverCertain) {
+  ASSERT_TRUE(open());
+  const auto answers =
+      runtime_.run(store_->fence_many({{.segment = kS, .epoch = kE}, {.segment = kT, .epoch = kE}}));
+  ASSERT_EQ(answers.size(), 2u);
+  for (const auto& answer : answers) {
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->end, 0u);
+    EXPECT_FALSE(answer->certain);
+  }
+  crash();
+  const auto again = runtime_.run(store_->fence(kS, kE));
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->certain);
+}
+
+TEST_F(SegmentStoreTest, OneSyncForAllThatCameMeanwhile) {
+  ASSERT_TRUE(open());
+  runtime_.turns(100);
+  const std::uint64_t before = store_->stats().syncs;
+  std::string order;
+  for (int i = 0; i < 100; ++i) {
+    store_->append(SegmentId(std::uint64_t(i % 10) + 1), kE, std::uint64_t(i / 10), one("entry"),
+                   [&order](Result<void> r) { order += r ? 'k' : 'e'; });
+  }
+  while (order.size() < 100) ASSERT_TRUE(runtime_.turn());
+  EXPECT_EQ(order, std::string(100, 'k'));
+  EXPECT_EQ(store_->stats().syncs, before + 1);
+}
+
+TEST_F(SegmentStoreTest, ReadsOldEntriesFromTheDiskAcrossFiles) {
+  ASSERT_TRUE(open());
+  Texts expected;
+  for (int i = 0; i < 600; ++i) {
+    expected.push_back("entry " + std::to_string(i) + std::string(std::size_t(i) % 900, 'x'));
+    ASSERT_TRUE(append(kS, expected.back()));
+    ASSERT_TRUE(append(kT, "other"));
+  }
+  EXPECT_GT(store_->stats().rolls, 3u);
+  EXPECT_LE(store_->stats().cache_bytes, options_.tail_cache_bytes);
+  EXPECT_EQ(read(kS, 0, 1000), expected);
+  EXPECT_EQ(read(kS, 0), expected);
+  reopen();
+  EXPECT_EQ(read(kS, 0, 5000), expected);
+  EXPECT_EQ(read(kS, 599), (Texts{expected.back()}));
+  EXPECT_GT(store_->stats().disk_reads, 0u);
+}
+
+TEST_F(SegmentStoreTest, AnEntryLargerThanAFile) {
+  ASSERT_TRUE(open());
+  const std::string large(200 << 10, 'L');
+  ASSERT_TRUE(append(kS, "small"));
+  ASSERT_TRUE(append(kS, large));
+  ASSERT_TRUE(append(kS, "after"));
+  crash();
+  EXPECT_EQ(read(kS, 0), (Texts{"small", large, "after"}));
+}
+
+TEST_F(SegmentStoreTest, TrimmedAndRemovedEntriesAreGoneAndTheirFilesUsedAgain) {
+  ASSERT_TRUE(open());
+  for (int round = 0; round < 40; ++round) {
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(append(kS, std::string(1000, char('a' + round % 26))));
+    store_->trim(kS, end(kS) - 1);
+    ASSERT_TRUE(append(kT, "t"));
+  }
+  runtime_.turns(10000);
+  EXPECT_EQ(store_->info(kS)->begin, 799u);
+  EXPECT_EQ(runtime_.run(store_->read(kS, 798, 1)).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(read(kS, 799).size(), 1u);
+  EXPECT_EQ(read(kT, 0).size(), 40u);  // moved from file to file
+  EXPECT_LE(store_->stats().files, 4u);
+  EXPECT_GT(store_->stats().freed_files, 5u);
+  EXPECT_GT(store_->stats().moved_bytes, 0u);
+  EXPECT_LE(disk_.used(), 8u * options_.file_bytes);
+  store_->remove(kS);
+  EXPECT_EQ(store_->info(kS).error().code, ErrorCode::kNotFound);
+  reopen();
+  EXPECT_EQ(store_->info(kS).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(read(kT, 0).size(), 40u);
+}
+
+TEST_F(SegmentStoreTest, ManyRestartsLeaveFewFiles) {
+  ASSERT_TRUE(open());
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(append(kS, "entry " + std::to_string(i)));
+    runtime_.turns(1000);
+    if (i % 2 == 0) {
+      reopen();
+    } else {
+      crash();
+    }
+  }
+  runtime_.turns(1000);
+  EXPECT_EQ(read(kS, 0).size(), 50u);
+  EXPECT_LE(store_->stats().files, 4u);
+}
+
+TEST_F(SegmentStoreTest, AFailedSyncMovesTheLogToANewFile) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(append(kS, "before"));
+  disk_.syncs_until_failure = 0;
+  ASSERT_TRUE(append(kS, "during"));
+  ASSERT_TRUE(append(kS, "after"));
+  EXPECT_EQ(store_->stats().failed_syncs, 1u);
+  EXPECT_FALSE(store_->failed());
+  crash();
+  EXPECT_EQ(read(kS, 0), (Texts{"before", "during", "after"}));
+}
+
+TEST_F(SegmentStoreTest, ADiskThatKeepsFailingEndsTheLogAndNotTheReads) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(append(kS, "before"));
+  disk_.failing_syncs = 1000;
+  EXPECT_EQ(append(kS, "during").error().code, ErrorCode::kIo);
+  EXPECT_TRUE(store_->failed());
+  EXPECT_EQ(append(kS, "after").error().code, ErrorCode::kIo);
+  EXPECT_EQ(runtime_.run(store_->fence(kS, Epoch(9))).error().code, ErrorCode::kIo);
+  EXPECT_EQ(read(kS, 0), (Texts{"before"}));
+  EXPECT_EQ(runtime_.run(store_->close()).error().code, ErrorCode::kIo);
+}
+
+TEST_F(SegmentStoreTest, AFullDiskRefusesAppendsUntilThereIsSpace) {
+  ASSERT_TRUE(open());
+  disk_.capacity = 400 << 10;
+  std::uint64_t stored = 0;
+  Result<void> last;
+  while ((last = append(kS, std::string(1000, 'x')))) ASSERT_LT(++stored, 2000u);
+  EXPECT_EQ(last.error().code, ErrorCode::kNoSpace);
+  EXPECT_EQ(end(kS), stored);
+  EXPECT_EQ(read(kS, 0).size(), stored);
+  // Trimming makes room, though the disk stays as it is.
+  store_->trim(kS, stored - 10);
+  Result<void> again;
+  for (int i = 0; i < 100 && !(again = append(kS, "again")); ++i) runtime_.turns(200);
+  EXPECT_TRUE(again) << again.error().to_string();
+  crash();
+  EXPECT_EQ(read(kS, stored - 10).size(), 11u);
+}
+
+TEST_F(SegmentStoreTest, DamageBelowTheTailIsReported) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(append(kS, "first"));
+  ASSERT_TRUE(append(kS, "second"));
+  ASSERT_TRUE(append(kS, "third"));
+  store_.reset();
+  const std::string file = "/log/" + wal_name(FileSequence(1));
+  const std::size_t at = disk_.content(file).find("second");
+  ASSERT_NE(at, std::string::npos);
+  disk_.flip_bit(file, at);
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+  EXPECT_NE(opened.error().message.find("wal-0000000000000001 position "), std::string::npos);
+}
+
+TEST_F(SegmentStoreTest, ADamagedTailLeavesSegmentsUncertain) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(append(kS, "first"));
+  ASSERT_TRUE(append(kS, "second"));
+  store_.reset();
+  const std::string file = "/log/" + wal_name(FileSequence(1));
+  disk_.flip_bit(file, disk_.content(file).find("second"));
+  ASSERT_TRUE(open());
+  EXPECT_EQ(read(kS, 0), (Texts{"first"}));
+  EXPECT_FALSE(runtime_.run(store_->fence(kS, Epoch(9)))->certain);
+  reopen();
+  EXPECT_FALSE(runtime_.run(store_->fence(kS, Epoch(9)))->certain);
+}
+
+TEST_F(SegmentStoreTest, AFileOfANewerFormatIsLeftAlone) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(append(kS, "first"));
+  store_.reset();
+  const std::string file = "/log/" + wal_name(FileSequence(1));
+  std::string content = disk_.content(file);
+  content[12] = 2;
+  disk_.put(file, content);
+  EXPECT_EQ(open().error().code, ErrorCode::kCorrupt);  // the checksum is that of version 1
+}
+
+TEST_F(SegmentStoreTest, AMissingFileIsReported) {
+  ASSERT_TRUE(open());
+  while (store_->stats().rolls < 2) ASSERT_TRUE(append(kS, std::string(3000, 'x')));
+  runtime_.turns(2000);
+  store_.reset();
+  const std::string file = "/log/" + wal_name(FileSequence(1));
+  disk_.erase(file);
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+}
+
+TEST_F(SegmentStoreTest, AMissingLastFileIsNoticedByTheCheckpoint) {
+  ASSERT_TRUE(open());
+  while (store_->stats().rolls < 2) ASSERT_TRUE(append(kS, std::string(3000, 'x')));
+  runtime_.turns(2000);
+  ASSERT_GT(store_->stats().checkpoints, 0u);
+  store_.reset();
+  std::string last;
+  for (const std::string& name : disk_.names()) {
+    if (name.starts_with("/log/wal-")) last = name;
+  }
+  disk_.erase(last);
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+}
+
+TEST_F(SegmentStoreTest, MemoryDurabilityAnswersAtOnceAndSurvivesACleanStop) {
+  options_.durability = Durability::kMemory;
+  ASSERT_TRUE(open());
+  Texts expected;
+  for (int i = 0; i < 300; ++i) {
+    expected.push_back("entry " + std::to_string(i) + std::string(500, 'm'));
+    ASSERT_TRUE(append(kS, expected.back()));
+  }
+  EXPECT_EQ(read(kS, 0), expected);
+  reopen();
+  EXPECT_EQ(read(kS, 0), expected);
+  EXPECT_TRUE(runtime_.run(store_->fence(kS, Epoch(9)))->certain);
+  crash();
+  EXPECT_FALSE(runtime_.run(store_->fence(kS, Epoch(9)))->certain);
+}
+
+TEST_F(SegmentStoreTest, RefusesMoreThanMayBePending) {
+  options_.max_pending_bytes = 10000;
+  ASSERT_TRUE(open());
+  std::string codes;
+  for (int i = 0; i < 5; ++i) {
+    store_->append(kS, kE, end(kS), one(std::string(3000, 'x')), [&codes](Result<void> r) {
+      codes += r ? 'k' : r.error().code == ErrorCode::kUnavailable ? 'u' : '?';
+    });
+  }
+  EXPECT_FALSE(store_->accepting());
+  while (codes.size() < 5) ASSERT_TRUE(runtime_.turn());
+  EXPECT_EQ(codes, "kkkuu");
+  EXPECT_TRUE(store_->accepting());
+  EXPECT_EQ(store_->stats().pending_bytes, 0u);
+}
+
+}  // namespace
+}  // namespace stele::storage
