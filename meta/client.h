@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -21,13 +22,12 @@
 
 namespace stele::meta {
 
-class MetaService;
 struct ClientInbox;
 struct ServiceState;
 
 class MetaClient {
  public:
-  // Complete when the present view is here. The service lives on core 0 and is open.
+  // Complete when the present view is here. `service` is MetaService::state(). kClosed: it stops.
   static runtime::Task<Result<std::unique_ptr<MetaClient>>> connect(runtime::Runtime& runtime,
                                                                     std::shared_ptr<ServiceState> service);
   MetaClient(const MetaClient&) = delete;
@@ -51,6 +51,8 @@ class MetaClient {
 
  private:
   MetaClient(runtime::Runtime& runtime, std::shared_ptr<ServiceState> service);
+  runtime::Task<Result<std::string>> propose(std::string command);
+
   runtime::Runtime& runtime_;
   std::shared_ptr<ServiceState> service_;
   std::shared_ptr<ClientInbox> inbox_;

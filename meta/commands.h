@@ -29,10 +29,6 @@ inline constexpr std::size_t kMaxTenants = 10'000;
 inline constexpr std::uint32_t kMaxShards = 4096;
 inline constexpr std::uint32_t kMaxProducerIdsAtOnce = 1'000'000;
 
-struct Nothing {
-  friend bool operator==(const Nothing&, const Nothing&) = default;
-};
-
 // ---- cluster and nodes ---------------------------------------------------------------------------------
 
 // kAlreadyExists: there is one. The number of shards never changes afterwards.
@@ -40,6 +36,7 @@ struct CreateCluster {
   using Answer = ClusterInfo;
   std::uint32_t shard_count = 64;
   Uuid id;  // zero: made from the envelope's random bits
+  friend bool operator==(const CreateCluster&, const CreateCluster&) = default;
 };
 
 // A process of the node starts. What an earlier one still asks is kFenced from now on.
@@ -47,6 +44,7 @@ struct RegisterNode {
   using Answer = Node;
   NodeId node;
   std::vector<NodeAddress> addresses;
+  friend bool operator==(const RegisterNode&, const RegisterNode&) = default;
 };
 
 // ---- shards --------------------------------------------------------------------------------------------
@@ -58,6 +56,7 @@ struct TakeShards {
   NodeId node;
   Incarnation incarnation;
   std::vector<ShardId> shards;
+  friend bool operator==(const TakeShards&, const TakeShards&) = default;
 };
 
 // Seals the last segment of a chain, if there is one, and opens the next: a compare-and-swap on (epoch, id of
@@ -69,14 +68,17 @@ struct SealAndOpenItem {
   std::optional<SegmentId> last;  // none: the chain is empty
   Lsn end;                        // of `last`, and so the base of the new one; 0 for the first
   std::vector<Replica> replicas;  // of the new segment
+  friend bool operator==(const SealAndOpenItem&, const SealAndOpenItem&) = default;
 };
 struct SealAndOpenResult {
   Segment opened;
   std::optional<SegmentId> dropped;
+  friend bool operator==(const SealAndOpenResult&, const SealAndOpenResult&) = default;
 };
 struct SealAndOpen {
   using Answer = std::vector<Result<SealAndOpenResult>>;  // per item
   std::vector<SealAndOpenItem> items;
+  friend bool operator==(const SealAndOpen&, const SealAndOpen&) = default;
 };
 
 // Drops sealed segments that end at or below `below` from the front of the chain. Answers their ids: nobody
@@ -86,10 +88,12 @@ struct TrimChainItem {
   ShardId shard;
   Epoch epoch;
   Lsn below;
+  friend bool operator==(const TrimChainItem&, const TrimChainItem&) = default;
 };
 struct TrimChain {
   using Answer = std::vector<Result<std::vector<SegmentId>>>;  // per item
   std::vector<TrimChainItem> items;
+  friend bool operator==(const TrimChain&, const TrimChain&) = default;
 };
 
 // Publishes a snapshot in the name of an epoch. Answers the one before, whose file may go. kFenced: another
@@ -99,6 +103,7 @@ struct SetSnapshot {
   ShardId shard;
   Epoch epoch;
   Snapshot snapshot;
+  friend bool operator==(const SetSnapshot&, const SetSnapshot&) = default;
 };
 
 // ---- topics --------------------------------------------------------------------------------------------
@@ -112,6 +117,7 @@ struct CreateTopic {
   std::int32_t partitions = 1;
   TopicConfig config;
   bool validate_only = false;  // answers the topic as it would be, with no id
+  friend bool operator==(const CreateTopic&, const CreateTopic&) = default;
 };
 
 // By id if there is one, else by tenant and name. Answers what was deleted.
@@ -120,6 +126,7 @@ struct DeleteTopic {
   TenantId tenant;
   std::string name;
   std::optional<TopicId> id;
+  friend bool operator==(const DeleteTopic&, const DeleteTopic&) = default;
 };
 
 // kInvalidArgument: not more than there are.
@@ -129,6 +136,7 @@ struct CreatePartitions {
   std::string name;
   std::int32_t count = 0;  // in all
   bool validate_only = false;
+  friend bool operator==(const CreatePartitions&, const CreatePartitions&) = default;
 };
 
 struct AlterTopicConfig {
@@ -138,6 +146,7 @@ struct AlterTopicConfig {
   std::vector<ConfigChange> changes;
   bool reset_others = false;  // Kafka's AlterConfigs: what is not named gets its default
   bool validate_only = false;
+  friend bool operator==(const AlterTopicConfig&, const AlterTopicConfig&) = default;
 };
 
 // ---- others --------------------------------------------------------------------------------------------
@@ -151,18 +160,21 @@ struct ProducerIds {
 struct AllocateProducerIds {
   using Answer = ProducerIds;
   std::uint32_t count = 1000;
+  friend bool operator==(const AllocateProducerIds&, const AllocateProducerIds&) = default;
 };
 
 // kAlreadyExists; kInvalidArgument: 1 to 255 bytes of printable UTF-8.
 struct CreateTenant {
   using Answer = Tenant;
   std::string name;
+  friend bool operator==(const CreateTenant&, const CreateTenant&) = default;
 };
 
 // kInvalidArgument: the default tenant, or one that still has topics.
 struct DeleteTenant {
   using Answer = Tenant;
   std::string name;
+  friend bool operator==(const DeleteTenant&, const DeleteTenant&) = default;
 };
 
 using Command = std::variant<CreateCluster, RegisterNode, TakeShards, SealAndOpen, TrimChain, SetSnapshot,

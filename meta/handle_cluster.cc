@@ -1,0 +1,107 @@
+// Commands about the cluster, its nodes and tenants, and the ids of producers.
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "meta/handlers.h"
+#include "model/utf8.h"
+
+namespace stele::meta {
+namespace {
+
+constexpr std::size_t kMaxAddresses = 64;
+constexpr std::size_t kMaxNameBytes = 255;
+
+bool is_printable_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxNameBytes && is_clean_utf8(name) &&
+         std::ranges::none_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+}  // namespace
+
+Result<ClusterInfo> handle(Context context, const CreateCluster& command) {
+  if (!context.cluster.id.empty()) {
+    return error(ErrorCode::kAlreadyExists, "there is a cluster already: " + context.cluster.id);
+  }
+  if (command.shard_count < 1 || command.shard_count > kMaxShards) {
+    return error(ErrorCode::kInvalidArgument, "a cluster has 1 to " + std::to_string(kMaxShards) +
+                                                  " shards, not " + std::to_string(command.shard_count));
+  }
+  const Uuid& random = context.envelope.random;
+  const Uuid id = command.id.is_zero() ? Uuid::from_random(random.high, random.low) : command.id;
+  const ClusterInfo cluster{.id = id.to_string(), .shard_count = command.shard_count};
+  const Tenant tenant{.id = kDefaultTenant, .name = std::string(kDefaultTenantName)};
+  context.tables.set_cluster(cluster);
+  context.tables.insert_tenant(tenant);
+  context.tables.insert_shards(command.shard_count);
+  context.change.cluster = cluster;
+  context.change.put_tenant = tenant;
+  return cluster;
+}
+
+Result<Node> handle(Context context, const RegisterNode& command) {
+  if (command.addresses.size() > kMaxAddresses) {
+    return error(ErrorCode::kInvalidArgument,
+                 "a node has at most " + std::to_string(kMaxAddresses) + " addresses");
+  }
+  for (const NodeAddress& address : command.addresses) {
+    if (!is_printable_name(address.listener) || !is_printable_name(address.host)) {
+      return error(ErrorCode::kInvalidArgument,
+                   "a node's address has a listener and a host, of printable text");
+    }
+  }
+  Node node{.id = command.node, .incarnation = Incarnation(1), .addresses = command.addresses};
+  if (auto before = context.tables.node(command.node)) node.incarnation = before->incarnation + 1;
+  context.tables.put_node(node);
+  context.change.put_node = node;
+  return node;
+}
+
+Result<ProducerIds> handle(Context context, const AllocateProducerIds& command) {
+  if (command.count < 1 || command.count > kMaxProducerIdsAtOnce) {
+    return error(ErrorCode::kInvalidArgument, "1 to " + std::to_string(kMaxProducerIdsAtOnce) +
+                                                  " producer ids are given out at once, not " +
+                                                  std::to_string(command.count));
+  }
+  const std::uint64_t next = context.tables.peek(Tables::Counter::kProducer);
+  if (next > static_cast<std::uint64_t>(INT64_MAX) - command.count) {
+    return error(ErrorCode::kNoSpace, "all producer ids have been given out");
+  }
+  context.tables.draw(Tables::Counter::kProducer, command.count);
+  return ProducerIds{.first = static_cast<std::int64_t>(next), .count = command.count};
+}
+
+Result<Tenant> handle(Context context, const CreateTenant& command) {
+  if (!is_printable_name(command.name)) {
+    return error(ErrorCode::kInvalidArgument, "the name of a tenant is 1 to 255 bytes of printable UTF-8");
+  }
+  if (context.tables.tenant(command.name)) {
+    return error(ErrorCode::kAlreadyExists, "there is a tenant '" + command.name + "' already");
+  }
+  if (context.tables.tenant_count() >= kMaxTenants) {
+    return error(ErrorCode::kNoSpace,
+                 "there are " + std::to_string(kMaxTenants) + " tenants, and no more can be");
+  }
+  const auto id = static_cast<std::uint32_t>(context.tables.draw(Tables::Counter::kTenant));
+  const Tenant tenant{.id = TenantId(id), .name = command.name};
+  context.tables.insert_tenant(tenant);
+  context.change.put_tenant = tenant;
+  return tenant;
+}
+
+Result<Tenant> handle(Context context, const DeleteTenant& command) {
+  auto tenant = context.tables.tenant(command.name);
+  if (!tenant) return error(ErrorCode::kNotFound, "there is no tenant '" + command.name + "'");
+  if (tenant->id == kDefaultTenant) {
+    return error(ErrorCode::kInvalidArgument, "the tenant '" + command.name + "' cannot be deleted");
+  }
+  if (context.tables.tenant_has_topics(tenant->id)) {
+    return error(ErrorCode::kInvalidArgument,
+                 "the tenant '" + command.name + "' still has topics; delete them first");
+  }
+  context.tables.delete_tenant(tenant->id);
+  context.change.removed_tenant = tenant->id;
+  return *std::move(tenant);
+}
+
+}  // namespace stele::meta

@@ -1,0 +1,50 @@
+// The meta service of a node: opens the log, and serves the clients of all cores.
+//
+// Lives on core 0. Clients (meta/client.h) reach it by Runtime::post. An answer leaves once every client has
+// the view that the command led to, so that whoever hears of it may rely on any core knowing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "meta/log.h"
+#include "meta/types.h"
+#include "runtime/runtime.h"
+#include "runtime/task.h"
+
+namespace stele::meta {
+
+struct MetaServiceOptions {
+  std::string directory;           // of the database; made if missing
+  std::uint32_t shard_count = 64;  // of the cluster, when there is none yet
+  OneNodeLog::Limits limits;
+};
+
+struct ServiceState;
+
+class MetaService {
+ public:
+  // Opens the database, and makes a cluster if there is none. The caller holds the lock of the directory.
+  static runtime::Task<Result<std::unique_ptr<MetaService>>> open(runtime::Runtime& runtime,
+                                                                  MetaServiceOptions options);
+  MetaService(const MetaService&) = delete;
+  MetaService& operator=(const MetaService&) = delete;
+  ~MetaService();
+
+  std::shared_ptr<const MetaView> view() const;
+
+  // What clients connect to, from any core.
+  std::shared_ptr<ServiceState> state() const { return state_; }
+
+  // Takes no more commands, and completes when those under way are answered. The cores of the clients still
+  // run.
+  runtime::Task<void> close();
+
+ private:
+  explicit MetaService(std::shared_ptr<ServiceState> state) : state_(std::move(state)) {}
+  std::shared_ptr<ServiceState> state_;
+};
+
+}  // namespace stele::meta

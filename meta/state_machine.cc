@@ -1,0 +1,164 @@
+#include "meta/state_machine.h"
+
+#include <utility>
+
+#include "base/assert.h"
+#include "base/marks.h"
+#include "meta/command_codec.h"
+#include "meta/handlers.h"
+#include "meta/tables.h"
+
+namespace stele::meta {
+namespace {
+
+constexpr std::int64_t kApplicationId = 1400137068;  // Tables::create
+
+std::int64_t number(storage::Database& database, std::string_view sql) {
+  auto query = database.query(sql);
+  return query.next() ? query.integer(0) : 0;
+}
+
+void add_to_view(MetaViewBuilder& view, ViewChange change) {
+  if (change.cluster) view.set_cluster(*std::move(change.cluster));
+  if (change.put_tenant) view.put_tenant(*std::move(change.put_tenant));
+  if (change.removed_tenant) view.remove_tenant(*change.removed_tenant);
+  if (change.put_node) view.put_node(*std::move(change.put_node));
+  if (change.put_topic) view.put_topic(*std::move(change.put_topic));
+  if (change.removed_topic) view.remove_topic(*change.removed_topic);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<StateMachine>> StateMachine::open(runtime::BlockingFiles& files,
+                                                         const std::string& path, Inputs inputs) {
+  std::unique_ptr<StateMachine> machine(new StateMachine);
+  const storage::SqliteVfs::Job job(machine->vfs_, files, inputs);
+  STELE_TRY(machine->database_, storage::Database::open(machine->vfs_, path));
+  auto ready = machine->prepare_schema();
+  if (ready) ready = machine->load();
+  if (!ready) return std::unexpected(ready.error().with_context(path));
+  return machine;
+}
+
+Result<void> StateMachine::prepare_schema() {
+  const std::int64_t application = number(*database_, "PRAGMA application_id");
+  const std::int64_t version = number(*database_, "PRAGMA user_version");
+  const std::int64_t tables = number(*database_, "SELECT count(*) FROM sqlite_schema");
+  if (database_->failure()) return std::unexpected(*database_->failure());
+  if (application == 0 && version == 0 && tables == 0) return Tables::create(*database_, kSchemaVersion);
+  if (application != kApplicationId) {
+    return error(ErrorCode::kUnsupported, "an SQLite database, but not one of Stele's meta service");
+  }
+  if (version != kSchemaVersion) {
+    return error(ErrorCode::kUnsupported, "written in schema version " + std::to_string(version) +
+                                              " by another version of Stele; this one "
+                                              "reads version " +
+                                              std::to_string(kSchemaVersion) +
+                                              ": use the version that wrote it, or a newer");
+  }
+  return {};
+}
+
+Result<void> StateMachine::load() {
+  Tables tables(*database_);
+  MetaViewBuilder view;
+  if (auto cluster = tables.cluster()) view.set_cluster(*std::move(cluster));
+  for (Tenant& tenant : tables.tenants()) view.put_tenant(std::move(tenant));
+  for (Node& node : tables.nodes()) view.put_node(std::move(node));
+  for (Topic& topic : tables.topics()) view.put_topic(std::move(topic));
+  applied_ = static_cast<std::uint64_t>(number(*database_, "SELECT applied FROM cluster"));
+  view_version_ = static_cast<std::uint64_t>(number(*database_, "SELECT view_version FROM cluster"));
+  if (database_->failure()) return std::unexpected(*database_->failure());
+  view_ = std::move(view).finish(view_version_);
+  return {};
+}
+
+Result<std::vector<std::string>> StateMachine::apply(runtime::BlockingFiles& files, std::uint64_t first_index,
+                                                     std::span<const std::string> commands, Inputs inputs) {
+  if (failed_) return error(ErrorCode::kIo, "the meta database failed before; restart the process");
+  STELE_ASSERT(first_index >= 1 && first_index <= applied_ + 1);
+  std::vector<std::string> answers(commands.size());
+  const std::size_t skipped = std::min<std::size_t>(commands.size(), applied_ + 1 - first_index);
+  if (skipped > 0) STELE_MARK("meta: command applied before is skipped");
+  if (skipped == commands.size()) return answers;
+
+  const storage::SqliteVfs::Job job(vfs_, files, inputs);
+  std::vector<ViewChange> changes;
+  std::uint64_t index = applied_;
+  std::optional<Error> refused;  // by this node, not by the command's handler
+  database_->begin();
+  for (std::size_t i = skipped; i < commands.size() && !refused; ++i) {
+    auto answer = apply_one(++index, commands[i], changes);
+    if (answer) {
+      answers[i] = *std::move(answer);
+    } else {
+      refused = std::move(answer).error();
+    }
+  }
+  const std::uint64_t version = view_version_ + changes.size();
+  database_->run("UPDATE cluster SET applied = ?1, view_version = ?2", index, version);
+  if (!refused && database_->commit()) {
+    applied_ = index;
+    if (changes.empty()) return answers;
+    view_version_ = version;
+    MetaViewBuilder view(*view_);
+    for (ViewChange& change : changes) add_to_view(view, std::move(change));
+    view_ = std::move(view).finish(version);
+    return answers;
+  }
+
+  Error failure = database_->failure() ? *database_->failure() : *std::move(refused);
+  const bool undone = database_->roll_back().has_value();
+  failed_ = !undone || failure.code != ErrorCode::kNoSpace;
+  if (!failed_) STELE_MARK("meta: no space, transaction undone");
+  return std::unexpected(std::move(failure));
+}
+
+// The answer, with what the command changed in `changes`. An error only where nothing may be applied any
+// more.
+Result<std::string> StateMachine::apply_one(std::uint64_t index, const std::string& bytes,
+                                            std::vector<ViewChange>& changes) {
+  auto entry = decode_command(bytes);
+  if (!entry) {
+    return std::unexpected(entry.error().with_context("command " + std::to_string(index)));
+  }
+  Tables tables(*database_);
+  const auto cluster = tables.cluster();
+  if (!cluster && !std::holds_alternative<CreateCluster>(entry->command)) {
+    return encode_answer(error(ErrorCode::kNotFound, "there is no cluster yet"));
+  }
+  const ClusterInfo known = cluster.value_or(ClusterInfo());
+  ViewChange change;
+  const Context context{.tables = tables, .envelope = entry->envelope, .cluster = known, .change = change};
+  database_->run("SAVEPOINT command");
+  Result<Answer> answer = std::visit(
+      [&](const auto& command) -> Result<Answer> { return handle(context, command); }, entry->command);
+  if (!answer) {
+    database_->run("ROLLBACK TO command");
+  } else if (change.any()) {
+    changes.push_back(std::move(change));
+  }
+  database_->run("RELEASE command");
+  if (database_->failure()) return std::unexpected(*database_->failure());
+  return encode_answer(answer);
+}
+
+Result<std::vector<Shard>> StateMachine::read_shards(runtime::BlockingFiles& files,
+                                                     std::span<const ShardId> ids, Inputs inputs) {
+  if (failed_) return error(ErrorCode::kIo, "the meta database failed before; restart the process");
+  const storage::SqliteVfs::Job job(vfs_, files, inputs);
+  Tables tables(*database_);
+  std::vector<Shard> shards;
+  for (ShardId id : ids) {
+    auto shard = tables.shard(id);
+    if (database_->failure()) {
+      failed_ = true;
+      return std::unexpected(*database_->failure());
+    }
+    if (!shard) return error(ErrorCode::kNotFound, "there is no shard " + std::to_string(id.value));
+    shards.push_back(*std::move(shard));
+  }
+  return shards;
+}
+
+}  // namespace stele::meta
