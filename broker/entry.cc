@@ -145,6 +145,7 @@ Result<EntryView> parse_entry(std::string_view head, std::string_view body) {
   }
   if (entry.kind != EntryKind::kControl) return bad("unknown kind");
   entry.control = reader.rest();
+  if (entry.control.empty()) return bad("control entry without content");
   if (reinterpret_cast<std::uintptr_t>(entry.control.data()) % alignof(std::uint64_t) != 0) {
     entry.aligned.resize((entry.control.size() + 7) / 8);
     std::memcpy(entry.aligned.data(), entry.control.data(), entry.control.size());

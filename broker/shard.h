@@ -25,6 +25,7 @@
 #include "broker/api.h"
 #include "broker/control.h"
 #include "broker/core.h"
+#include "broker/decide.h"
 #include "broker/mail.h"
 #include "broker/owner_clock.h"
 #include "broker/session.h"
@@ -133,7 +134,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void on_turn_end() override;
   void wake_at_turn_end();
   WallTime now();
-  std::int32_t leader_epoch() const { return static_cast<std::int32_t>(log_->epoch().value & 0x7fffffff); }
+  decide::Owner deciding() { return {now(), log_->epoch()}; }
   // Appends and applies. Every change of the state goes through here.
   Lsn append(storage::LogEntry entry);
   void after_apply(Lsn lsn);
@@ -179,10 +180,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   };
   void refuse(const ReplyTo& to, Error error);
   bool keeps_retained(const Data& data) const;
-  void append_to_other_streams(const Data& data, const std::optional<ForwardSource>& source,
-                               std::span<const StreamId> streams);
-  Data with_key_of(const Data& data, const StreamState& stream) const;
-  static Bytes with_append_time(const Bytes& batch, WallTime time);
+  Lsn append(decide::Publish&& made);
   void reveal(Reveal&& item);
   void answer(Answering&& answering);
   void note_pending_forward(ShardId target, Lsn lsn);

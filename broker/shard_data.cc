@@ -1,16 +1,12 @@
 // The data path of a shard: publishes and produces, what is revealed at their commit, and the forwarders that
 // feed the other shards that want a message.
 #include <algorithm>
-#include <cstring>
 
 #include "base/assert.h"
 #include "base/marks.h"
 #include "base/mutants.h"
 #include "broker/control.h"
-#include "broker/message_batch.h"
 #include "broker/shard.h"
-#include "model/address.h"
-#include "model/record_batch.h"
 
 namespace stele::broker {
 
@@ -32,37 +28,9 @@ bool Shard::keeps_retained(const Data& data) const {
          shard_of(data.tenant, data.address, core_.routes().shard_count()) == id_;
 }
 
-// Entries for further streams of this shard that capture the same message. They go before the main entry, so
-// that the answer, which waits for that, covers them.
-void Shard::append_to_other_streams(const Data& data, const std::optional<ForwardSource>& source,
-                                    std::span<const StreamId> streams) {
-  for (StreamId id : streams) {
-    if (source && state_.copied(*source, id)) continue;
-    STELE_MARK("shard: message captured by several topics");
-    const StreamState& stream = *state_.stream(id);
-    const Data keyed = with_key_of(data, stream);
-    DataEntryParts parts;
-    parts.time = now();
-    parts.stream_only = true;
-    parts.stream = id;
-    parts.base_offset = stream.next();
-    parts.leader_epoch = leader_epoch();
-    parts.source = source;
-    append(encode_data(keyed, parts));
-  }
-}
-
-// The message with the key that the stream's topic gives it.
-Data Shard::with_key_of(const Data& data, const StreamState& stream) const {
-  const bool by_address = stream.key_rule().kind == KeyRule::Kind::kAddress;
-  if (by_address && data.keyed_by_address) return data;
-  Data keyed = data;
-  keyed.keyed_by_address = by_address;
-  for_each_message(data.batch, data.address, false,
-                   [&](const MessageView& message, const Bytes&, std::uint32_t) {
-                     keyed.batch = batch_of(message, stream.key_rule()).batch;
-                   });
-  return keyed;
+Lsn Shard::append(decide::Publish&& made) {
+  for (storage::LogEntry& copy : made.copies) append(std::move(copy));
+  return append(std::move(made.entry));
 }
 
 void Shard::accept(DataMail&& mail) {
@@ -70,60 +38,20 @@ void Shard::accept(DataMail&& mail) {
     if (can.error().code == ErrorCode::kNoSpace) ++core_.stats().refused_no_space;
     return refuse(mail.reply, can.error());
   }
-  Data& data = mail.data;
-  if (keeps_retained(data) && !state_.can_retain(data.tenant, data.address, data.batch.size())) {
-    return refuse(mail.reply, Error{ErrorCode::kNoSpace, "too many retained messages"});
-  }
-  std::vector<StreamId> streams;
-  if (!data.kafka_batch && !is_mqtt_only(data.address)) {
-    // By the state's own captures: the publisher's view of them may be older.
-    for_each_message(data.batch, data.address, false,
-                     [&](const MessageView& message, const Bytes&, std::uint32_t) {
-                       streams = state_.capturing(data.tenant, message);
-                     });
-    if (!data.stream || std::find(streams.begin(), streams.end(), *data.stream) == streams.end()) {
-      data.stream = streams.empty() ? std::nullopt : std::optional(streams.front());
-      if (data.stream) data = with_key_of(data, *state_.stream(*data.stream));
-    }
-    std::erase_if(streams, [&](StreamId id) { return id == data.stream; });
-  }
-  const StreamState* stream = data.stream ? state_.stream(*data.stream) : nullptr;
-  if (data.stream && !stream) {
-    return refuse(mail.reply, Error{ErrorCode::kNotFound, "there is no such topic and partition"});
-  }
-  append_to_other_streams(data, std::nullopt, streams);
+  const bool retained_home = keeps_retained(mail.data);
+  auto made = decide::publish(state_, deciding(), std::move(mail.data), mail.forwards, retained_home);
+  if (!made) return refuse(mail.reply, made.error());
 
   Reveal item;
   item.answering.reply = mail.reply;
   item.answering.forwards = mail.forwards.size();
-  DataEntryParts parts;
-  parts.time = now();
-  parts.retain_here = keeps_retained(data);
-  parts.stream = data.stream;
-  parts.forwards = mail.forwards;
-  if (stream) {
-    parts.base_offset = stream->next();
-    parts.leader_epoch = leader_epoch();
-    item.answering.produced.base_offset = stream->next();
-    item.answering.produced.log_start = stream->start();
-    if (stream->config().log_append_time) {
-      data.batch = with_append_time(data.batch, parts.time);
-      item.answering.produced.append_time_ms = parts.time.ms;
-    }
-  }
-  item.lsn = append(encode_data(data, parts));
-  item.answering.matched = applied_.matched || !mail.forwards.empty() || core_.any_live(data);
-  item.data = std::move(data);
+  item.answering.produced = {made->base_offset, made->append_time_ms, made->log_start};
+  item.data = std::move(made->data);
+  item.lsn = append(*std::move(made));
+  item.answering.matched = applied_.matched || !mail.forwards.empty() || core_.any_live(item.data);
   if (mutant(Mutant::kDeliverBeforeCommit)) core_.deliver_live(item.data);
   for (ShardId target : mail.forwards) note_pending_forward(target, item.lsn);
   reveals_.push_back(std::move(item));
-}
-
-Bytes Shard::with_append_time(const Bytes& batch, WallTime time) {
-  Buffer copy(batch.size());
-  std::memcpy(copy.data(), batch.data(), batch.size());
-  set_log_append_time({copy.data(), batch.size()}, time.ms);
-  return std::move(copy).freeze(batch.size());
 }
 
 void Shard::reveal(Reveal&& item) {
@@ -230,7 +158,6 @@ void Shard::send_forward(ShardId target, Lsn lsn, const storage::LogEntry& entry
   mail.data.publisher_hash = view->data.publisher_hash;
   mail.data.address = Bytes::copy(view->data.address);
   mail.data.batch = batch_bytes(entry, view->data);
-  mail.data.keyed_by_address = false;  // perhaps; the target makes sure
   core_.send(core_.core_of(target), std::move(mail));
 }
 
@@ -297,44 +224,23 @@ void Shard::accept(ForwardMail&& mail) {
     answer.error = can.error();
     return core_.send(mail.reply_core, std::move(answer));
   }
-  if (mail.lsn < state_.forward_cursor(mail.source)) {
-    // Here already; answered once that is committed.
-    ++core_.stats().forward_duplicates;
-    taken_.push_back({log_->next() - 1, mail.source, mail.lsn, mail.reply_core});
-    if (taken_.back().own < log_->committed()) answer_taken(log_->committed());
-    return;
+  const bool retained_home = keeps_retained(mail.data);
+  decide::Forward made = decide::forwarded(state_, deciding(), {mail.source, mail.source_epoch, mail.lsn},
+                                           mail.after, std::move(mail.data), retained_home);
+  switch (made.what) {
+    case decide::Forward::What::kHere:  // answered once that is committed
+      ++core_.stats().forward_duplicates;
+      taken_.push_back({log_->next() - 1, mail.source, mail.lsn, mail.reply_core});
+      if (taken_.back().own < log_->committed()) answer_taken(log_->committed());
+      return;
+    case decide::Forward::What::kGap:
+      STELE_MARK("shard: forward with a gap before it refused");
+      answer.error = Error{ErrorCode::kUnavailable, "an earlier entry is missing"};
+      return core_.send(mail.reply_core, std::move(answer));
+    case decide::Forward::What::kNew:
+      ++core_.stats().forwarded;
+      taken_.push_back({append(std::move(made.publish)), mail.source, mail.lsn, mail.reply_core});
   }
-  if (mail.after && *mail.after >= state_.forward_cursor(mail.source)) {
-    STELE_MARK("shard: forward with a gap before it refused");
-    answer.error = Error{ErrorCode::kUnavailable, "an earlier entry is missing"};
-    return core_.send(mail.reply_core, std::move(answer));
-  }
-  Data& data = mail.data;
-  const ForwardSource source{mail.source, mail.source_epoch, mail.lsn};
-  std::vector<StreamId> streams;
-  if (!data.kafka_batch && !is_mqtt_only(data.address)) {
-    for_each_message(data.batch, data.address, false,
-                     [&](const MessageView& message, const Bytes&, std::uint32_t) {
-                       streams = state_.capturing(data.tenant, message);
-                     });
-  }
-  if (streams.size() > 1) append_to_other_streams(data, source, std::span(streams).subspan(1));
-  DataEntryParts parts;
-  parts.time = now();
-  parts.source = source;
-  // The source has taken responsibility: above the limit the oldest knowledge stays as it is.
-  parts.retain_here = keeps_retained(data) && state_.can_retain(data.tenant, data.address, data.batch.size());
-  if (!streams.empty()) {
-    const StreamState& stream = *state_.stream(streams.front());
-    parts.stream = streams.front();
-    parts.base_offset = stream.next();
-    parts.leader_epoch = leader_epoch();
-    data = with_key_of(data, stream);
-    if (stream.config().log_append_time) data.batch = with_append_time(data.batch, parts.time);
-  }
-  const Lsn own = append(encode_data(data, parts));
-  ++core_.stats().forwarded;
-  taken_.push_back({own, mail.source, mail.lsn, mail.reply_core});
 }
 
 void Shard::answer_taken(Lsn end) {

@@ -62,21 +62,19 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, CoreId from, std
   connected.receive_maximum = options.receive_maximum;
   by_attachment_[attachment] = &connected;
 
-  const SessionState* there = state_.session(key.first, key.second);
-  SessionOpened opened;
-  opened.present = there && !options.clean_start && !there->expired(now());
-  opened.durable = options.expiry_s > 0 || opened.present;
-  if (opened.durable || there) {
-    if (auto can = writable(); !can) {
-      disconnect(key, attachment, {});
-      co_return std::unexpected(can.error());
-    }
-    if (opened.durable) {
-      append(control::session_opened(now(), key.first, key.second, !opened.present, options.expiry_s));
-    } else {
-      append(control::session_removed(now(), key.first, key.second));
-    }
+  auto decided =
+      decide::open_session(state_, now(), key.first, key.second, options.clean_start, options.expiry_s);
+  if (decided && decided->entry) {
+    if (auto can = writable(); !can) decided = std::unexpected(can.error());
   }
+  if (!decided) {
+    disconnect(key, attachment, {});
+    co_return std::unexpected(decided.error());
+  }
+  SessionOpened opened;
+  opened.present = decided->present;
+  opened.durable = decided->durable;
+  if (decided->entry) append(*std::move(decided->entry));
   if (opened.durable) {
     const SessionState& session = *state_.session(key.first, key.second);
     connected.durable = true;
@@ -128,12 +126,9 @@ void Shard::disconnect(const SessionKey& key, std::uint64_t attachment, SessionE
   if (durable) {
     expiry_s = ending.expiry_s.value_or(session->expiry_s);
     attachment_of_.erase(session->number);
-    if (expiry_s > 0) {
-      append(control::session_closed(now(), key.first, key.second, session->epoch, expiry_s,
-                                     sent_below(*client.connected, *session)));
-    } else {
-      append(control::session_removed(now(), key.first, key.second));
-    }
+    auto entry = decide::close_session(state_, now(), key.first, key.second, session->epoch, expiry_s,
+                                       sent_below(*client.connected, *session));
+    if (entry) append(*std::move(entry));
   }
   by_attachment_.erase(attachment);
   client.connected.reset();
@@ -213,8 +208,9 @@ Task<Result<void>> Shard::subscribe(Core& there, ShardId id, std::uint64_t attac
   STELE_CO_CHECK(shard->writable());
   Connected* connected = shard->connection(attachment);
   if (!connected) co_return error(ErrorCode::kClosed, "the session has ended");
-  const Lsn lsn =
-      shard->append(control::subscribed(shard->now(), connected->key.first, connected->key.second, requests));
+  STELE_CO_TRY(storage::LogEntry entry, decide::subscribe(shard->state_, shard->now(), connected->key.first,
+                                                          connected->key.second, requests));
+  const Lsn lsn = shard->append(std::move(entry));
   if (!co_await shard->committed(lsn + 1)) co_return std::unexpected(starting(id));
   // The interest went to every core when this was committed; once all answer behind it, all know.
   co_await there.on_every_core([](Core&) {});

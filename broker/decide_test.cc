@@ -1,0 +1,253 @@
+#include "broker/decide.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "broker/shard_testing.h"
+#include "model/record_batch.h"
+
+namespace stele::broker {
+namespace {
+
+using decide::Forward;
+using testing::data_of;
+using testing::LogAndState;
+using testing::message;
+using testing::request;
+
+const StreamId kFirst{TopicId(1), PartitionId(0)};
+const StreamId kSecond{TopicId(2), PartitionId(0)};
+const decide::Owner kOwner{WallTime{5000}, Epoch(7)};
+
+void add_stream(LogAndState& shard, StreamId id, std::string name, std::vector<std::string> captures,
+                std::string key = "address", bool log_append_time = false) {
+  StreamConfig config;
+  config.name = std::move(name);
+  config.captures = std::move(captures);
+  config.key = std::move(key);
+  config.log_append_time = log_append_time;
+  shard.add(control::stream_set(shard.time, id, config));
+}
+
+// What the owner does with a decision.
+void carry_out(LogAndState& shard, decide::Publish&& made) {
+  for (storage::LogEntry& copy : made.copies) shard.add(std::move(copy));
+  shard.add(std::move(made.entry));
+}
+
+struct Stored {
+  RecordBatchHeader header;
+  std::optional<std::string> key;
+  std::optional<StreamId> stream;
+};
+Stored stored(const storage::LogEntry& entry) {
+  auto view = parse_entry(entry);
+  EXPECT_TRUE(view.has_value());
+  const Bytes bytes = batch_bytes(entry, view->data);
+  auto batch = parse_record_batch(bytes);
+  EXPECT_TRUE(batch.has_value() && check_crc(*batch).has_value());
+  RecordIterator records(batch->header, batch->records());
+  EXPECT_TRUE(records.next());
+  Stored out{batch->header, std::nullopt, view->data.stream};
+  if (records.record().key) out.key = std::string(*records.record().key);
+  return out;
+}
+
+TEST(Decide, PublishGoesToEveryCapturingStream) {
+  LogAndState shard;
+  add_stream(shard, kFirst, "first", {"a/#"});
+  add_stream(shard, kSecond, "second", {"+/b"}, "none", true);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    auto made = decide::publish(shard.state, kOwner, data_of(message("a/b", "p")), {}, false);
+    ASSERT_TRUE(made.has_value());
+    ASSERT_EQ(made->copies.size(), 1u);
+    EXPECT_EQ(made->data.stream, kFirst);
+    EXPECT_EQ(made->base_offset, Offset(i));
+    const Stored entry = stored(made->entry), copy = stored(made->copies.front());
+    EXPECT_EQ(entry.stream, kFirst);
+    EXPECT_EQ(entry.key, "a/b");
+    EXPECT_EQ(entry.header.base_offset, Offset(i));
+    EXPECT_EQ(entry.header.partition_leader_epoch, 7);
+    EXPECT_EQ(entry.header.max_timestamp_ms, 1000);
+    EXPECT_EQ(copy.stream, kSecond);
+    EXPECT_EQ(copy.key, std::nullopt);
+    EXPECT_TRUE(copy.header.log_append_time());
+    EXPECT_EQ(copy.header.max_timestamp_ms, 5000);
+    carry_out(shard, *std::move(made));
+  }
+  EXPECT_EQ(shard.state.stream(kFirst)->next(), Offset(3));
+  EXPECT_EQ(shard.state.stream(kSecond)->next(), Offset(3));
+}
+
+TEST(Decide, TheStreamThePublisherMeantGoesFirst) {
+  LogAndState shard;
+  add_stream(shard, kFirst, "first", {"a/#"});
+  add_stream(shard, kSecond, "second", {"a/#"}, "none");
+  Data data = data_of(message("a/b", "p"), *KeyRule::parse("none"));
+  data.keyed_by_address = false;
+  data.stream = kSecond;
+  const char* const batch = data.batch.data();
+  auto made = decide::publish(shard.state, kOwner, data, {}, false);
+  ASSERT_TRUE(made.has_value());
+  EXPECT_EQ(made->data.stream, kSecond);
+  EXPECT_EQ(made->data.batch.data(), batch);  // its key is right already
+  ASSERT_EQ(made->copies.size(), 1u);
+  EXPECT_EQ(stored(made->copies.front()).key, "a/b");
+  // Its view was old: there is no such stream any more.
+  shard.add(control::stream_deleted(shard.time, kSecond));
+  made = decide::publish(shard.state, kOwner, data, {}, false);
+  EXPECT_EQ(made->data.stream, kFirst);
+  EXPECT_EQ(stored(made->entry).key, "a/b");
+  shard.add(control::stream_deleted(shard.time, kFirst));
+  made = decide::publish(shard.state, kOwner, data, {}, false);
+  EXPECT_EQ(made->data.stream, std::nullopt);
+  EXPECT_EQ(made->base_offset, Offset(-1));
+}
+
+TEST(Decide, ProduceGoesToItsPartitionOnly) {
+  LogAndState shard;
+  add_stream(shard, kFirst, "first", {"#"});
+  add_stream(shard, kSecond, "second", {}, "none", true);
+  Data data = data_of(message("second", "p"));
+  data.kafka_batch = true;
+  data.stream = kSecond;
+  auto made = decide::publish(shard.state, kOwner, data, {}, false);
+  ASSERT_TRUE(made.has_value());
+  EXPECT_TRUE(made->copies.empty());
+  EXPECT_EQ(made->append_time_ms, 5000);
+  EXPECT_EQ(stored(made->entry).key, "second");  // as the producer made it
+  data.stream = StreamId{TopicId(9), PartitionId(0)};
+  EXPECT_EQ(decide::publish(shard.state, kOwner, data, {}, false).error().code, ErrorCode::kNotFound);
+}
+
+TEST(Decide, RetainedBeyondTheLimitIsRefused) {
+  LogAndState shard;
+  ShardLimits limits;
+  limits.retained_messages = 1;
+  shard.add(control::owner_started(shard.time, Epoch(1), NodeId(1), limits));
+  MessageView view = message("a", "p");
+  view.retain = true;
+  carry_out(shard, *decide::publish(shard.state, kOwner, data_of(view), {}, true));
+  EXPECT_EQ(shard.state.retained().size(), 1u);
+  view.address = "b";
+  const auto refused = decide::publish(shard.state, kOwner, data_of(view), {}, true);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kNoSpace);
+  EXPECT_TRUE(decide::publish(shard.state, kOwner, data_of(view), {}, false).has_value());
+  // Forwarded, it goes to those who are there, and is not kept.
+  const Forward forward =
+      decide::forwarded(shard.state, kOwner, {ShardId(3), Epoch(1), Lsn(0)}, {}, data_of(view), true);
+  EXPECT_FALSE(parse_entry(forward.publish.entry)->data.retain_here);
+  // What deletes is never too much.
+  view.payload = "";
+  EXPECT_TRUE(decide::publish(shard.state, kOwner, data_of(view), {}, true).has_value());
+}
+
+TEST(Decide, ForwardedOnceAndInOrder) {
+  LogAndState shard;
+  const Data data = data_of(message("a", "p"));
+  const auto forward = [&](std::uint64_t lsn, std::optional<Lsn> after) {
+    Forward made =
+        decide::forwarded(shard.state, kOwner, {ShardId(3), Epoch(1), Lsn(lsn)}, after, data, false);
+    if (made.what == Forward::What::kNew) carry_out(shard, std::move(made.publish));
+    return made.what;
+  };
+  EXPECT_EQ(forward(4, std::nullopt), Forward::What::kNew);
+  EXPECT_EQ(forward(4, std::nullopt), Forward::What::kHere);
+  EXPECT_EQ(forward(9, Lsn(6)), Forward::What::kGap);
+  EXPECT_EQ(forward(6, Lsn(4)), Forward::What::kNew);
+  EXPECT_EQ(forward(9, Lsn(6)), Forward::What::kNew);
+}
+
+TEST(Decide, ACrashBetweenCopiesDuplicatesNothing) {
+  const Data data = data_of(message("a/b", "p"));
+  const ForwardSource source{ShardId(3), Epoch(1), Lsn(4)};
+  // However many entries of the first try were stored, and whatever became of the configuration since.
+  for (std::size_t stored_entries = 0; stored_entries <= 2; ++stored_entries) {
+    for (bool first_gone : {false, true}) {
+      LogAndState shard;
+      const StreamId third{TopicId(3), PartitionId(0)};
+      add_stream(shard, kFirst, "first", {"a/#"});
+      add_stream(shard, kSecond, "second", {"a/#"});
+      add_stream(shard, third, "third", {"a/#"});
+      Forward once = decide::forwarded(shard.state, kOwner, source, {}, data, false);
+      ASSERT_EQ(once.publish.copies.size(), 2u);
+      for (std::size_t i = 0; i < stored_entries; ++i) shard.add(std::move(once.publish.copies[i]));
+      if (first_gone) shard.add(control::stream_deleted(shard.time, kFirst));
+      Forward again = decide::forwarded(shard.state, kOwner, source, {}, data, false);
+      ASSERT_EQ(again.what, Forward::What::kNew);
+      carry_out(shard, std::move(again.publish));
+      for (StreamId id : {kFirst, kSecond, third}) {
+        if (const StreamState* stream = shard.state.stream(id)) {
+          EXPECT_EQ(stream->next(), Offset(1));
+        }
+      }
+      EXPECT_EQ(decide::forwarded(shard.state, kOwner, source, {}, data, false).what, Forward::What::kHere);
+    }
+  }
+}
+
+TEST(Decide, SessionsAreOpenedAndClosed) {
+  LogAndState shard;
+  const auto open = [&](bool clean, std::uint32_t expiry_s) {
+    auto made = decide::open_session(shard.state, shard.time, {}, "c", clean, expiry_s);
+    EXPECT_TRUE(made.has_value());
+    if (made->entry) shard.add(*std::move(made->entry));
+    return *std::move(made);
+  };
+  const auto close = [&](std::optional<std::uint32_t> expiry_s) {
+    const SessionState* session = shard.state.session({}, "c");
+    auto entry = decide::close_session(shard.state, shard.time, {}, "c", session->epoch, expiry_s, {});
+    if (entry) shard.add(*std::move(entry));
+    return entry.has_value();
+  };
+  EXPECT_FALSE(open(true, 0).durable);  // nothing is kept of it
+  EXPECT_TRUE(shard.state.sessions().empty());
+  EXPECT_FALSE(open(false, 10).present);
+  EXPECT_TRUE(close(std::nullopt));
+  EXPECT_FALSE(close(std::nullopt));  // is closed
+  shard.time.ms += 9999;
+  const decide::OpenSession continued = open(false, 0);
+  EXPECT_TRUE(continued.present);
+  EXPECT_TRUE(continued.durable);
+  EXPECT_TRUE(close(10));
+  shard.time.ms += 10000;
+  EXPECT_FALSE(open(false, 10).present);  // its time was over
+  EXPECT_EQ(shard.state.session({}, "c")->number, 2u);
+  EXPECT_FALSE(decide::close_session(shard.state, shard.time, {}, "c", 1, {}, {}).has_value());
+  EXPECT_TRUE(close(0));
+  EXPECT_TRUE(shard.state.sessions().empty());
+  open(false, 10);
+  EXPECT_FALSE(open(true, 0).durable);  // removes it
+  EXPECT_TRUE(shard.state.sessions().empty());
+}
+
+TEST(Decide, LimitsOfSessions) {
+  LogAndState shard;
+  ShardLimits limits;
+  limits.sessions = 1;
+  limits.subscriptions_per_session = 2;
+  shard.add(control::owner_started(shard.time, Epoch(1), NodeId(1), limits));
+  shard.add(*decide::open_session(shard.state, shard.time, {}, "c", false, 10)->entry);
+  EXPECT_EQ(decide::open_session(shard.state, shard.time, {}, "d", false, 10).error().code,
+            ErrorCode::kNoSpace);
+  EXPECT_TRUE(decide::open_session(shard.state, shard.time, {}, "d", false, 0).has_value());
+  EXPECT_TRUE(decide::open_session(shard.state, shard.time, {}, "c", true, 10).has_value());
+  const auto subscribe = [&](std::vector<SubscribeRequest> requests) {
+    auto made = decide::subscribe(shard.state, shard.time, {}, "c", requests);
+    if (made) shard.add(*std::move(made));
+    return made.has_value();
+  };
+  EXPECT_TRUE(subscribe({request("a"), request("a", 2), request("b")}));
+  EXPECT_TRUE(subscribe({request("a", 0)}));  // replaced
+  EXPECT_FALSE(subscribe({request("c")}));
+  EXPECT_EQ(shard.state.session({}, "c")->subscriptions.size(), 2u);
+  const SubscribeRequest one = request("a");
+  EXPECT_EQ(decide::subscribe(shard.state, {}, {}, "nobody", std::span(&one, 1)).error().code,
+            ErrorCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace stele::broker
