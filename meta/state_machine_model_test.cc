@@ -1,0 +1,334 @@
+// The state machine against a model that is plain maps: random commands, some of them refused, some repeated
+// after a crash; answers, view and shards are the model's at every point.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "meta/command_codec.h"
+#include "meta/commands.h"
+#include "meta/state_machine.h"
+#include "runtime/random.h"
+#include "storage/memory_files.h"
+
+namespace stele::meta {
+namespace {
+
+constexpr std::uint32_t kShards = 4;
+constexpr std::uint32_t kNodes = 2;
+
+std::unexpected<Error> refuse(ErrorCode code) {
+  return error(code, "");
+}
+
+// What the commands mean, said once more and as plainly as can be.
+struct Model {
+  std::map<TenantId, std::string> tenants{{TenantId(0), "default"}};
+  std::map<NodeId, Incarnation> nodes;
+  std::map<TopicId, Topic> topics;
+  std::map<ShardId, Shard> shards;
+  std::uint32_t next_tenant = 1;
+  std::uint64_t next_topic = 1;
+  std::uint64_t next_segment = 1;
+  std::int64_t next_producer = 0;
+
+  Topic* find(TenantId tenant, const std::string& name) {
+    for (auto& [id, topic] : topics) {
+      if (topic.tenant == tenant && topic.name == name) return &topic;
+    }
+    return nullptr;
+  }
+  static std::string plain(std::string name) {
+    std::ranges::replace(name, '.', '_');
+    return name;
+  }
+
+  Result<Answer> operator()(const CreateCluster&) { return refuse(ErrorCode::kAlreadyExists); }
+  Result<Answer> operator()(const RegisterNode& command) {
+    return Node{command.node, ++nodes[command.node], command.addresses};
+  }
+  Result<Answer> operator()(const TakeShards& command) {
+    if (nodes[command.node] == Incarnation(0)) return refuse(ErrorCode::kNotFound);
+    if (nodes[command.node] != command.incarnation) return refuse(ErrorCode::kFenced);
+    for (ShardId id : command.shards) {
+      if (!shards.contains(id)) return refuse(ErrorCode::kNotFound);
+    }
+    std::vector<Shard> taken;
+    for (ShardId id : command.shards) {
+      Shard& shard = shards[id];
+      shard.owner = command.node;
+      shard.owner_incarnation = command.incarnation;
+      ++shard.epoch;
+      taken.push_back(shard);
+    }
+    return taken;
+  }
+  Result<SealAndOpenResult> seal(const SealAndOpenItem& item) {
+    Shard& shard = shards[item.shard];
+    auto& chain = shard.chain;
+    if (shard.epoch != item.epoch || item.epoch == Epoch(0)) return refuse(ErrorCode::kFenced);
+    const auto last = chain.empty() ? std::nullopt : std::optional(chain.back().id);
+    if (item.last != last) return refuse(ErrorCode::kFenced);
+    if (item.end < (chain.empty() ? Lsn(0) : chain.back().base)) return refuse(ErrorCode::kInvalidArgument);
+    if (chain.empty() && item.end != Lsn(0)) return refuse(ErrorCode::kInvalidArgument);
+    if (shard.snapshot && item.end < shard.snapshot->lsn) return refuse(ErrorCode::kInvalidArgument);
+    SealAndOpenResult result;
+    if (last) {
+      chain.back().end = item.end;
+      if (chain.back().base == item.end) {
+        result.dropped = last;
+        chain.pop_back();
+      }
+    }
+    result.opened = Segment{SegmentId(next_segment++), item.end, std::nullopt, item.epoch, item.replicas};
+    chain.push_back(result.opened);
+    return result;
+  }
+  Result<Answer> operator()(const SealAndOpen& command) {
+    SealAndOpen::Answer answer;
+    for (const auto& item : command.items) answer.push_back(seal(item));
+    return answer;
+  }
+  Result<Answer> operator()(const TrimChain& command) {
+    TrimChain::Answer answer;
+    for (const auto& item : command.items) {
+      Shard& shard = shards[item.shard];
+      if (shard.epoch != item.epoch || item.epoch == Epoch(0)) {
+        answer.push_back(refuse(ErrorCode::kFenced));
+      } else if (item.below > (shard.snapshot ? shard.snapshot->lsn : Lsn(0))) {
+        answer.push_back(refuse(ErrorCode::kInvalidArgument));
+      } else {
+        std::vector<SegmentId> dropped;
+        while (shard.chain.size() > 1 && *shard.chain.front().end <= item.below) {
+          dropped.push_back(shard.chain.front().id);
+          shard.chain.erase(shard.chain.begin());
+        }
+        answer.push_back(dropped);
+      }
+    }
+    return answer;
+  }
+  Result<Answer> operator()(const SetSnapshot& command) {
+    Shard& shard = shards[command.shard];
+    if (shard.epoch != command.epoch || command.epoch == Epoch(0)) return refuse(ErrorCode::kFenced);
+    if (shard.snapshot && command.snapshot.lsn < shard.snapshot->lsn) {
+      return refuse(ErrorCode::kInvalidArgument);
+    }
+    return std::exchange(shard.snapshot, command.snapshot);
+  }
+  Result<Answer> operator()(const CreateTopic& command) {
+    if (!tenants.contains(command.tenant)) return refuse(ErrorCode::kNotFound);
+    if (command.name.empty()) return refuse(ErrorCode::kInvalidArgument);
+    for (const auto& [id, topic] : topics) {
+      if (topic.tenant != command.tenant || plain(topic.name) != plain(command.name)) continue;
+      return refuse(topic.name == command.name ? ErrorCode::kAlreadyExists : ErrorCode::kInvalidArgument);
+    }
+    if (command.partitions < 1) return refuse(ErrorCode::kInvalidArgument);
+    Topic topic{.id = TopicId(next_topic++),
+                .uuid = {},
+                .tenant = command.tenant,
+                .name = command.name,
+                .shards = std::vector<ShardId>(static_cast<std::size_t>(command.partitions)),
+                .config = command.config,
+                .created_ms = 0};
+    topics[topic.id] = topic;
+    return topic;
+  }
+  Result<Answer> operator()(const DeleteTopic& command) {
+    Topic* topic = find(command.tenant, command.name);
+    if (!topic) return refuse(ErrorCode::kNotFound);
+    Topic deleted = *topic;
+    topics.erase(deleted.id);
+    return deleted;
+  }
+  Result<Answer> operator()(const CreatePartitions& command) {
+    Topic* topic = find(command.tenant, command.name);
+    if (!topic) return refuse(ErrorCode::kNotFound);
+    if (command.count <= topic->partition_count()) return refuse(ErrorCode::kInvalidArgument);
+    topic->shards.resize(static_cast<std::size_t>(command.count));
+    return *topic;
+  }
+  Result<Answer> operator()(const AlterTopicConfig& command) {
+    Topic* topic = find(command.tenant, command.name);
+    if (!topic) return refuse(ErrorCode::kNotFound);
+    topic->config.retention_ms = std::stoll(command.changes.front().value);
+    return *topic;
+  }
+  Result<Answer> operator()(const AllocateProducerIds& command) {
+    return ProducerIds{std::exchange(next_producer, next_producer + command.count), command.count};
+  }
+  Result<Answer> operator()(const CreateTenant& command) {
+    for (const auto& [id, name] : tenants) {
+      if (name == command.name) return refuse(ErrorCode::kAlreadyExists);
+    }
+    const Tenant tenant{TenantId(next_tenant++), command.name};
+    tenants[tenant.id] = tenant.name;
+    return tenant;
+  }
+  Result<Answer> operator()(const DeleteTenant& command) {
+    for (const auto& [id, name] : tenants) {
+      if (name != command.name) continue;
+      const Tenant tenant{id, name};
+      const bool used =
+          std::ranges::any_of(topics, [&](const auto& t) { return t.second.tenant == tenant.id; });
+      if (id == TenantId(0) || used) return refuse(ErrorCode::kInvalidArgument);
+      tenants.erase(id);
+      return tenant;
+    }
+    return refuse(ErrorCode::kNotFound);
+  }
+};
+
+// Draws commands that meet what is there, often enough.
+Command draw(runtime::Random& random, Model& model) {
+  const TenantId tenant(static_cast<std::uint32_t>(random.below(3)));
+  static const char* kNames[] = {"a", "b.c", "b_c", "d", ""};
+  const std::string name = kNames[random.below(5)];
+  const ShardId shard(static_cast<std::uint32_t>(random.below(kShards)));
+  const Shard& present = model.shards[shard];
+  const Epoch epoch = random.chance(1, 8) ? Epoch(random.below(4)) : present.epoch;
+  const NodeId node(static_cast<std::uint32_t>(random.below(kNodes)));
+  const Lsn end = present.chain.empty() ? Lsn(0) : present.chain.back().base;
+  switch (random.below(14)) {
+    case 0:
+      return RegisterNode{node, {{"kafka", "h", static_cast<std::uint16_t>(random.below(3))}}};
+    case 1:
+      return TakeShards{node,
+                        random.chance(1, 4) ? Incarnation(random.below(5)) : model.nodes[node],
+                        {shard, ShardId(static_cast<std::uint32_t>((shard.value + 1) % (kShards + 1)))}};
+    case 2:
+    case 3:
+    case 4: {
+      auto last = present.chain.empty() ? std::nullopt : std::optional(present.chain.back().id);
+      if (random.chance(1, 8)) last = SegmentId(random.below(20));
+      return SealAndOpen{{{shard, epoch, last, end + random.below(3), {{node, random.below(3)}}}}};
+    }
+    case 5:
+      return TrimChain{{{shard, epoch, Lsn(random.below(end.value + 2))}}};
+    case 6:
+      return SetSnapshot{
+          shard, epoch, {Lsn(random.below(end.value + 2)), "s" + std::to_string(random.below(9))}};
+    case 7:
+    case 8:
+      return CreateTopic{tenant, name, static_cast<std::int32_t>(random.below(4)), {}, false};
+    case 9:
+      return DeleteTopic{tenant, name, std::nullopt};
+    case 10:
+      return CreatePartitions{tenant, name, static_cast<std::int32_t>(1 + random.below(6)), false};
+    case 11:
+      return AlterTopicConfig{
+          tenant, name, {{"retention.ms", ConfigOp::kSet, std::to_string(random.below(9))}}, false, false};
+    case 12:
+      return random.chance(1, 2) ? Command(AllocateProducerIds{7}) : Command(CreateCluster{});
+    default:
+      return random.chance(1, 2) ? Command(CreateTenant{random.chance(1, 2) ? "x" : "y"})
+                                 : Command(DeleteTenant{random.chance(1, 2) ? "x" : "default"});
+  }
+}
+
+// The model draws no ids and places nothing: these come from the state machine.
+void take_over_ids(const Topic& from, Model& model) {
+  Topic& topic = model.topics[from.id];
+  topic.uuid = from.uuid;
+  topic.shards = from.shards;
+}
+
+void check_same(const Result<Answer>& answer, Result<Answer> expected, Model& model) {
+  RC_ASSERT(answer.has_value() == expected.has_value());
+  if (!answer) {
+    RC_ASSERT(answer.error().code == expected.error().code);
+    return;
+  }
+  RC_ASSERT(answer->index() == expected->index());
+  if (const auto* topic = std::get_if<Topic>(&*answer)) {
+    Topic& mine = std::get<Topic>(*expected);
+    RC_ASSERT(topic->shards.size() == mine.shards.size());
+    mine.uuid = topic->uuid;
+    mine.shards = topic->shards;
+    RC_ASSERT(mine == *topic);
+    if (model.topics.contains(mine.id)) take_over_ids(*topic, model);
+  } else if (const auto* sealed = std::get_if<SealAndOpen::Answer>(&*answer)) {
+    for (std::size_t i = 0; i < sealed->size(); ++i) {
+      const auto& mine = std::get<SealAndOpen::Answer>(*expected)[i];
+      RC_ASSERT((*sealed)[i].has_value() == mine.has_value());
+      RC_ASSERT((mine ? *(*sealed)[i] == *mine : (*sealed)[i].error().code == mine.error().code));
+    }
+  } else if (const auto* trimmed = std::get_if<TrimChain::Answer>(&*answer)) {
+    for (std::size_t i = 0; i < trimmed->size(); ++i) {
+      const auto& mine = std::get<TrimChain::Answer>(*expected)[i];
+      RC_ASSERT((*trimmed)[i].has_value() == mine.has_value());
+      RC_ASSERT((mine ? *(*trimmed)[i] == *mine : (*trimmed)[i].error().code == mine.error().code));
+    }
+  } else {
+    RC_ASSERT(encode_answer(answer) == encode_answer(expected));
+  }
+}
+
+void check_state(storage::MemoryFiles& files, StateMachine& machine, const Model& model) {
+  const MetaView& view = *machine.view();
+  RC_ASSERT(view.topics().size() == model.topics.size());
+  RC_ASSERT(view.topics_by_name().size() == model.topics.size());
+  for (const auto& [id, topic] : model.topics) {
+    const Topic* found = view.find_topic(topic.tenant, topic.name);
+    RC_ASSERT(found && *found == topic);
+    RC_ASSERT(view.find_topic(topic.uuid) == found);
+  }
+  RC_ASSERT(view.tenants().size() == model.tenants.size());
+  for (const auto& [id, name] : model.tenants) RC_ASSERT(view.find_tenant(name)->id == id);
+  for (const auto& [id, incarnation] : model.nodes) {
+    if (incarnation != Incarnation(0)) RC_ASSERT(view.nodes().at(id).incarnation == incarnation);
+  }
+  for (const auto& [id, shard] : model.shards) {
+    const ShardId ids[] = {id};
+    RC_ASSERT(machine.read_shards(files, ids, {})->front() == shard);
+  }
+}
+
+RC_GTEST_PROP(StateMachineModel, DoesWhatPlainMapsDo, (std::uint64_t seed)) {
+  runtime::Random random(seed);
+  storage::MemoryFiles files;
+  auto machine = *StateMachine::open(files, "meta.db", {});
+  const std::string cluster = encode_command({}, CreateCluster{.shard_count = kShards, .id = Uuid{1, 1}});
+  RC_ASSERT(machine->apply(files, 1, std::span(&cluster, 1), {}).has_value());
+  Model model;
+  for (std::uint32_t id = 0; id < kShards; ++id) model.shards[ShardId(id)].id = ShardId(id);
+
+  for (int round = 0; round < 12; ++round) {
+    // A batch, decided by the model command by command.
+    Model after = model;
+    std::vector<std::string> commands;
+    std::vector<Result<Answer>> expected;
+    for (std::uint64_t n = 1 + random.below(8); n > 0; --n) {
+      const Command command = draw(random, after);
+      commands.push_back(encode_command({.time = {}, .random = Uuid{random.next(), 0}}, command));
+      expected.push_back(std::visit(after, command));
+    }
+    const std::uint64_t first = machine->applied() + 1;
+    if (random.chance(1, 4)) files.crash_at_call = files.calls() + 1 + random.below(30);
+    auto answers = machine->apply(files, first, commands, {.now = {}, .random_seed = random.next()});
+    files.crash_at_call.reset();
+    if (files.crashed()) {
+      // The batch is applied or not. Its commands come again, as from a log, and are skipped if they were.
+      machine.reset();
+      files.restart(random);
+      machine = *StateMachine::open(files, "meta.db", {});
+      RC_ASSERT(machine->applied() == first - 1 || machine->applied() == first - 1 + commands.size());
+      answers = machine->apply(files, first, commands, {});
+    }
+    RC_ASSERT(answers.has_value());
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      if (!(*answers)[i].empty()) check_same(decode_answer((*answers)[i]), std::move(expected[i]), after);
+    }
+    // Of what was applied before the crash no answer tells the ids.
+    for (auto& [id, topic] : after.topics) {
+      if (const Topic* found = machine->view()->find_topic(id)) take_over_ids(*found, after);
+    }
+    model = std::move(after);
+    check_state(files, *machine, model);
+  }
+}
+
+}  // namespace
+}  // namespace stele::meta
