@@ -117,7 +117,8 @@ struct SessionOptions {
 };
 
 struct WillMessage {
-  MessageView message;  // copied
+  MessageView message;                             // copied; without expires_at_ms:
+  std::optional<std::uint32_t> expiry_interval_s;  // counts from its publication
   std::uint32_t delay_s = 0;
 };
 
@@ -215,7 +216,9 @@ class Broker {
   // For connections: refuses new ones while it stops.
   virtual bool stopping() const = 0;
 
-  virtual std::unique_ptr<Publisher> make_publisher(const Principal& who, Publisher::Listener& listener) = 0;
+  // `client_id`: whose subscriptions with no-local leave these messages out; empty: nobody's.
+  virtual std::unique_ptr<Publisher> make_publisher(const Principal& who, std::string_view client_id,
+                                                    Publisher::Listener& listener) = 0;
 
   // Takes over the client id, wherever it is connected, then opens the session. kUnauthorized, kUnavailable.
   virtual runtime::Task<Result<std::unique_ptr<Session>>> open_session(SessionOptions options,

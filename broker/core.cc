@@ -323,18 +323,26 @@ Nobody nobody;
 
 void Core::publish_for_broker(const Data& data) {
   auto& publisher = own_publishers_[data.tenant];
-  if (!publisher) publisher = make_publisher(Principal{"stele", data.tenant}, nobody);
+  if (!publisher) publisher = make_publisher(Principal{"stele", data.tenant}, {}, nobody);
   for_each_message(data.batch, data.address, false,
-                   [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
+                   [&](const MessageView& kept, const Bytes& owner, std::uint32_t) {
+                     MessageView message = kept;
+                     message.timestamp_ms = runtime_.wall_now().ms;
+                     // What it may wait counts from now on: section 3.1.3.2.4 of MQTT 5.0.
+                     if (kept.expires_at_ms) {
+                       message.expires_at_ms = *kept.expires_at_ms - kept.timestamp_ms + message.timestamp_ms;
+                     }
                      publisher->publish(message, owner, 0, false);
                    });
 }
 
 // ---- publishers and sessions ----------------------------------------------------------------------------
 
-std::unique_ptr<Publisher> Core::make_publisher(const Principal& who, Publisher::Listener& listener) {
+std::unique_ptr<Publisher> Core::make_publisher(const Principal& who, std::string_view client_id,
+                                                Publisher::Listener& listener) {
   const std::uint32_t id = next_publisher_++;
   auto publisher = std::make_unique<PublisherImpl>(*this, id, who, listener);
+  if (!client_id.empty()) publisher->set_hash(publisher_hash_of(client_id));
   publishers_[id] = publisher.get();
   return publisher;
 }

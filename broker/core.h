@@ -61,7 +61,8 @@ class Core final : public Broker, private runtime::TurnEndHook {
   std::shared_ptr<const meta::MetaView> meta() override { return view_; }
   NodeId node_id() const override { return options_.node; }
   bool stopping() const override { return stopping_; }
-  std::unique_ptr<Publisher> make_publisher(const Principal& who, Publisher::Listener& listener) override;
+  std::unique_ptr<Publisher> make_publisher(const Principal& who, std::string_view client_id,
+                                            Publisher::Listener& listener) override;
   runtime::Task<Result<std::unique_ptr<Session>>> open_session(SessionOptions options,
                                                                SessionHandler& handler) override;
   std::string new_client_id() override;

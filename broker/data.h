@@ -3,11 +3,18 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "model/ids.h"
 
 namespace stele::broker {
+
+// What a publisher is known by for no-local; never 0.
+inline std::uint64_t publisher_hash_of(std::string_view client_id) {
+  return hash64(client_id) | 1;
+}
 
 // What is committed in a home shard: one message as a batch of one record, or a Kafka producer's batch.
 struct Data {

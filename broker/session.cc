@@ -19,7 +19,7 @@ SessionImpl::SessionImpl(Core& core, SessionOptions options, SessionHandler& han
       shard_(shard_of(options_.principal.tenant, options_.client_id, core.routes().shard_count())),
       attachment_(core.attach(*this)) {
   live_.handler = &handler;
-  live_.publisher_hash = hash64(options_.client_id) | 1;
+  live_.publisher_hash = publisher_hash_of(options_.client_id);
   core_.live().add(attachment_, live_);
 }
 
@@ -186,6 +186,8 @@ void SessionImpl::settle(SettleToken token) {
 void SessionImpl::set_will(const WillMessage& will) {
   MessageView timed = will.message;
   timed.timestamp_ms = core_.runtime().wall_now().ms;
+  // Counted anew from the timestamp when the will is published.
+  if (will.expiry_interval_s) timed.expires_at_ms = expires_at_ms(timed.timestamp_ms, *will.expiry_interval_s);
   MessageBatch batch = batch_of(timed, KeyRule{});
   Data data;
   data.tenant = options_.principal.tenant;

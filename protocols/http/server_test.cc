@@ -76,7 +76,7 @@ class TopicsOnly : public broker::Broker {
     co_return Result<void>();
   }
 
-  std::unique_ptr<broker::Publisher> make_publisher(const broker::Principal&,
+  std::unique_ptr<broker::Publisher> make_publisher(const broker::Principal&, std::string_view,
                                                     broker::Publisher::Listener&) override {
     return unexpected<std::unique_ptr<broker::Publisher>>();
   }
