@@ -411,6 +411,12 @@ PublishHeader encode_publish_header(std::string& out, const Publish& packet, Ver
     while (out[at] & 0x80) ++at;
     header.packet_id_at = at + 1 + 2 + packet.topic.size();
   }
+  if (header.ok && version == Version::kV5 && packet.properties.message_expiry_s) {
+    MessageProperties behind = packet.properties;
+    behind.payload_is_utf8.reset();
+    behind.message_expiry_s.reset();
+    header.expiry_at = out.size() - properties_size(behind) - sizeof(std::uint32_t);
+  }
   return header;
 }
 
@@ -418,6 +424,11 @@ void patch_packet_id(std::string& out, const PublishHeader& header, std::uint16_
   STELE_ASSERT(header.packet_id_at != 0 && header.packet_id_at + 2 <= out.size());
   STELE_ASSERT(packet_id != 0);
   store_be(out.data() + header.packet_id_at, packet_id);
+}
+
+void patch_expiry(std::string& out, const PublishHeader& header, std::uint32_t interval_s) {
+  STELE_ASSERT(header.expiry_at != 0 && header.expiry_at + sizeof interval_s <= out.size());
+  store_be(out.data() + header.expiry_at, interval_s);
 }
 
 std::size_t encoded_publish_size(const Publish& packet, Version version, std::size_t payload_size) {

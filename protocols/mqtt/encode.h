@@ -36,10 +36,12 @@ struct PublishHeader {
   bool ok = false;
   std::size_t first_byte_at = 0;  // index in `out`: DUP, QoS and RETAIN
   std::size_t packet_id_at = 0;   // index in `out` of the 16-bit packet identifier; 0 with QoS 0
+  std::size_t expiry_at = 0;      // index in `out` of the 32-bit message expiry interval; 0 if it has none
 };
 [[nodiscard]] PublishHeader encode_publish_header(std::string& out, const Publish& packet, Version version,
                                                   std::size_t payload_size);
 void patch_packet_id(std::string& out, const PublishHeader& header, std::uint16_t packet_id);
+void patch_expiry(std::string& out, const PublishHeader& header, std::uint32_t interval_s);
 
 // Size of the whole packet with a payload of that size: to hold against the receiver's maximum packet size
 // [MQTT-3.1.2-24] before it is written.

@@ -163,6 +163,19 @@ class RepeatedProperty {
   bool empty() const { return encoded_size_ == 0; }
   // Bytes that these properties alone take in a property block.
   std::size_t encoded_size() const { return encoded_size_; }
+  // For who keeps a place instead of an iterator: takes the property at `position` (0 to begin with) and
+  // moves it on; false at the end.
+  bool next_at(std::size_t& position, Value& out) const {
+    Reader rest(span_.substr(position));
+    EncodedProperty property;
+    while (!rest.at_end() && read_property(rest, property)) {
+      position = span_.size() - rest.remaining();
+      if (property.id != Id) continue;
+      out = Traits::value(property);
+      return true;
+    }
+    return false;
+  }
   void append_to(std::string& out) const {
     if (encoded_size_ == span_.size()) {
       out.append(span_);

@@ -1,0 +1,196 @@
+// One MQTT client's connection, from the socket to the broker.
+//
+// Bytes → FrameInput → a handler per kind of packet → broker::Publisher and broker::Session; what they call
+// back becomes packets again. All of it is synchronous and takes place within the turn in which the bytes
+// arrived; what is written leaves at the turn's end. Only CONNECT, SUBSCRIBE and UNSUBSCRIBE wait for the
+// broker: while one is in flight the packets behind it wait too, and so does the socket.
+//
+// Life: made by MqttListener for an accepted connection; ends itself when the socket is closed and no task of
+// the broker's is under way any more. Whatever ends it (the client, an error, a take-over) takes effect on
+// Session and Publisher at the end of the turn, never within one of their calls. Lives on one core.
+//
+// The handlers are in connect.cc, publish.cc, subscribe.cc, deliver.cc and disconnect.cc.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "broker/api.h"
+#include "protocols/mqtt/decode.h"
+#include "protocols/mqtt/encode.h"
+#include "protocols/mqtt/frame_input.h"
+#include "protocols/mqtt/options.h"
+#include "protocols/mqtt/outbox.h"
+#include "protocols/mqtt/packet.h"
+#include "runtime/notification.h"
+#include "runtime/runtime.h"
+#include "runtime/scope.h"
+
+namespace stele::mqtt {
+
+class MqttConnection;
+
+// What the connections of one listener share.
+struct MqttShared {
+  MqttShared(broker::Broker& broker, MqttOptions options)
+      : broker(broker), options(options), input{.limit = options.max_input_bytes} {}
+
+  broker::Broker& broker;
+  const MqttOptions options;
+  MqttCounters counters;
+  InputBudget input;
+  // Scratch for a packet that is being encoded, and for its properties.
+  std::string packet;
+  std::string properties;
+  std::list<MqttConnection> connections;
+  runtime::Notification none_left;
+  runtime::Scope tasks;  // last: what runs in it refers to the others
+};
+
+class MqttConnection final : public runtime::ConnectionHandler,
+                             private broker::Publisher::Listener,
+                             private broker::SessionHandler,
+                             private runtime::Timer,
+                             private runtime::TurnEndHook {
+ public:
+  using Self = std::list<MqttConnection>::iterator;
+  MqttConnection(MqttShared& shared, std::unique_ptr<runtime::Connection> connection);
+  ~MqttConnection() override;
+  // Once it stands in the list.
+  void start(Self self);
+
+  // The node stops: says so and closes.
+  void shut_down();
+
+ private:
+  enum class State : std::uint8_t {
+    kConnecting,  // CONNECT is to come
+    kOpening,     // the broker opens the session
+    kConnected,
+    kClosing,  // nothing is taken in any more
+    kClosed,   // the socket is gone
+  };
+  // Why nothing is parsed and read for now.
+  enum Hold : std::uint8_t {
+    kHoldTask = 1,       // an answer must come first
+    kHoldPublisher = 2,  // the broker wants no more publishes
+    kHoldOutput = 4,     // the client does not take its answers
+  };
+
+  // runtime::ConnectionHandler
+  std::span<char> read_buffer() override { return input_.read_buffer(); }
+  void on_data(Bytes data) override;
+  void on_drained() override;
+  void on_closed(const Error& why) override;
+  // broker::Publisher::Listener (publish.cc)
+  void on_published(std::uint32_t token, const broker::PublishResult& result) override;
+  void on_publisher_ready() override;
+  // broker::SessionHandler (deliver.cc, disconnect.cc)
+  void on_message(const broker::Delivery& delivery) override;
+  void on_taken_over() override;
+  void on_session_lost(const Error& why) override;
+  // runtime::Timer, runtime::TurnEndHook
+  void on_timer() override;
+  void on_turn_end() override;
+
+  // connection.cc: input
+  void parse();
+  void handle(const Frame& frame);
+  void handle_connected(const Frame& frame);
+  bool holding() const { return hold_ != 0; }
+  void hold(Hold why) { hold_ |= why; }
+  void let_go(Hold why);
+  void adjust_reading();
+  void begin_task(runtime::Task<void> task);
+  void end_task();
+
+  // connection.cc: output
+  template <class Packet>
+  void send(const Packet& packet);
+  // A packet with a reason string, which is left out if it would be too large for the client.
+  // False if it is too large all the same, and not sent.
+  template <class Packet>
+  bool send_with_reason(Packet packet, std::string_view why);
+  void write(PacketType type, std::string_view bytes);
+  bool fits_client(std::size_t size) const { return size <= client_max_packet_size_; }
+
+  // connection.cc: the end
+  void fail(ReasonCode reason, std::string_view why);
+  void fail(const DecodeError& error) { fail(error.reason, error.what); }
+  // DISCONNECT with the reason (5.0 only), then close.
+  void disconnect(ReasonCode reason, std::string_view why);
+  void close();
+  void note(std::string_view what, std::string_view why);
+  bool open() const { return state_ < State::kClosing; }
+  bool v5() const { return version_ == Version::kV5; }
+
+  // connect.cc
+  void on_connect(const Frame& frame);
+  void refuse_undecoded(const Frame& frame, const DecodeError& error);
+  void refuse(ReasonCode reason, std::string_view why);
+  void refuse(const Error& error);
+  std::optional<DecodeError> check(const Connect& packet) const;
+  broker::SessionOptions session_options(const Connect& packet);
+  runtime::Task<void> open_session(std::string body);
+  void accept(const Connect& packet);
+  void set_keep_alive(const Connect& packet, Connack& answer);
+
+  // publish.cc
+  void on_publish(const Frame& frame);
+  void answer_publish(std::uint16_t packet_id, ReasonCode reason);
+
+  // subscribe.cc
+  void on_subscribe(const Frame& frame);
+  runtime::Task<void> subscribe(std::uint16_t packet_id, std::vector<ReasonCode> reasons,
+                                std::vector<broker::SubscribeRequest> requests);
+  void on_unsubscribe(const Frame& frame);
+  runtime::Task<void> unsubscribe(std::uint16_t packet_id, std::vector<ReasonCode> reasons,
+                                  std::vector<std::string> filters);
+
+  // deliver.cc
+  void deliver_now(const Publish& packet, const broker::Delivery& delivery);
+  void deliver_later(const Publish& packet, const broker::Delivery& delivery);
+  void drop(const broker::SettleToken& token, std::uint64_t& counter);
+  void pump();
+  void send_waiting(Outbox::Waiting message, std::int64_t now_ms);
+  void on_puback(const Frame& frame);
+  Outbox& outbox();
+  bool output_is_full() const { return connection_->queued_bytes() > shared_.options.max_output_bytes; }
+
+  // disconnect.cc
+  void on_disconnect(const Frame& frame);
+  void on_pubrel(const Frame& frame);
+  void on_pingreq(const Frame& frame);
+
+  runtime::Runtime& runtime() const { return shared_.broker.runtime(); }
+  MqttCounters& counters() { return shared_.counters; }
+
+  MqttShared& shared_;
+  Self self_;
+  std::unique_ptr<runtime::Connection> connection_;
+  FrameInput input_;
+  std::unique_ptr<broker::Session> session_;
+  std::unique_ptr<broker::Publisher> publisher_;  // from the first PUBLISH on
+  std::unique_ptr<Outbox> outbox_;                // from the first QoS 1 message to the client on
+  std::string client_id_;
+  runtime::Instant last_heard_;
+  std::uint32_t client_max_packet_size_ = UINT32_MAX;
+  std::uint32_t session_expiry_s_ = 0;
+  std::uint32_t unanswered_ = 0;  // PUBLISH with QoS 1 that the broker has not answered
+  std::uint16_t in_flight_max_ = 0;
+  std::uint16_t keep_alive_s_ = 0;
+  Version version_ = Version::kV311;
+  State state_ = State::kConnecting;
+  std::uint8_t hold_ = 0;
+  bool paused_ = false;   // the socket
+  bool parsing_ = false;  // within parse()
+  bool task_runs_ = false;
+};
+
+}  // namespace stele::mqtt

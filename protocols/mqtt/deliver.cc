@@ -1,0 +1,136 @@
+// PUBLISH to the client, and PUBACK from it: sections 3.3 and 3.4, flow control of section 4.9.
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/marks.h"
+#include "protocols/mqtt/connection.h"
+#include "protocols/mqtt/message_mapping.h"
+
+namespace stele::mqtt {
+
+namespace {
+
+// A larger payload goes out as a slice of the block it lies in, a smaller one is copied behind its header.
+constexpr std::size_t kSharePayload = 1536;
+
+}  // namespace
+
+void MqttConnection::on_message(const broker::Delivery& delivery) {
+  if (state_ != State::kConnected) return;
+  const std::int64_t now_ms = runtime().wall_now().ms;
+  const MessageView& message = delivery.message;
+  if (message.expires_at_ms && *message.expires_at_ms <= now_ms) {
+    return drop(delivery.token, counters().dropped_expired);
+  }
+  Publish packet;
+  packet.qos = static_cast<Qos>(std::min<std::uint8_t>(delivery.qos, 1));
+  packet.retain = delivery.retain;
+  packet.dup = delivery.redelivered && packet.qos != Qos::kAtMostOnce;
+  fill_publish(packet, message, version_, now_ms, delivery.subscription_ids, shared_.properties);
+  if (packet.qos == Qos::kAtMostOnce) {
+    if (output_is_full()) return drop(delivery.token, counters().dropped_slow);
+    return deliver_now(packet, delivery);
+  }
+  if (outbox().anything_waits() || !outbox().has_room() || output_is_full()) {
+    return deliver_later(packet, delivery);
+  }
+  deliver_now(packet, delivery);
+}
+
+void MqttConnection::deliver_now(const Publish& packet, const broker::Delivery& delivery) {
+  std::string& out = shared_.packet;
+  out.clear();
+  const std::string_view payload = packet.payload;
+  const PublishHeader at = encode_publish_header(out, packet, version_, payload.size());
+  if (!at.ok || !fits_client(out.size() + payload.size())) {
+    return drop(delivery.token, counters().dropped_too_large);
+  }
+  if (packet.qos != Qos::kAtMostOnce) patch_packet_id(out, at, outbox().send(delivery.token));
+  ++counters().packets_out[static_cast<std::size_t>(PacketType::kPublish)];
+  counters().bytes_out += out.size() + payload.size();
+  if (payload.size() <= kSharePayload) {
+    out.append(payload);
+    connection_->write(out);
+  } else {
+    connection_->write(out);
+    if (delivery.owner.empty()) {
+      connection_->write(payload);
+    } else {
+      connection_->write(delivery.owner.slice(payload));
+    }
+  }
+  if (packet.qos == Qos::kAtMostOnce && delivery.token.durable) session_->settle(delivery.token);
+}
+
+// There is no place in the window, or the client does not take what was sent.
+void MqttConnection::deliver_later(const Publish& packet, const broker::Delivery& delivery) {
+  Outbox::Waiting waiting;
+  waiting.at = encode_publish_header(waiting.packet, packet, version_, packet.payload.size());
+  if (!waiting.at.ok || !fits_client(waiting.packet.size() + packet.payload.size())) {
+    return drop(delivery.token, counters().dropped_too_large);
+  }
+  if (packet.payload.size() > kSharePayload && !delivery.owner.empty()) {
+    waiting.payload = delivery.owner.slice(packet.payload);
+  } else {
+    waiting.packet.append(packet.payload);
+  }
+  waiting.expires_at_ms = delivery.message.expires_at_ms;
+  waiting.token = delivery.token;
+  const std::size_t dropped = outbox().push(std::move(waiting));
+  if (dropped > 0) {
+    STELE_MARK("mqtt: live QoS 1 dropped, the queue is full");
+    counters().dropped_queue += dropped;
+  }
+}
+
+// Whoever drops a message that the session keeps says that it is done with.
+void MqttConnection::drop(const broker::SettleToken& token, std::uint64_t& counter) {
+  ++counter;
+  if (token.durable) session_->settle(token);
+}
+
+void MqttConnection::pump() {
+  if (!outbox_ || !outbox_->anything_waits()) return;
+  const std::int64_t now_ms = runtime().wall_now().ms;
+  while (outbox_->anything_waits() && outbox_->has_room() && !output_is_full()) {
+    send_waiting(outbox_->pop(), now_ms);
+  }
+}
+
+void MqttConnection::send_waiting(Outbox::Waiting message, std::int64_t now_ms) {
+  if (message.expires_at_ms && *message.expires_at_ms <= now_ms) {
+    STELE_MARK("mqtt: expired while it waited for the client");
+    return drop(message.token, counters().dropped_expired);
+  }
+  if (message.at.expiry_at != 0) {  // [MQTT-3.3.2-6]
+    patch_expiry(message.packet, message.at, expiry_interval_s(now_ms, *message.expires_at_ms));
+  }
+  patch_packet_id(message.packet, message.at, outbox_->send(message.token));
+  ++counters().packets_out[static_cast<std::size_t>(PacketType::kPublish)];
+  counters().bytes_out += message.size();
+  connection_->write(message.packet);
+  if (!message.payload.empty()) connection_->write(std::move(message.payload));
+}
+
+void MqttConnection::on_puback(const Frame& frame) {
+  const Decoded<Puback> packet = decode_puback(frame, version_);
+  if (!packet) return fail(packet.error());
+  // Also if the reason is an error: it says that the client will not have it, [MQTT-4.4.0-2].
+  const auto token = outbox_ ? outbox_->acknowledge(packet->packet_id) : std::nullopt;
+  if (!token) return;  // of a connection before this one
+  if (token->durable) session_->settle(*token);
+  pump();
+}
+
+Outbox& MqttConnection::outbox() {
+  if (!outbox_) {
+    const MqttOptions& options = shared_.options;
+    outbox_ = std::make_unique<Outbox>(Outbox::Limits{.in_flight = in_flight_max_,
+                                                      .messages = options.max_queue_messages,
+                                                      .bytes = options.max_queue_bytes});
+  }
+  return *outbox_;
+}
+
+}  // namespace stele::mqtt

@@ -1,0 +1,55 @@
+// What ends a connection in good order or bad, and the packets that take one line: sections 3.6, 3.12, 3.14.
+#include <algorithm>
+
+#include "protocols/mqtt/connection.h"
+
+namespace stele::mqtt {
+
+void MqttConnection::on_disconnect(const Frame& frame) {
+  const Decoded<Disconnect> packet = decode_disconnect(frame, version_);
+  if (!packet) return fail(packet.error());
+  if (packet->server_reference) {
+    return fail(ReasonCode::kProtocolError, "DISCONNECT: a server reference from a client");
+  }
+  if (packet->session_expiry_s.value_or(0) != 0 && session_expiry_s_ == 0) {  // section 3.14.2.2.2
+    return fail(ReasonCode::kProtocolError, "DISCONNECT: a session that was to end cannot be kept");
+  }
+  std::optional<std::uint32_t> expiry_s = packet->session_expiry_s;
+  if (expiry_s) expiry_s = std::min(*expiry_s, shared_.options.max_session_expiry_s);
+  // Any reason but success leaves the will in place [MQTT-3.14.4-3].
+  const bool normal = packet->reason == ReasonCode::kSuccess;
+  session_->end(normal ? broker::EndOfSession::kNormal : broker::EndOfSession::kWithWill, expiry_s);
+  note("disconnected", to_string(packet->reason));
+  close();
+}
+
+void MqttConnection::on_taken_over() {
+  if (!open()) return;
+  ++counters().taken_over;
+  disconnect(ReasonCode::kSessionTakenOver, "another connection uses the client identifier");
+}
+
+void MqttConnection::on_session_lost(const Error& why) {
+  if (!open()) return;
+  ++counters().sessions_lost;
+  const bool stopping = shared_.broker.stopping();
+  disconnect(stopping ? ReasonCode::kServerShuttingDown : ReasonCode::kUnspecifiedError, why.message);
+}
+
+// A release of a QoS 2 exchange that this server has never begun.
+void MqttConnection::on_pubrel(const Frame& frame) {
+  const Decoded<Pubrel> packet = decode_pubrel(frame, version_);
+  if (!packet) return fail(packet.error());
+  Pubcomp answer;
+  answer.packet_id = packet->packet_id;
+  answer.reason = ReasonCode::kPacketIdentifierNotFound;
+  send(answer);
+}
+
+void MqttConnection::on_pingreq(const Frame& frame) {
+  const Decoded<Pingreq> packet = decode_pingreq(frame, version_);
+  if (!packet) return fail(packet.error());
+  send(Pingresp{});  // [MQTT-3.12.4-1]
+}
+
+}  // namespace stele::mqtt

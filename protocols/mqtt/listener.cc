@@ -1,0 +1,48 @@
+#include "protocols/mqtt/listener.h"
+
+#include <iterator>
+#include <utility>
+
+#include "base/assert.h"
+#include "protocols/mqtt/connection.h"
+
+namespace stele::mqtt {
+
+Result<std::unique_ptr<MqttListener>> MqttListener::listen(broker::Broker& broker,
+                                                           const runtime::Endpoint& at, MqttOptions options) {
+  STELE_ASSERT(options.receive_maximum > 0 && options.max_in_flight > 0);
+  std::unique_ptr<MqttListener> out(new MqttListener(broker, options));
+  auto socket = broker.runtime().network().listen(at, options.listen, *out);
+  if (!socket) return std::unexpected(socket.error().with_context("MQTT on " + at.to_string()));
+  out->socket_ = *std::move(socket);
+  return out;
+}
+
+MqttListener::MqttListener(broker::Broker& broker, MqttOptions options)
+    : shared_(std::make_unique<MqttShared>(broker, options)) {}
+
+MqttListener::~MqttListener() = default;
+
+const MqttCounters& MqttListener::counters() const {
+  return shared_->counters;
+}
+
+void MqttListener::on_accept(std::unique_ptr<runtime::Connection> connection) {
+  if (stopping_ || shared_->broker.stopping() ||
+      shared_->connections.size() >= shared_->options.max_connections) {
+    ++shared_->counters.refused;
+    return;  // closes it
+  }
+  ++shared_->counters.accepted;
+  shared_->connections.emplace_back(*shared_, std::move(connection));
+  auto self = std::prev(shared_->connections.end());
+  self->start(self);
+}
+
+runtime::Task<void> MqttListener::stop() {
+  stopping_ = true;
+  for (MqttConnection& connection : shared_->connections) connection.shut_down();
+  while (!shared_->connections.empty()) co_await shared_->none_left.wait();
+}
+
+}  // namespace stele::mqtt

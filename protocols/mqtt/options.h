@@ -1,0 +1,62 @@
+// The knobs of an MQTT listener, and what it counts.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/network.h"
+#include "runtime/time.h"
+
+namespace stele::mqtt {
+
+struct MqttOptions {
+  runtime::ListenOptions listen;
+  // Of this listener, on this core. One more is closed as soon as it is accepted.
+  std::size_t max_connections = 100'000;
+  runtime::Duration connect_timeout = std::chrono::seconds(10);  // for CONNECT to arrive
+  runtime::Duration close_grace = std::chrono::seconds(5);       // for the last bytes to be taken
+
+  // What a client may send.
+  std::uint32_t max_packet_size = 16 << 20;           // announced; of a PUBLISH
+  std::uint32_t max_control_packet_size = 512 << 10;  // of anything else
+  std::size_t max_input_bytes = 256 << 20;            // incomplete packets of all connections together
+  std::uint16_t receive_maximum = 1024;             // announced; 5.0 only: else only back-pressure bounds it
+  std::uint16_t max_keep_alive_s = 0;               // 0: as long as the client wants, and not at all
+  std::uint32_t max_session_expiry_s = UINT32_MAX;  // UINT32_MAX: never
+
+  // What waits for a client.
+  std::uint16_t max_in_flight = 512;       // QoS 1 sent and not acknowledged; the client may want fewer
+  std::size_t max_queue_messages = 1000;   // QoS 1 of live copies, waiting for one of those; then
+  std::size_t max_queue_bytes = 1 << 20;   // the oldest of them is dropped
+  std::size_t max_output_bytes = 1 << 20;  // unsent; then QoS 0 is dropped and QoS 1 waits
+};
+
+// Of one listener. Written on its core only.
+struct MqttCounters {
+  std::uint64_t accepted = 0;
+  std::uint64_t refused = 0;    // too many, or stopping
+  std::uint64_t connected = 0;  // CONNACK said success
+  std::uint64_t connect_refused = 0;
+  std::size_t connections = 0;  // now
+
+  std::array<std::uint64_t, 16> packets_in{};  // by PacketType
+  std::array<std::uint64_t, 16> packets_out{};
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+
+  std::uint64_t protocol_errors = 0;  // connections ended for what the client sent
+  std::uint64_t connect_timeouts = 0;
+  std::uint64_t keep_alive_timeouts = 0;
+  std::uint64_t taken_over = 0;
+  std::uint64_t sessions_lost = 0;
+  std::uint64_t publish_refused = 0;  // by the broker
+
+  std::uint64_t dropped_slow = 0;       // QoS 0 for a client that does not keep up
+  std::uint64_t dropped_queue = 0;      // live QoS 1, likewise
+  std::uint64_t dropped_expired = 0;    // [MQTT-3.3.2-5]
+  std::uint64_t dropped_too_large = 0;  // [MQTT-3.1.2-25]
+};
+
+}  // namespace stele::mqtt

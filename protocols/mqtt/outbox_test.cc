@@ -1,0 +1,79 @@
+#include "protocols/mqtt/outbox.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace stele::mqtt {
+namespace {
+
+broker::SettleToken durable(std::uint64_t lsn) {
+  return {Lsn(lsn), 0, true};
+}
+
+Outbox::Waiting waiting(std::string text, broker::SettleToken token = {}) {
+  Outbox::Waiting out;
+  out.packet = std::move(text);
+  out.token = token;
+  return out;
+}
+
+// [MQTT-2.2.1-3], [MQTT-2.2.1-4]: not 0, and none that is in use.
+TEST(Outbox, PacketIdentifiersInUseAreSkipped) {
+  Outbox outbox(Outbox::Limits{});
+  EXPECT_EQ(outbox.send({}), 1);
+  for (int id = 2; id <= 65534; ++id) {
+    ASSERT_EQ(outbox.send({}), id);
+    if (id != 5) {
+      ASSERT_TRUE(outbox.acknowledge(static_cast<std::uint16_t>(id)));
+    }
+  }
+  EXPECT_EQ(outbox.send({}), 65535);
+  EXPECT_EQ(outbox.send({}), 2);  // 0 is none, 1 is in flight
+  EXPECT_EQ(outbox.send({}), 3);
+  EXPECT_EQ(outbox.send({}), 4);
+  EXPECT_EQ(outbox.send({}), 6);
+}
+
+TEST(Outbox, WindowOfAllIdentifiers) {
+  Outbox outbox(Outbox::Limits{});
+  for (int i = 0; i < 65535; ++i) {
+    ASSERT_TRUE(outbox.has_room());
+    outbox.send({});
+  }
+  EXPECT_FALSE(outbox.has_room());
+  EXPECT_TRUE(outbox.acknowledge(77));
+  EXPECT_FALSE(outbox.acknowledge(77));
+  EXPECT_EQ(outbox.send({}), 77);
+}
+
+TEST(Outbox, AcknowledgementGivesTheToken) {
+  Outbox outbox(Outbox::Limits{.in_flight = 2});
+  const std::uint16_t first = outbox.send(durable(10));
+  const std::uint16_t second = outbox.send({});
+  EXPECT_FALSE(outbox.has_room());
+  EXPECT_EQ(outbox.acknowledge(first)->lsn, Lsn(10));
+  EXPECT_TRUE(outbox.has_room());
+  EXPECT_FALSE(outbox.acknowledge(second)->durable);
+}
+
+TEST(Outbox, OldestLiveCopyGivesWay) {
+  Outbox outbox(Outbox::Limits{.in_flight = 1, .messages = 2, .bytes = 100});
+  EXPECT_EQ(outbox.push(waiting("kept", durable(1))), 0u);
+  EXPECT_EQ(outbox.push(waiting("a")), 0u);
+  EXPECT_EQ(outbox.push(waiting("b")), 0u);
+  EXPECT_EQ(outbox.push(waiting("kept too", durable(2))), 0u);
+  EXPECT_EQ(outbox.push(waiting("c")), 1u);
+  EXPECT_EQ(outbox.push(waiting(std::string(100, 'x'))), 2u);
+  EXPECT_EQ(outbox.waiting(), 3u);
+  EXPECT_EQ(outbox.waiting_bytes(), 112u);
+  // Too large by itself.
+  EXPECT_EQ(outbox.push(waiting(std::string(101, 'y'))), 2u);
+  EXPECT_EQ(outbox.pop().packet, "kept");
+  EXPECT_EQ(outbox.pop().packet, "kept too");
+  EXPECT_FALSE(outbox.anything_waits());
+  EXPECT_EQ(outbox.waiting_bytes(), 0u);
+}
+
+}  // namespace
+}  // namespace stele::mqtt
