@@ -1,0 +1,292 @@
+#include "server/config.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/assert.h"
+#include "server/config_file.h"
+#include "server/config_values.h"
+#include "server/nearest.h"
+
+namespace stele::server {
+namespace {
+
+using runtime::Endpoint;
+using Values = std::span<const std::string>;
+
+std::unexpected<Error> wrong(std::string message) {
+  return error(ErrorCode::kInvalidArgument, std::move(message));
+}
+
+// ---- kinds of options -----------------------------------------------------------------------------------
+
+// One value, read by `parse` and shown by `show`.
+template <class T, class Parse, class Show>
+Option single(std::string name, std::string value, T Config::* place, std::string help, Parse parse,
+              Show show) {
+  return {.name = std::move(name),
+          .value = std::move(value),
+          .help = std::move(help),
+          .read = [place, parse](Config& config, Values values) -> Result<void> {
+            STELE_ASSERT(!values.empty());
+            STELE_TRY(auto parsed, parse(values.back()));
+            config.*place = static_cast<T>(std::move(parsed));
+            return {};
+          },
+          .show = [place, show](const Config& config) { return show(config.*place); }};
+}
+
+template <class T>
+Option number(std::string name, T Config::* place, std::uint64_t min, std::uint64_t max, std::string help) {
+  return single(
+      std::move(name), "N", place, std::move(help),
+      [min, max](std::string_view text) { return parse_number(text, min, max); },
+      [](const T& value) { return std::to_string(value); });
+}
+
+Option bytes(std::string name, std::uint64_t Config::* place, std::uint64_t min, std::uint64_t max,
+             std::string help) {
+  return single(
+      std::move(name), "SIZE", place, std::move(help),
+      [min, max](std::string_view text) { return parse_bytes(text, min, max); },
+      [](std::uint64_t value) { return show_bytes(value); });
+}
+
+Result<std::vector<Endpoint>> parse_listeners(Values values) {
+  std::vector<Endpoint> endpoints;
+  if (values.size() == 1 && values.front() == "off") return endpoints;
+  for (const std::string& text : values) {
+    if (text == "off") return wrong("'off' stands alone");
+    STELE_TRY(Endpoint endpoint, runtime::parse_endpoint(text));
+    if (!is_loopback(endpoint.host)) {
+      return wrong(
+          "'" + text +
+          "' is not a loopback address: as long as clients have no identities, only this machine may reach "
+          "the broker, so listen on 127.0.0.1, [::1] or localhost");
+    }
+    if (endpoint.port != 0 && std::ranges::find(endpoints, endpoint) != endpoints.end()) {
+      return wrong("'" + text + "' is there twice");
+    }
+    endpoints.push_back(std::move(endpoint));
+  }
+  return endpoints;
+}
+
+Option listeners(std::string name, std::vector<Endpoint> Config::* place, std::string help) {
+  return {.name = std::move(name),
+          .value = "HOST:PORT",
+          .repeatable = true,
+          .help = std::move(help),
+          .read = [place](Config& config, Values values) -> Result<void> {
+            STELE_TRY(config.*place, parse_listeners(values));
+            return {};
+          },
+          .show =
+              [place](const Config& config) {
+                std::string out;
+                for (const Endpoint& at : config.*place) out += (out.empty() ? "" : ",") + at.to_string();
+                return out.empty() ? "off" : out;
+              }};
+}
+
+// ---- the table ------------------------------------------------------------------------------------------
+
+void add_first(std::vector<Option>& all) {
+  all.push_back(single(
+      "data", "DIR", &Config::data, "where everything is kept; made if it is missing",
+      [](std::string_view text) -> Result<std::string> {
+        if (text.empty()) return wrong("'' is not a directory");
+        return std::string(text);
+      },
+      [](const std::string& value) { return value; }));
+  all.push_back(listeners("mqtt", &Config::mqtt, "listen for MQTT clients; port 0 picks one, `off`: do not"));
+  all.push_back(listeners("kafka", &Config::kafka, "the same for Kafka clients"));
+  all.push_back(listeners("http", &Config::http, "the same for health, metrics and administration"));
+  all.push_back(single(
+      "advertise-kafka", "HOST:PORT", &Config::advertise_kafka,
+      "what Kafka clients are told to connect to; port 0: the one listened on (default: the address listened "
+      "on)",
+      [](std::string_view text) { return runtime::parse_endpoint(text); },
+      [](const std::optional<Endpoint>& value) { return value ? value->to_string() : std::string(); }));
+  all.push_back(single(
+      "durability", "fsync|flush|memory", &Config::durability,
+      "an acknowledged record is on the disk; with the operating system; in memory",
+      [](std::string_view text) -> Result<storage::Durability> {
+        auto parsed = storage::parse_durability(text);
+        if (!parsed) return wrong("'" + std::string(text) + "' is none of fsync, flush, memory");
+        return parsed;
+      },
+      [](storage::Durability value) { return std::string(storage::to_string(value)); }));
+  all.push_back(single(
+      "cores", "N", &Config::cores, "threads that serve (default: one per core of the machine)",
+      [](std::string_view text) { return parse_number(text, 1, 256); },
+      [](const std::optional<std::uint32_t>& value) {
+        return value ? std::to_string(*value) : std::string();
+      }));
+  all.push_back(single(
+      "log-level", "LEVEL", &Config::log_level, "trace, debug, info, warn, error or off; to standard error",
+      [](std::string_view text) { return parse_log_level(text); },
+      [](runtime::LogLevel value) { return std::string(to_string(value)); }));
+  all.push_back(number("shards", &Config::shards, 1, 4096,
+                       "shards of a new data directory; one that exists keeps what it has"));
+}
+
+void add_limits(std::vector<Option>& all) {
+  constexpr std::uint64_t kMany = 1ULL << 40;
+  all.push_back(single(
+      "auto-create-topics", "BOOL", &Config::auto_create_topics,
+      "a Kafka topic is made when it is first used", [](std::string_view text) { return parse_bool(text); },
+      [](bool value) { return std::string(value ? "true" : "false"); }));
+  all.push_back(number("default-partitions", &Config::default_partitions, 1, 10'000,
+                       "partitions of a topic that is made without saying how many"));
+  all.push_back(number("session-queue-messages", &Config::session_queue_messages, 1, kMany,
+                       "kept for a persistent session whose client is away; then the oldest goes"));
+  all.push_back(bytes("session-queue-bytes", &Config::session_queue_bytes, 1 << 10, kMany, "likewise"));
+  all.push_back(number("session-subscriptions", &Config::session_subscriptions, 1, 1'000'000,
+                       "subscriptions of one MQTT session; more are refused"));
+  all.push_back(number("retained-messages", &Config::retained_messages, 1, kMany,
+                       "retained messages of one shard; more are refused"));
+  all.push_back(bytes("retained-bytes", &Config::retained_bytes, 1 << 10, kMany, "likewise"));
+  all.push_back(bytes("log-file-bytes", &Config::log_file_bytes, 1 << 20, 16ULL << 30,
+                      "size of a file of the write-ahead log"));
+  all.push_back(bytes("segment-bytes", &Config::segment_bytes, 1 << 20, 1ULL << 40,
+                      "a shard begins a new segment after so much"));
+  all.push_back(bytes("snapshot-log-bytes", &Config::snapshot_log_bytes, 1 << 20, 1ULL << 40,
+                      "a shard writes a snapshot when its log grew by so much"));
+  all.push_back(bytes("tail-cache-bytes", &Config::tail_cache_bytes, 1 << 20, kMany,
+                      "newest records kept in memory, on each core"));
+  all.push_back(number("mqtt-max-connections", &Config::mqtt_max_connections, 1, 10'000'000,
+                       "of a listener, on each core; more are closed"));
+  all.push_back(bytes("mqtt-max-packet-bytes", &Config::mqtt_max_packet_bytes, 1 << 10, 256ULL << 20,
+                      "longest PUBLISH of a client; a longer one ends its connection"));
+  all.push_back(number("kafka-max-connections", &Config::kafka_max_connections, 1, 10'000'000,
+                       "of a listener, on each core; more are closed"));
+  all.push_back(bytes("kafka-max-request-bytes", &Config::kafka_max_request_bytes, 1 << 10, 1ULL << 30,
+                      "longest request of a client; a longer one ends its connection"));
+}
+
+const std::vector<Option>& table() {
+  static const std::vector<Option> all = [] {
+    std::vector<Option> made;
+    add_first(made);
+    add_limits(made);
+    return made;
+  }();
+  return all;
+}
+
+const Option* find_option(std::string_view name) {
+  const auto found = std::ranges::find(table(), name, &Option::name);
+  return found == table().end() ? nullptr : &*found;
+}
+
+// ---- sources --------------------------------------------------------------------------------------------
+
+Result<void> apply(Config& config, const Option& option, Values values, std::string_view where) {
+  if (auto read = option.read(config, values); !read) {
+    return std::unexpected(read.error().with_context(where));
+  }
+  return {};
+}
+
+Result<void> apply_file(Config& config, const ConfigFile& file) {
+  STELE_TRY(const auto keys, read_config_file(file.path, file.text));
+  for (const FileKey& key : keys) {
+    const Option* option = find_option(key.name);
+    if (!option) {
+      const auto meant = nearest(key.name, option_names());
+      return wrong(key.where + ": there is no key '" + key.name + "'" +
+                   (meant ? "; did you mean '" + *meant + "'?" : "; docs/operating.md lists them all"));
+    }
+    if (key.values.size() != 1 && !option->repeatable) {
+      return wrong(key.where + ": '" + key.name + "' has one value, not a list");
+    }
+    STELE_CHECK(apply(config, *option, key.values, key.where + ": " + key.name));
+  }
+  return {};
+}
+
+Result<void> apply_environment(LoadedConfig& loaded, const std::map<std::string, std::string>& environment) {
+  constexpr std::string_view kPrefix = "STELE_";
+  std::map<std::string, const Option*> by_variable;
+  std::vector<std::string> variables = {"STELE_CONFIG"};
+  for (const Option& option : table()) {
+    by_variable[option.variable()] = &option;
+    variables.push_back(option.variable());
+  }
+  for (const auto& [variable, value] : environment) {
+    if (!variable.starts_with(kPrefix) || variable == "STELE_CONFIG") continue;
+    const auto found = by_variable.find(variable);
+    if (found == by_variable.end()) {
+      // A warning only: the prefix may be somebody else's too.
+      const auto meant = nearest(variable, variables);
+      loaded.warnings.push_back("the environment has " + variable + ", which means nothing to stele" +
+                                (meant ? "; did you mean " + *meant + "?" : ""));
+      continue;
+    }
+    std::vector<std::string> values;
+    std::string_view rest = value;
+    while (found->second->repeatable && rest.find(',') != std::string_view::npos) {
+      values.emplace_back(rest.substr(0, rest.find(',')));
+      rest.remove_prefix(rest.find(',') + 1);
+    }
+    values.emplace_back(rest);
+    STELE_CHECK(apply(loaded.config, *found->second, values, variable + " in the environment"));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string Option::variable() const {
+  std::string out = "STELE_";
+  for (const char c : name)
+    out.push_back(c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c));
+  return out;
+}
+
+std::span<const Option> options() {
+  return table();
+}
+
+std::vector<std::string> option_names() {
+  std::vector<std::string> names;
+  for (const Option& option : table()) names.push_back(option.name);
+  return names;
+}
+
+std::string options_table() {
+  std::string out = "| flag | default | |\n|---|---|---|\n";
+  const Config defaults;
+  for (const Option& option : table()) {
+    std::string value = option.value;
+    for (std::size_t at = 0; (at = value.find('|', at)) != std::string::npos; at += 2) value.insert(at, "\\");
+    const std::string shown = option.show(defaults);
+    out += "| `--" + option.name + " " + value + "` | " + (shown.empty() ? "" : "`" + shown + "`") + " | " +
+           option.help + (option.repeatable ? " (repeatable)" : "") + " |\n";
+  }
+  return out;
+}
+
+std::optional<std::string> config_file_path(const std::optional<std::string>& flag,
+                                            const std::map<std::string, std::string>& environment) {
+  if (flag) return flag;
+  const auto found = environment.find("STELE_CONFIG");
+  if (found == environment.end() || found->second.empty()) return std::nullopt;
+  return found->second;
+}
+
+Result<LoadedConfig> load_config(const ConfigInputs& inputs) {
+  LoadedConfig loaded;
+  if (inputs.file) STELE_CHECK(apply_file(loaded.config, *inputs.file));
+  STELE_CHECK(apply_environment(loaded, inputs.environment));
+  for (const auto& [name, values] : inputs.flags) {
+    const Option* option = find_option(name);
+    STELE_ASSERT(option && !values.empty());
+    STELE_CHECK(apply(loaded.config, *option, values, "--" + name));
+  }
+  return loaded;
+}
+
+}  // namespace stele::server

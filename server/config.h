@@ -1,0 +1,95 @@
+// What `stele serve` can be told, and where from: a flag `--name`, a variable `STELE_NAME`, a key `name` in a
+// TOML file, or its default, in this order. One table (options()) is the source of all four, of the help text
+// and of the table in docs/operating.md. Pure: arguments, environment and file content are handed in.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/network.h"
+#include "runtime/runtime.h"
+#include "storage/segment_store.h"
+
+namespace stele::server {
+
+struct Config {
+  std::string data = "stele-data";
+  std::vector<runtime::Endpoint> mqtt = {{"127.0.0.1", 1883}};
+  std::vector<runtime::Endpoint> kafka = {{"127.0.0.1", 9092}};
+  std::vector<runtime::Endpoint> http = {{"127.0.0.1", 8080}};
+  std::optional<runtime::Endpoint> advertise_kafka;
+  storage::Durability durability = storage::Durability::kFsync;
+  std::optional<std::uint32_t> cores;  // none: all the machine has
+  runtime::LogLevel log_level = runtime::LogLevel::kInfo;
+  std::uint32_t shards = 64;
+
+  bool auto_create_topics = true;
+  std::uint32_t default_partitions = 1;
+
+  std::uint64_t session_queue_messages = 1'000'000;
+  std::uint64_t session_queue_bytes = 1ULL << 30;
+  std::uint32_t session_subscriptions = 10'000;
+  std::uint64_t retained_messages = 1'000'000;
+  std::uint64_t retained_bytes = 256ULL << 20;
+
+  std::uint64_t log_file_bytes = 64ULL << 20;
+  std::uint64_t segment_bytes = 256ULL << 20;
+  std::uint64_t snapshot_log_bytes = 64ULL << 20;
+  std::uint64_t tail_cache_bytes = 32ULL << 20;
+
+  std::uint32_t mqtt_max_connections = 100'000;
+  std::uint64_t mqtt_max_packet_bytes = 16ULL << 20;
+  std::uint32_t kafka_max_connections = 100'000;
+  std::uint64_t kafka_max_request_bytes = 100ULL << 20;
+};
+
+struct Option {
+  std::string name;   // of the flag and the key; the variable is STELE_ and this in capitals
+  std::string value;  // what stands for the value in the help: "HOST:PORT"
+  bool repeatable = false;
+  std::string help;
+  // Reads one value, or several if it is repeatable.
+  std::function<Result<void>(Config&, std::span<const std::string>)> read;
+  // The value of a configuration, as it would be given.
+  std::function<std::string(const Config&)> show;
+
+  std::string variable() const;
+};
+
+// Ordered as the help shows them. `config` itself is not among them: it is no setting of the node.
+std::span<const Option> options();
+std::vector<std::string> option_names();
+// The options as a table in Markdown, for docs/operating.md.
+std::string options_table();
+
+struct ConfigFile {
+  std::string path;
+  std::string text;
+};
+
+struct ConfigInputs {
+  std::map<std::string, std::vector<std::string>> flags = {};  // by option name
+  std::map<std::string, std::string> environment = {};         // all of it
+  std::optional<ConfigFile> file = std::nullopt;
+};
+
+struct LoadedConfig {
+  Config config;
+  std::vector<std::string> warnings;
+};
+
+// The file to read, by flag (`--config`) or variable (STELE_CONFIG).
+std::optional<std::string> config_file_path(const std::optional<std::string>& flag,
+                                            const std::map<std::string, std::string>& environment);
+
+// kInvalidArgument: what is wrong, where it stands, and what would be right; one line.
+Result<LoadedConfig> load_config(const ConfigInputs& inputs);
+
+}  // namespace stele::server
