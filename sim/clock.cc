@@ -1,6 +1,6 @@
 #include "sim/clock.h"
 
-#include <algorithm>
+#include <chrono>
 
 namespace stele::sim {
 namespace {
@@ -33,7 +33,8 @@ Time HostClock::when(runtime::Instant at_least) const {
 WallTime HostClock::wall(Time now) const {
   const std::int64_t passed = stopped_.value_or(now).time_since_epoch().count();
   const std::int64_t drifted = scaled(passed, kMillion + drift_ppm_, kMillion, false);
-  return WallTime{wall_start_.ms + (Duration(drifted) + wall_skew_).count() / kMillion};
+  const auto since_start = std::chrono::floor<std::chrono::milliseconds>(Duration(drifted) + wall_skew_);
+  return WallTime{wall_start_.ms + since_start.count()};
 }
 
 void HostClock::stop_wall(Time now) {

@@ -15,6 +15,7 @@ namespace {
 constexpr Duration kKeepAliveIdle = std::chrono::seconds(60);
 constexpr Duration kKeepAliveInterval = std::chrono::seconds(75);
 constexpr int kKeepAliveProbes = 9;
+constexpr std::size_t kLargestRead = 64 * 1024;
 
 // What the owner holds.
 class SocketConnection final : public runtime::Connection {
@@ -263,14 +264,16 @@ void Socket::deliver() {
 void Socket::deliver_data() {
   const NetworkConfig& config = stream_.world().config().network;
   runtime::Random& random = stream_.world().random(Concern::kNetwork);
-  std::size_t bytes = std::min(received_bytes_, config.read_bytes);
+  // Small pieces for small frames; a large backlog goes in pieces of its own scale.
+  const std::size_t most = std::max(config.read_bytes, received_bytes_ / 32);
+  std::size_t bytes = std::min({received_bytes_, most, kLargestRead});
   if (random.chance(config.partial_reads_of_8, 8)) bytes = 1 + random.below(bytes);
   const std::span<char> own = handler_->read_buffer();
   Core::Slab& slab = core_->slab();
   if (!own.empty()) {
     bytes = std::min(bytes, own.size());
   } else if (slab.buffer.capacity() < slab.used + bytes) {
-    slab = {Buffer(std::max<std::size_t>(config.read_bytes, 4096)), 0};
+    slab = {Buffer(kLargestRead), 0};
   }
   char* const to = own.empty() ? slab.buffer.data() + slab.used : own.data();
   for (std::size_t done = 0; done < bytes;) {

@@ -63,6 +63,7 @@ World::World(std::uint64_t seed, WorldConfig config)
 }
 
 World::~World() {
+  trace_.set_sink(nullptr);
   for (auto& host : hosts_) {
     if (host->running()) host->stop(CrashMode::kPowerLoss, false);
   }

@@ -83,7 +83,7 @@ class World {
   explicit World(std::uint64_t seed, WorldConfig config = {});
   World(const World&) = delete;
   World& operator=(const World&) = delete;
-  // Ends every process as a crash does: silently.
+  // Ends every process as a crash does: silently. What their destructors refer to must still be there.
   ~World();
 
   std::uint64_t seed() const { return seed_; }
