@@ -1,0 +1,116 @@
+#include "fuzz/shard_samples.h"
+
+#include <utility>
+
+#include "broker/control.h"
+#include "broker/entry.h"
+#include "broker/message_batch.h"
+#include "model/record_batch_builder.h"
+
+namespace stele::broker {
+namespace {
+
+const StreamId kStream{TopicId(1), PartitionId(0)};
+
+Data message(std::string_view address, bool retain) {
+  MessageView view;
+  view.address = address;
+  view.payload = "payload";
+  view.timestamp_ms = 900;
+  view.retain = retain;
+  if (retain) view.expires_at_ms = 5000;
+  MessageBatch made = batch_of(view, {});
+  Data data;
+  data.retain = retain;
+  data.address = std::move(made.address);
+  data.batch = std::move(made.batch);
+  return data;
+}
+
+Data kafka_batch() {
+  std::string batch;
+  RecordBatchBuilder builder(batch, {});
+  const RecordHeader headers[] = {{"mqtt.topic", "a/b"}};
+  builder.append(900, "key", "value", headers);
+  builder.append(901, std::nullopt, "value");
+  (void)builder.finish();
+  Data data;
+  data.kafka_batch = true;
+  data.address_headers_allowed = true;
+  data.address = Bytes::copy("t");
+  data.batch = Bytes::copy(batch);
+  return data;
+}
+
+std::vector<storage::LogEntry> entries() {
+  const WallTime time{1000};
+  const TenantId tenant;
+  std::vector<storage::LogEntry> log;
+  ShardLimits limits;
+  limits.session_queue = {3, 10000};
+  limits.queued_messages = 5;
+  log.push_back(control::owner_started(time, Epoch(3), NodeId(1), limits));
+  StreamConfig config;
+  config.name = "t";
+  config.captures = {"a/#", "+/b"};
+  log.push_back(control::stream_set(time, kStream, config));
+  log.push_back(control::session_opened(time, tenant, "client", true, 60));
+  SubscribeRequest request;
+  request.filter = "a/+";
+  request.qos = 2;
+  request.retain_as_published = true;
+  request.subscription_id = 7;
+  log.push_back(control::subscribed(time, tenant, "client", std::span(&request, 1)));
+  const ShardId targets[] = {ShardId(4), ShardId(9)};
+  DataEntryParts parts;
+  parts.time = time;
+  parts.stream = kStream;
+  parts.forwards = targets;
+  log.push_back(encode_data(message("a/b", false), parts));
+  parts.base_offset = Offset(1);
+  parts.forwards = {};
+  log.push_back(encode_data(kafka_batch(), parts));
+  DataEntryParts plain;
+  plain.time = time;
+  plain.retain_here = true;
+  plain.source = ForwardSource{ShardId(2), Epoch(1), Lsn(5)};
+  log.push_back(encode_data(message("a/c", true), plain));
+  DataEntryParts copy;
+  copy.time = time;
+  copy.stream = kStream;
+  copy.base_offset = Offset(3);
+  copy.stream_only = true;
+  copy.source = ForwardSource{ShardId(2), Epoch(1), Lsn(8)};
+  log.push_back(encode_data(message("a/c", false), copy));
+  DataEntryParts directed;
+  directed.time = time;
+  directed.directed = DirectedTo{"client", 1, 7};
+  log.push_back(encode_data(message("a/d", false), directed));
+  const control::Settled settled[] = {{Lsn(5), 1, 0}, {Lsn(8), 1, 0}};
+  log.push_back(control::settled(time, settled));
+  log.push_back(control::forwarded_up_to(time, ShardId(9), Lsn(5)));
+  log.push_back(control::stream_trimmed(time, kStream, Offset(1)));
+  log.push_back(control::session_closed(time, tenant, "client", 2, 30, Lsn(9)));
+  const control::ExpiredRetained expired[] = {{tenant, "x", Lsn(2)}};
+  log.push_back(control::retained_expired(time, expired));
+  const std::vector<std::string> filters{"b"};
+  log.push_back(control::unsubscribed(time, tenant, "client", filters));
+  log.push_back(control::session_removed(time, tenant, "other"));
+  log.push_back(control::stream_deleted(time, {TopicId(2), PartitionId(0)}));
+  return log;
+}
+
+}  // namespace
+
+const std::vector<std::string>& shard_samples() {
+  static const std::vector<std::string> samples = [] {
+    std::vector<std::string> all;
+    for (const storage::LogEntry& entry : entries()) {
+      all.push_back(std::string(entry.head.view()) + std::string(entry.body.view()));
+    }
+    return all;
+  }();
+  return samples;
+}
+
+}  // namespace stele::broker
