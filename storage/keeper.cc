@@ -37,11 +37,16 @@ Task<void> SegmentStore::Impl::run_keeper() {
         }
       }
       if (const auto file = closing_ ? std::nullopt : file_to_move()) {
+        const std::uint64_t live = index_.files().at(*file).live_bytes;
         if (const auto moved = co_await move_file(*file); !moved && !closing_) {
           unmovable_.insert(*file);
           warn("moving entries", moved.error());
         }
-        continue;
+        // Nothing has moved when all that is left is about to be removed; that commit wakes this up.
+        const auto now = index_.files().find(*file);
+        if (now == index_.files().end() || now->second.live_bytes != live || unmovable_.contains(*file))
+          continue;
+        STELE_MARK("storage: nothing to move but what is being removed");
       }
     }
     if (!closing_) co_await chores_.wait();
