@@ -1,7 +1,10 @@
 #include "broker/filter_trie.h"
 
+#include <absl/container/inlined_vector.h>
+
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "broker/string_map.h"
 
@@ -42,8 +45,24 @@ bool by_target(const FilterTrie::Match& a, std::uint64_t target) {
 
 FilterTrie::FilterTrie() : root_(std::make_unique<Node>()) {}
 FilterTrie::FilterTrie(FilterTrie&&) noexcept = default;
-FilterTrie& FilterTrie::operator=(FilterTrie&&) noexcept = default;
-FilterTrie::~FilterTrie() = default;
+FilterTrie& FilterTrie::operator=(FilterTrie&& other) noexcept {
+  std::swap(root_, other.root_);
+  std::swap(size_, other.size_);
+  std::swap(nodes_, other.nodes_);
+  return *this;
+}
+
+// A filter may have 65,536 words, so nothing here recurses, and neither may the destruction of nodes.
+FilterTrie::~FilterTrie() {
+  std::vector<std::unique_ptr<Node>> left;
+  if (root_) left.push_back(std::move(root_));
+  while (!left.empty()) {
+    const std::unique_ptr<Node> node = std::move(left.back());
+    left.pop_back();
+    if (node->plus) left.push_back(std::move(node->plus));
+    for (auto& [word, below] : node->words) left.push_back(std::move(below));  // in any order: all go
+  }
+}
 
 bool FilterTrie::insert(std::string_view filter, std::uint64_t target, std::uint64_t data) {
   Node* node = root_.get();
@@ -116,18 +135,38 @@ bool FilterTrie::erase(std::string_view filter, std::uint64_t target) {
 
 namespace {
 
-// One walk for both uses: `visit` gets lists of matches and returns false to stop.
+// One walk for both uses: `visit` gets lists of matches and returns false to stop. Where a literal and a `+`
+// both match, the `+` waits.
 template <class Node, class Visit>
-bool walk(const Node& node, Words words, bool wildcards, Visit& visit) {
-  if (wildcards && !node.rest.empty() && !visit(node.rest)) return false;
-  if (!words.more) return node.here.empty() || visit(node.here);
-  const std::string_view word = words.take();
-  if (!node.words.empty()) {
-    if (auto found = node.words.find(word); found != node.words.end()) {
-      if (!walk(*found->second, words, true, visit)) return false;
+void walk(const Node& root, std::string_view address, Visit&& visit) {
+  struct Step {
+    const Node* node;
+    Words words;
+  };
+  absl::InlinedVector<Step, 16> waiting;
+  waiting.push_back({&root, Words(address)});
+  bool wildcards = !address.starts_with('$');  // of the first word [MQTT-4.7.2-1]
+  while (!waiting.empty()) {
+    auto [node, words] = waiting.back();
+    waiting.pop_back();
+    while (node) {
+      if (wildcards && !node->rest.empty() && !visit(node->rest)) return;
+      if (!words.more) {
+        if (!node->here.empty() && !visit(node->here)) return;
+        break;
+      }
+      const std::string_view word = words.take();
+      const Node* const plus = wildcards ? node->plus.get() : nullptr;
+      wildcards = true;
+      const auto found = node->words.empty() ? node->words.end() : node->words.find(word);
+      if (found == node->words.end()) {
+        node = plus;
+      } else {
+        if (plus) waiting.push_back({plus, words});
+        node = found->second.get();
+      }
     }
   }
-  return !wildcards || !node.plus || walk(*node.plus, words, true, visit);
 }
 
 }  // namespace
@@ -137,13 +176,13 @@ void FilterTrie::match(std::string_view address, std::vector<Match>& out) const 
     out.insert(out.end(), list.begin(), list.end());
     return true;
   };
-  walk(*root_, Words(address), !address.starts_with('$'), visit);
+  walk(*root_, address, visit);
 }
 
 bool FilterTrie::matches(std::string_view address) const {
   bool found = false;
   auto visit = [&found](const std::vector<Match>&) { return !(found = true); };
-  walk(*root_, Words(address), !address.starts_with('$'), visit);
+  walk(*root_, address, visit);
   return found;
 }
 

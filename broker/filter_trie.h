@@ -7,7 +7,8 @@
 // them).
 //
 // Matching visits at most 2^(words with a literal and a `+` below the same node) nodes and allocates nothing
-// but room in `out`. The order of what it gives is fixed by the content alone, never by hashes.
+// but room in `out` and, with more than 16 such words, for its way back. The order of what it gives is fixed
+// by the content alone, never by hashes.
 #pragma once
 
 #include <cstddef>

@@ -63,6 +63,29 @@ TEST(FilterTrie, InsertReplacesDataAndEraseFreesNodes) {
   EXPECT_TRUE(trie.empty());
 }
 
+TEST(FilterTrie, LongFiltersNeedNoStack) {
+  // As many words as fit an MQTT string: what a client may send must not end the broker.
+  const std::string slashes(65535, '/');
+  std::string pluses = "+";
+  while (pluses.size() + 2 <= 65535) pluses += "/+";
+  std::string literals = "a";
+  while (literals.size() + 2 <= 65535) literals += "/a";
+  FilterTrie trie;
+  trie.insert(slashes, 1, 0);
+  trie.insert(pluses, 2, 0);
+  trie.insert(literals, 3, 0);
+  std::vector<FilterTrie::Match> found;
+  trie.match(slashes, found);
+  EXPECT_EQ(found.size(), 1u);
+  trie.match(literals, found);
+  EXPECT_EQ(found.size(), 3u);
+  EXPECT_TRUE(trie.erase(slashes, 1));
+  FilterTrie other;
+  other.insert(slashes, 1, 0);
+  trie = std::move(other);
+  EXPECT_TRUE(trie.matches(slashes));
+}
+
 // The rules once more, the slow way.
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> words(1);
