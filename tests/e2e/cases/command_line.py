@@ -1,5 +1,7 @@
 """What `stele serve` refuses, and how it says so: one clear line, exit status above 0, nothing half made."""
 import ctypes
+import http.client
+import json
 import os
 import signal
 import socket
@@ -82,14 +84,20 @@ def directory_in_use(t):
     t.broker.start()  # a dead owner holds nothing
 
 
-@case("stele", start=False)
-def strange_directory(t):
-    """A directory with something else in it is not taken over."""
-    home = t.dir / "home"
-    home.mkdir()
-    (home / "letter.txt").write_text("dear")
-    refused(t, data=home, words=[home])
-    t.equal([p.name for p in home.iterdir()], ["letter.txt"], "what lies in it")
+@case("stele")
+def directory_of_a_newer_version(t):
+    connection(t).publish("kept", "r", retain=True)
+    t.broker.stop()
+    mark = t.broker.data / "format"
+    ours = mark.read_text()
+    mark.write_text("stele data directory, format 999\n")
+    refused(t, words=[t.broker.data, "newer", 999])
+    t.equal(mark.read_text(), "stele data directory, format 999\n", "what it says of itself")
+    mark.write_text(ours)
+    t.broker.start()
+    wire = connection(t)
+    wire.subscribe("kept")
+    t.equal(wire.message().payload, b"r", "what was in it")
 
 
 @case("stele", start=False, each={"1 key": ("durabilty = 'fsync'\n", "durability"), "another": ("kafak = 'off'\n", "kafka")})
@@ -149,7 +157,10 @@ def protocols_can_be_off(t):
 @case("stele", start=False)
 def two_listeners_of_a_kind(t):
     broker = t.start("--mqtt", "127.0.0.1:0", "--mqtt", "127.0.0.1:0")
-    first, second = broker.mqtt.split(",")
+    link = http.client.HTTPConnection(*broker.http.split(":"), timeout=20)
+    link.request("GET", "/v1/node")
+    first, second = json.loads(link.getresponse().read())["listeners"]["mqtt"]
+    t.equal(broker.mqtt, first, "the ready line names the first")
     a, b = (mqtt.Wire(("127.0.0.1", int(at.rsplit(":", 1)[1]))) for at in (first, second))
     a.open(client_id="a")
     b.open(client_id="b")
