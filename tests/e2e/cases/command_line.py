@@ -84,6 +84,16 @@ def directory_in_use(t):
     t.broker.start()  # a dead owner holds nothing
 
 
+@case("stele", start=False)
+def strange_directory(t):
+    """A directory with something else in it is not taken over."""
+    home = t.dir / "home"
+    home.mkdir()
+    (home / "letter.txt").write_text("dear")
+    refused(t, data=home, words=[home, "letter.txt"])
+    t.equal([p.name for p in home.iterdir()], ["letter.txt"], "what lies in it")
+
+
 @case("stele")
 def directory_of_a_newer_version(t):
     connection(t).publish("kept", "r", retain=True)
