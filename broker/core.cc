@@ -50,7 +50,7 @@ Core::Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& m
       routes_(view_->cluster().shard_count) {
   STELE_ASSERT(options_.authorizer);
   on_view(view_);
-  meta_.on_change([this](const std::shared_ptr<const meta::MetaView>& view) {
+  meta_watch_ = meta_.on_change([this](const std::shared_ptr<const meta::MetaView>& view) {
     if (!stopping_) on_view(view);
   });
 }

@@ -162,6 +162,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Runtime& runtime_;
   BrokerOptions options_;
   meta::MetaClient& meta_;
+  meta::MetaClient::Watch meta_watch_;
   journal::JournalClient& journal_;
   std::vector<Core*> cores_;
   std::vector<Outbox> outboxes_;

@@ -17,7 +17,6 @@ MetaClient::MetaClient(runtime::Runtime& runtime, std::shared_ptr<ServiceState> 
 
 MetaClient::~MetaClient() {
   inbox_->alive = false;
-  inbox_->callbacks.clear();
 }
 
 Task<Result<std::unique_ptr<MetaClient>>> MetaClient::connect(runtime::Runtime& runtime,
@@ -34,8 +33,10 @@ std::shared_ptr<const MetaView> MetaClient::view() const {
   return inbox_->view;
 }
 
-void MetaClient::on_change(OnChange callback) {
-  inbox_->callbacks.push_back(std::move(callback));
+MetaClient::Watch MetaClient::on_change(OnChange callback) {
+  auto shared = std::make_shared<OnChange>(std::move(callback));
+  inbox_->callbacks.emplace_back(shared);
+  return Watch(std::move(shared));
 }
 
 Task<Result<std::string>> MetaClient::propose(std::string command) {

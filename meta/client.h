@@ -37,9 +37,20 @@ class MetaClient {
   std::shared_ptr<const MetaView> view() const;
 
   // Called with each new view, in the order of registration, once view() gives it; never from within a call
-  // of this class. Registrations are for the client's whole life.
+  // of this class. Until the watch is destroyed, which may outlive the client.
   using OnChange = std::function<void(const std::shared_ptr<const MetaView>&)>;
-  void on_change(OnChange callback);
+  class [[nodiscard]] Watch {
+   public:
+    Watch() = default;
+    Watch(Watch&&) = default;
+    Watch& operator=(Watch&&) = default;
+
+   private:
+    friend class MetaClient;
+    explicit Watch(std::shared_ptr<OnChange> callback) : callback_(std::move(callback)) {}
+    std::shared_ptr<OnChange> callback_;
+  };
+  Watch on_change(OnChange callback);
 
   // co_await client.execute(CreateTopic{.name = "orders"}): the command's answer or error. kClosed: the
   // service stops; what became of the command is unknown.

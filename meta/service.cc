@@ -159,11 +159,11 @@ void ServiceState::acknowledged(std::uint64_t number, std::uint64_t version, boo
 void ClientInbox::deliver(const std::shared_ptr<const MetaView>& next) {
   if (!alive || (view && next->version() <= view->version())) return;
   view = next;
-  // A callback may register another, which then hears of the next view.
+  // A callback may add another, which hears of the next view, or end watches, its own included.
   for (std::size_t i = 0, n = callbacks.size(); i < n && alive; ++i) {
-    const auto callback = callbacks[i];
-    callback(next);
+    if (const auto callback = callbacks[i].lock()) (*callback)(next);
   }
+  std::erase_if(callbacks, [](const auto& callback) { return callback.expired(); });
 }
 
 }  // namespace stele::meta

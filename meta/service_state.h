@@ -27,7 +27,8 @@ inline constexpr CoreId kServiceCore{0};
 // A client's copy of the view. Lives as long as anybody may deliver to it.
 struct ClientInbox {
   std::shared_ptr<const MetaView> view;
-  std::vector<std::function<void(const std::shared_ptr<const MetaView>&)>> callbacks;
+  // Each as long as its watch lives.
+  std::vector<std::weak_ptr<std::function<void(const std::shared_ptr<const MetaView>&)>>> callbacks;
   bool alive = true;  // the client is
 
   void deliver(const std::shared_ptr<const MetaView>& next);

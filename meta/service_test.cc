@@ -116,12 +116,14 @@ TEST(MetaService, ChangesAreHeardOnEveryCore) {
   process.start();
   process.run();
   std::vector<std::string> heard;
+  std::vector<MetaClient::Watch> watches;
   for (std::uint32_t core = 0; core < kCores; ++core) {
-    process.clients[core]->on_change([&heard, core, &process](const std::shared_ptr<const MetaView>& view) {
-      EXPECT_EQ(process.clients[core]->view(), view);
-      heard.push_back(std::to_string(core) +
-                      (view->find_topic(kDefaultTenant, "a") ? " has a" : " has none"));
-    });
+    watches.push_back(process.clients[core]->on_change(
+        [&heard, core, &process](const std::shared_ptr<const MetaView>& view) {
+          EXPECT_EQ(process.clients[core]->view(), view);
+          heard.push_back(std::to_string(core) +
+                          (view->find_topic(kDefaultTenant, "a") ? " has a" : " has none"));
+        }));
   }
   ASSERT_TRUE(execute_now(process, 1, create("a")));
   EXPECT_EQ(std::set(heard.begin(), heard.end()), (std::set<std::string>{"0 has a", "1 has a", "2 has a"}));
@@ -131,6 +133,10 @@ TEST(MetaService, ChangesAreHeardOnEveryCore) {
   EXPECT_TRUE(heard.empty());
   ASSERT_TRUE(execute_now(process, 2, DeleteTopic{.tenant = {}, .name = "a", .id = {}}));
   EXPECT_EQ(heard.size(), 3U);
+  heard.clear();
+  watches.erase(watches.begin());
+  ASSERT_TRUE(execute_now(process, 2, create("b")));
+  EXPECT_EQ(heard.size(), 2U);
 }
 
 TEST(MetaService, AClientThatLeftHoldsNobodyUp) {
