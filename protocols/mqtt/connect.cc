@@ -83,7 +83,12 @@ broker::SessionOptions MqttConnection::session_options(const Connect& packet) {
   const std::uint32_t of_v3 = packet.clean_start ? 0 : UINT32_MAX;
   out.expiry_s =
       std::min(v5() ? packet.session_expiry_s.value_or(0) : of_v3, shared_.options.max_session_expiry_s);
-  out.receive_maximum = std::min(packet.receive_maximum.value_or(UINT16_MAX), shared_.options.max_in_flight);
+  // Live copies are forgotten once they are sent: as many may be in flight as the client takes. What is kept
+  // is held in memory until it is acknowledged.
+  out.receive_maximum = packet.receive_maximum.value_or(UINT16_MAX);
+  if (out.expiry_s != 0) {
+    out.receive_maximum = std::min<std::uint32_t>(out.receive_maximum, shared_.options.max_in_flight);
+  }
   return out;
 }
 

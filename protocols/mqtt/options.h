@@ -27,10 +27,10 @@ struct MqttOptions {
   std::uint32_t max_session_expiry_s = UINT32_MAX;  // UINT32_MAX: never
 
   // What waits for a client.
-  std::uint16_t max_in_flight = 512;       // QoS 1 sent and not acknowledged; the client may want fewer
-  std::size_t max_queue_messages = 1000;   // QoS 1 of live copies, waiting for one of those; then
-  std::size_t max_queue_bytes = 1 << 20;   // the oldest of them is dropped
-  std::size_t max_output_bytes = 1 << 20;  // unsent; then QoS 0 is dropped and QoS 1 waits
+  std::uint16_t max_in_flight = 512;  // QoS 1 of a kept session, unacknowledged; the client may want fewer
+  std::size_t max_queue_messages = 10'000;  // live QoS 1 that finds no place in the client's window or in
+  std::size_t max_queue_bytes = 8 << 20;    // the output; then the oldest of it is dropped
+  std::size_t max_output_bytes = 1 << 20;   // unsent; then QoS 0 is dropped and QoS 1 waits
 };
 
 // Of one listener. Written on its core only.
