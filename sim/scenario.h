@@ -1,0 +1,47 @@
+// A scenario: a whole system under workloads and faults, from one seed, judged.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/time.h"
+
+namespace stele::sim {
+
+struct ScenarioOptions {
+  std::uint64_t seed = 1;
+  runtime::Duration duration = std::chrono::minutes(30);  // virtual
+  bool trace = false;  // every event and line to standard output as it happens
+};
+
+struct ScenarioResult {
+  bool ok = false;
+  std::string why;   // what does not hold, when not ok
+  std::string lines;  // the last lines of the trace, when not ok
+  std::uint64_t operations = 0;
+  std::uint64_t faults = 0;
+  std::uint64_t crashes = 0;
+  std::uint64_t events = 0;
+  std::uint64_t hash = 0;
+  runtime::Duration simulated{};
+};
+
+using Scenario = ScenarioResult (*)(const ScenarioOptions& options);
+struct ScenarioInfo {
+  std::string_view name;
+  std::string_view what;
+  Scenario run;
+};
+// The first is the default.
+const std::vector<ScenarioInfo>& all_scenarios();
+
+// One node with MQTT and Kafka clients (scenario_node.cc).
+ScenarioResult run_node(const ScenarioOptions& options);
+// Fails always: shows that a failure is seen as one.
+ScenarioResult run_canary(const ScenarioOptions& options);
+
+}  // namespace stele::sim

@@ -1,0 +1,54 @@
+// The clients of scenario `node`: coroutines on client hosts that speak the real protocols through the real
+// codecs, note in the ledger what they did and saw, and go on whatever happens to their connections.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runtime/network.h"
+#include "runtime/runtime.h"
+#include "sim/workloads/ledger.h"
+#include "sim/world.h"
+
+namespace stele::sim {
+
+// What the clients share. Lives as long as the world.
+struct Workload {
+  World& world;
+  Ledger& ledger;
+  runtime::Endpoint mqtt;
+  runtime::Endpoint kafka;
+  bool stopping = false;        // no new work; finish what is under way
+  std::uint32_t producing = 0;  // clients that may still send something
+  std::uint32_t running = 0;    // clients in all
+  // Publishers whose messages go to a Kafka topic by capture, and who produce to it.
+  std::set<std::uint32_t> mqtt_publishers, kafka_producers;
+  // What a producer was told: (topic, partition, offset) → message.
+  std::map<std::tuple<std::string, std::int32_t, std::int64_t>, MessageId> produced;
+  // What readers saw there; every later reader must see the same.
+  std::map<std::tuple<std::string, std::int32_t, std::int64_t>, std::string> records;
+  // Retained messages: per address the highest sequence sent and acknowledged.
+  std::map<std::uint32_t, std::uint64_t> retained_sent, retained_acknowledged;
+};
+
+// MQTT QoS 1 into captured addresses `sensors/P/A`; unacknowledged ones are sent again, in order.
+runtime::Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher,
+                                       std::uint32_t window);
+// A persistent session on `sensors/#` that comes and goes; at the end it stays until it has everything.
+runtime::Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& workload, std::string client_id);
+// A live subscriber of both buses; misses what comes while it is away.
+runtime::Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, std::string client_id);
+// Batches into topic `orders.eu`.
+runtime::Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher);
+// Reads all partitions of a topic over and over, from the start or from where it was.
+runtime::Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
+                                       std::int32_t partitions, std::string name);
+// Sets `state/A` and looks what a fresh subscriber is given.
+runtime::Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint32_t address);
+// Makes and deletes topics, and asks a topic that is being trimmed for its offsets.
+runtime::Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher);
+
+}  // namespace stele::sim

@@ -1,0 +1,223 @@
+#include <algorithm>
+
+#include "model/record_batch_builder.h"
+#include "protocols/kafka/client.h"
+#include "sim/workloads/clients.h"
+
+namespace stele::sim {
+
+using runtime::Task;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::int32_t kOrderPartitions = 2;
+
+runtime::Duration short_pause(runtime::Runtime& runtime, std::int64_t max_ms) {
+  return std::chrono::microseconds(runtime.random().between(100, max_ms * 1000));
+}
+
+Bytes batch_of(const std::vector<MessageId>& ids, std::int64_t now_ms, Compression compression, std::size_t padding) {
+  std::string out;
+  RecordBatchOptions options;
+  options.compression = compression;
+  RecordBatchBuilder builder(out, options);
+  for (const MessageId& id : ids) {
+    std::string text = id.text();
+    if (padding > 0) text.append(" ").append(padding, 'z');
+    builder.append(now_ms, "key", text);
+  }
+  (void)builder.finish();
+  return Bytes::copy(out);
+}
+
+// Notes one record that a reader saw; all readers must see the same at one offset.
+bool note_record(Workload& workload, const std::string& topic, std::int32_t partition, const RecordView& record,
+                 const std::string& who) {
+  const std::string value(record.value.value_or(""));
+  const auto place = std::tuple(topic, partition, record.offset.value);
+  auto [at, added] = workload.records.emplace(place, value);
+  if (!added && at->second != value) {
+    workload.world.fail(who + ": offset " + std::to_string(record.offset.value) + " of " + topic + "-" +
+                        std::to_string(partition) + " holds another record than before");
+    return false;
+  }
+  if (const auto id = MessageId::parse(value)) workload.ledger.received(who + "-" + topic, *id, true, true);
+  return true;
+}
+
+}  // namespace
+
+Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher) {
+  ++workload.running;
+  ++workload.producing;
+  std::map<std::int32_t, std::uint64_t> next_sequence;
+  while (!workload.stopping) {
+    auto client = co_await kafka::Client::connect(runtime, workload.kafka, {});
+    if (!client) {
+      co_await runtime::sleep(runtime, short_pause(runtime, 500));
+      continue;
+    }
+    (void)co_await (*client)->metadata({"orders.eu"}, true);
+    const runtime::Instant until = runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    while (!(*client)->closed() && runtime.now() < until && !workload.stopping) {
+      const auto partition = static_cast<std::int32_t>(runtime.random().below(kOrderPartitions));
+      std::vector<MessageId> ids;
+      for (std::uint64_t i = 0; i < 1 + runtime.random().below(5); ++i) {
+        ids.push_back({publisher, static_cast<std::uint32_t>(partition), next_sequence[partition]++});
+        workload.ledger.sent(ids.back());
+      }
+      const Compression codecs[] = {Compression::kNone, Compression::kNone, Compression::kLz4, Compression::kZstd,
+                                    Compression::kGzip};
+      const std::size_t padding = runtime.random().chance(1, 20) ? 3000 : 0;
+      Bytes batch = batch_of(ids, runtime.wall_now().ms, codecs[runtime.random().below(5)], padding);
+      auto produced = co_await (*client)->produce("orders.eu", partition, batch);
+      workload.ledger.operation();
+      // With an error nobody knows whether it is there; it is not sent again.
+      if (!produced) break;
+      if (produced->error != kafka::KafkaError::kNone) {
+        co_await runtime::sleep(runtime, short_pause(runtime, 300));
+        if (produced->error == kafka::KafkaError::kUnknownTopicOrPartition) {
+          (void)co_await (*client)->metadata({"orders.eu"}, true);
+        }
+        continue;
+      }
+      std::int64_t offset = produced->base_offset;
+      for (const MessageId& id : ids) {
+        workload.ledger.acknowledged(id);
+        workload.produced[{"orders.eu", partition, offset++}] = id;
+      }
+      co_await runtime::sleep(runtime, short_pause(runtime, 200));
+    }
+    (*client)->close();
+  }
+  --workload.producing;
+  --workload.running;
+}
+
+Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
+                              std::int32_t partitions, std::string name) {
+  ++workload.running;
+  std::map<std::int32_t, std::int64_t> next;
+  bool complete = false;
+  while (!complete) {
+    auto client = co_await kafka::Client::connect(runtime, workload.kafka, {});
+    if (!client) {
+      co_await runtime::sleep(runtime, short_pause(runtime, 500));
+      continue;
+    }
+    (void)co_await (*client)->metadata({topic}, true);
+    // From the beginning again, sometimes: what was there must still be.
+    if (runtime.random().chance(1, 4)) next.clear();
+    const runtime::Instant until = runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    while (!(*client)->closed() && (runtime.now() < until || workload.stopping)) {
+      const bool last_round = workload.stopping && workload.producing == 0;
+      bool at_end = true;
+      for (std::int32_t partition = 0; partition < partitions; ++partition) {
+        kafka::FetchOptions options;
+        options.max_wait_ms = last_round ? 10 : 200;
+        auto fetched = co_await (*client)->fetch(topic, partition, Offset(next[partition]), options);
+        if (!fetched) break;
+        workload.ledger.operation();
+        if (fetched->error != kafka::KafkaError::kNone) {
+          at_end = false;
+          if (fetched->error == kafka::KafkaError::kOffsetOutOfRange) {
+            workload.world.fail(name + ": offset " + std::to_string(next[partition]) + " of " + topic + "-" +
+                                std::to_string(partition) + " is out of range, though nothing is ever removed there");
+          }
+          co_await runtime::sleep(runtime, short_pause(runtime, 300));
+          continue;
+        }
+        auto read = kafka::each_record(fetched->records.flatten(), Offset(next[partition]), [&](const RecordView& record) {
+          if (record.offset.value != next[partition]) {
+            workload.world.fail(name + ": offsets of " + topic + "-" + std::to_string(partition) + " jump from " +
+                                std::to_string(next[partition]) + " to " + std::to_string(record.offset.value));
+          }
+          note_record(workload, topic, partition, record, name);
+          next[partition] = record.offset.value + 1;
+        });
+        if (!read) workload.world.fail(name + ": a fetched batch cannot be read: " + read.error().message);
+        at_end &= next[partition] >= fetched->high_watermark;
+      }
+      if (last_round && at_end && !(*client)->closed()) {
+        complete = true;
+        break;
+      }
+    }
+    (*client)->close();
+    if (!complete) co_await runtime::sleep(runtime, short_pause(runtime, 200));
+  }
+  --workload.running;
+}
+
+// ---- administration -------------------------------------------------------------------------------------
+
+namespace {
+
+// The earliest offset of a topic that is being trimmed can be fetched, unless it moved meanwhile.
+Task<Result<void>> check_earliest(Workload& workload, kafka::Client& client) {
+  STELE_CO_TRY(const auto first, co_await client.list_offset("trimmed", 0, kafka::kEarliestTimestamp));
+  if (first.error != kafka::KafkaError::kNone) co_return Result<void>();
+  kafka::FetchOptions options;
+  options.max_wait_ms = 1;
+  STELE_CO_TRY(const auto fetched, co_await client.fetch("trimmed", 0, Offset(first.offset), options));
+  workload.ledger.operation();
+  if (fetched.error != kafka::KafkaError::kOffsetOutOfRange) co_return Result<void>();
+  STELE_CO_TRY(const auto again, co_await client.list_offset("trimmed", 0, kafka::kEarliestTimestamp));
+  if (again.error == kafka::KafkaError::kNone && again.offset == first.offset) {
+    workload.world.fail("the earliest offset of topic trimmed is " + std::to_string(first.offset) +
+                        ", and out of range when it is fetched");
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> come_and_go(runtime::Runtime& runtime, Workload& workload, kafka::Client& client) {
+  const std::string name = "passing-" + std::to_string(runtime.random().below(3));
+  STELE_CO_TRY(const auto made, co_await client.create_topic(name, static_cast<std::int32_t>(1 + runtime.random().below(4))));
+  workload.ledger.operation();
+  if (made.error != kafka::KafkaError::kNone && made.error != kafka::KafkaError::kTopicAlreadyExists) co_return Result<void>();
+  const Bytes batch = batch_of({MessageId{9999, 0, 0}}, runtime.wall_now().ms, Compression::kNone, 0);
+  STELE_CO_TRY(const auto produced, co_await client.produce(name, 0, batch));
+  if (made.error == kafka::KafkaError::kNone && produced.error == kafka::KafkaError::kNone && produced.base_offset != 0) {
+    workload.world.fail("a new topic " + name + " begins at offset " + std::to_string(produced.base_offset));
+  }
+  STELE_CO_TRY(const auto gone, co_await client.delete_topic(name));
+  (void)gone;
+  co_return Result<void>();
+}
+
+}  // namespace
+
+Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher) {
+  ++workload.running;
+  ++workload.producing;
+  std::uint64_t sequence = 0;
+  while (!workload.stopping) {
+    auto client = co_await kafka::Client::connect(runtime, workload.kafka, {});
+    if (!client) {
+      co_await runtime::sleep(runtime, short_pause(runtime, 500));
+      continue;
+    }
+    std::vector<kafka::CreateTopicsRequest::Config> configs;
+    configs.push_back({"retention.bytes", "40000"});
+    (void)co_await (*client)->create_topic("trimmed", 1, configs);
+    const runtime::Instant until = runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    while (!(*client)->closed() && runtime.now() < until && !workload.stopping) {
+      std::vector<MessageId> ids;
+      for (int i = 0; i < 10; ++i) {
+        ids.push_back({publisher, 0, sequence++});
+        workload.ledger.sent(ids.back());
+      }
+      auto produced = co_await (*client)->produce("trimmed", 0, batch_of(ids, runtime.wall_now().ms, Compression::kNone, 1000));
+      if (!produced) break;
+      if (!co_await check_earliest(workload, **client)) break;
+      if (runtime.random().chance(1, 3) && !co_await come_and_go(runtime, workload, **client)) break;
+      co_await runtime::sleep(runtime, short_pause(runtime, 500));
+    }
+    (*client)->close();
+  }
+  --workload.producing;
+  --workload.running;
+}
+
+}  // namespace stele::sim

@@ -1,0 +1,75 @@
+#include "sim/workloads/ledger.h"
+
+#include <charconv>
+
+namespace stele::sim {
+
+std::string MessageId::text() const {
+  return std::to_string(publisher) + ":" + std::to_string(address) + ":" + std::to_string(sequence);
+}
+
+std::optional<MessageId> MessageId::parse(std::string_view payload) {
+  MessageId id;
+  const char* at = payload.data();
+  const char* end = at + payload.size();
+  const auto number = [&](auto& to, char after) {
+    auto [next, failure] = std::from_chars(at, end, to);
+    if (failure != std::errc() || (after != 0 && (next == end || *next != after))) return false;
+    at = next + (after != 0 ? 1 : 0);
+    return true;
+  };
+  // Padding may follow a space.
+  if (!number(id.publisher, ':') || !number(id.address, ':') || !number(id.sequence, 0)) return std::nullopt;
+  if (at != end && *at != ' ') return std::nullopt;
+  return id;
+}
+
+void Ledger::acknowledged(const MessageId& id) {
+  ++operations_;
+  if (!committed_.contains(id)) {
+    world_.fail("message " + id.text() + " was acknowledged before it was committed");
+  }
+  acknowledged_.insert(id);
+}
+
+void Ledger::received(const std::string& who, const MessageId& id, bool duplicate_allowed, bool gaps) {
+  ++operations_;
+  if (!sent_.contains(id)) return world_.fail(who + " received message " + id.text() + ", which nobody sent");
+  if (!committed_.contains(id)) {
+    return world_.fail(who + " received message " + id.text() + " before it was committed");
+  }
+  Receiver& receiver = receivers_[who];
+  if (!receiver.seen.insert(id).second) {
+    if (!duplicate_allowed) world_.fail(who + " received message " + id.text() + " twice, not marked as such");
+    return;
+  }
+  std::uint64_t& highest = receiver.highest[{id.publisher, id.address}];
+  if (id.sequence < highest) {
+    return world_.fail(who + " received message " + id.text() + " for the first time after message " +
+                       std::to_string(highest - 1) + " of the same publisher and address");
+  }
+  if (!gaps && id.sequence > highest && highest > 0) {
+    return world_.fail(who + " received message " + id.text() + " without those from " + std::to_string(highest) + " on");
+  }
+  highest = id.sequence + 1;
+}
+
+bool Ledger::has_received(const std::string& who, const MessageId& id) const {
+  auto found = receivers_.find(who);
+  return found != receivers_.end() && found->second.seen.contains(id);
+}
+
+std::size_t Ledger::received_count(const std::string& who) const {
+  auto found = receivers_.find(who);
+  return found == receivers_.end() ? 0 : found->second.seen.size();
+}
+
+std::vector<MessageId> Ledger::missing(const std::string& who, const std::set<MessageId>& expected) const {
+  std::vector<MessageId> out;
+  for (const MessageId& id : expected) {
+    if (!has_received(who, id)) out.push_back(id);
+  }
+  return out;
+}
+
+}  // namespace stele::sim

@@ -1,0 +1,66 @@
+// What workloads did and saw, outside all processes: the truth that the end of a run is held against.
+//
+// Every message of a workload names itself in its payload, "P:A:S": publisher, address of that publisher,
+// sequence within it. Sequences are dense and sent in order, so order and loss can be told from the numbers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "sim/world.h"
+
+namespace stele::sim {
+
+struct MessageId {
+  std::uint32_t publisher = 0;
+  std::uint32_t address = 0;
+  std::uint64_t sequence = 0;
+  friend auto operator<=>(const MessageId&, const MessageId&) = default;
+  std::string text() const;
+  static std::optional<MessageId> parse(std::string_view payload);
+};
+
+class Ledger {
+ public:
+  explicit Ledger(World& world) : world_(world) {}
+
+  // ---- publishing
+  void sent(const MessageId& id) { sent_.insert(id); }
+  void acknowledged(const MessageId& id);
+  // The shadow says so.
+  void committed(const MessageId& id) { committed_.insert(id); }
+  bool is_acknowledged(const MessageId& id) const { return acknowledged_.contains(id); }
+  std::size_t acknowledged_count() const { return acknowledged_.size(); }
+  std::size_t sent_count() const { return sent_.size(); }
+
+  // ---- receiving. `who` names a receiver, for whom order is kept over all its connections.
+  // Only what is committed may be seen; the first copies of one publisher and address come in order.
+  // `gaps`: the receiver may miss messages (it was not connected).
+  void received(const std::string& who, const MessageId& id, bool duplicate_allowed, bool gaps);
+  bool has_received(const std::string& who, const MessageId& id) const;
+  std::size_t received_count(const std::string& who) const;
+  // Everything acknowledged of these publishers, sent after `from`, is there.
+  std::vector<MessageId> missing(const std::string& who, const std::set<MessageId>& expected) const;
+  const std::set<MessageId>& acknowledged() const { return acknowledged_; }
+
+  void operation() { ++operations_; }
+  std::uint64_t operations() const { return operations_; }
+
+ private:
+  World& world_;
+  std::set<MessageId> sent_, acknowledged_, committed_;
+  struct Receiver {
+    std::set<MessageId> seen;
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> highest;  // + 1
+  };
+  std::map<std::string, Receiver> receivers_;
+  std::uint64_t operations_ = 0;
+};
+
+}  // namespace stele::sim

@@ -1,0 +1,88 @@
+#include "sim/workloads/mqtt_peer.h"
+
+#include <utility>
+
+namespace stele::sim {
+
+using runtime::Task;
+using namespace std::chrono_literals;
+
+Task<Result<std::unique_ptr<MqttPeer>>> MqttPeer::dial(runtime::Runtime& runtime, runtime::Endpoint to) {
+  std::unique_ptr<MqttPeer> peer(new MqttPeer(runtime));
+  STELE_CO_TRY(peer->connection_, co_await runtime.network().connect(std::move(to), 5s, {}));
+  peer->connection_->start(*peer);
+  co_return peer;
+}
+
+MqttPeer::~MqttPeer() = default;
+
+Task<Result<MqttPeer::Opened>> MqttPeer::open(std::string client_id, bool clean, std::uint32_t expiry_s,
+                                              mqtt::Version version) {
+  version_ = version;
+  mqtt::Connect connect;
+  connect.version = version;
+  connect.clean_start = clean;
+  connect.client_id = client_id;
+  connect.keep_alive_s = 60;
+  if (version == mqtt::Version::kV5) connect.session_expiry_s = expiry_s;
+  std::string out;
+  mqtt::encode(out, connect);
+  connection_->write(out);
+  STELE_CO_TRY(const ReceivedPacket answer, co_await next(20s));
+  const auto* connack = std::get_if<mqtt::Connack>(&answer.packet);
+  if (!connack) co_return error(ErrorCode::kMalformed, "CONNECT was answered with another packet");
+  co_return Opened{connack->session_present, connack->reason};
+}
+
+void MqttPeer::publish(std::string_view topic, std::string_view payload, std::uint8_t qos, std::uint16_t packet_id,
+                       bool dup, bool retain) {
+  mqtt::Publish packet;
+  packet.topic = topic;
+  packet.payload = payload;
+  packet.qos = static_cast<mqtt::Qos>(qos);
+  packet.packet_id = packet_id;
+  packet.dup = dup;
+  packet.retain = retain;
+  send(packet);
+}
+
+Task<Result<ReceivedPacket>> MqttPeer::next(runtime::Duration timeout) {
+  const runtime::Instant deadline = runtime_.now() + timeout;
+  while (received_.empty()) {
+    if (closed_) co_return error(ErrorCode::kClosed, "the connection ended");
+    if (runtime_.now() >= deadline) co_return error(ErrorCode::kTimedOut, "nothing came");
+    runtime_.arm(*this, deadline);
+    co_await wake_.wait();
+  }
+  ReceivedPacket packet = std::move(received_.front());
+  received_.pop_front();
+  co_return packet;
+}
+
+void MqttPeer::drop() {
+  connection_.reset();
+  closed_ = true;
+}
+
+void MqttPeer::on_data(Bytes data) {
+  input_ += data.view();
+  while (true) {
+    const mqtt::FrameResult frame = mqtt::next_frame(input_, mqtt::kMaxVarint);
+    if (frame.status != mqtt::FrameResult::Status::kFrame) break;
+    auto bytes = std::make_unique<std::string>(input_.substr(0, frame.frame.total_size));
+    const mqtt::FrameResult own = mqtt::next_frame(*bytes, mqtt::kMaxVarint);
+    auto packet = mqtt::decode(own.frame, version_);
+    input_.erase(0, frame.frame.total_size);
+    if (!packet) continue;  // the workload waits for it and says so
+    received_.push_back({std::move(bytes), *std::move(packet)});
+  }
+  wake_.wake_all();
+}
+
+void MqttPeer::on_closed(const Error&) {
+  closed_ = true;
+  connection_.reset();
+  wake_.wake_all();
+}
+
+}  // namespace stele::sim

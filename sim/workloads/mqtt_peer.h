@@ -1,0 +1,73 @@
+// One MQTT connection of a workload: sends packets, queues what comes back, and leaves every decision (what
+// to acknowledge, when, whether at all) to the workload. No session logic of its own on purpose: a client that
+// did things right by itself would hide what the broker does.
+//
+// Lives on one core of a client host.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "protocols/mqtt/decode.h"
+#include "protocols/mqtt/encode.h"
+#include "runtime/network.h"
+#include "runtime/notification.h"
+#include "runtime/runtime.h"
+
+namespace stele::sim {
+
+// A packet and the bytes its views lie in.
+struct ReceivedPacket {
+  std::unique_ptr<std::string> bytes;
+  mqtt::Packet packet;
+};
+
+class MqttPeer final : private runtime::ConnectionHandler, private runtime::Timer {
+ public:
+  static runtime::Task<Result<std::unique_ptr<MqttPeer>>> dial(runtime::Runtime& runtime, runtime::Endpoint to);
+  ~MqttPeer() override;
+
+  // CONNECT, and what the broker answers.
+  struct Opened {
+    bool session_present = false;
+    mqtt::ReasonCode reason = mqtt::ReasonCode::kSuccess;
+  };
+  runtime::Task<Result<Opened>> open(std::string client_id, bool clean, std::uint32_t expiry_s,
+                                     mqtt::Version version);
+
+  template <class Packet>
+  void send(const Packet& packet) {
+    std::string out;
+    if (mqtt::encode(out, packet, version_)) connection_->write(out);
+  }
+  void publish(std::string_view topic, std::string_view payload, std::uint8_t qos, std::uint16_t packet_id, bool dup,
+               bool retain);
+  // The next packet; kClosed once the connection ended, kTimedOut.
+  runtime::Task<Result<ReceivedPacket>> next(runtime::Duration timeout);
+  bool closed() const { return closed_; }
+  // Ends it without DISCONNECT.
+  void drop();
+  std::size_t queued_bytes() const { return connection_ ? connection_->queued_bytes() : 0; }
+
+ private:
+  explicit MqttPeer(runtime::Runtime& runtime) : runtime_(runtime) {}
+  void on_data(Bytes data) override;
+  void on_closed(const Error& why) override;
+  void on_timer() override { wake_.wake_all(); }
+
+  runtime::Runtime& runtime_;
+  std::unique_ptr<runtime::Connection> connection_;
+  mqtt::Version version_ = mqtt::Version::kV5;
+  std::string input_;
+  std::deque<ReceivedPacket> received_;
+  runtime::Notification wake_;
+  bool closed_ = false;
+};
+
+}  // namespace stele::sim

@@ -1,0 +1,92 @@
+#include "sim/workloads/shadow.h"
+
+#include "base/hash.h"
+
+namespace stele::sim {
+
+void Shadow::fail(ShardId id, const std::string& why) {
+  world_.fail("shard " + std::to_string(id.value) + ": " + why);
+}
+
+void Shadow::on_owner(ShardId id, Epoch epoch, Lsn next, std::uint64_t state_hash) {
+  Shard& shard = shards_[id];
+  if (epoch <= shard.epoch) return fail(id, "an owner begins in an epoch that is not new");
+  shard.epoch = epoch;
+  if (next < shard.committed) {
+    return fail(id, "committed entries are lost: " + std::to_string(shard.committed.value) +
+                        " were committed, the new owner has " + std::to_string(next.value));
+  }
+  // What was appended and survived is committed by the take-over.
+  advance(id, shard, next);
+  shard.appended.clear();
+  shard.hashes.clear();
+  if (world_.failed()) return;
+  ++hashes_compared_;
+  if (shard.state.hash() != state_hash) fail(id, "snapshot and tail give another state than the whole log");
+}
+
+void Shadow::on_append(ShardId id, Epoch epoch, Lsn lsn, std::string_view head, std::string_view body) {
+  Shard& shard = shards_[id];
+  if (epoch != shard.epoch) return;  // an owner that is no more
+  std::string entry(head);
+  entry += body;
+  shard.appended[lsn] = std::move(entry);
+}
+
+void Shadow::on_commit(ShardId id, Epoch epoch, Lsn end) {
+  Shard& shard = shards_[id];
+  if (epoch != shard.epoch) return;
+  advance(id, shard, end);
+}
+
+void Shadow::advance(ShardId id, Shard& shard, Lsn end) {
+  while (shard.committed < end && !world_.failed()) {
+    const auto found = shard.appended.find(shard.committed);
+    if (found == shard.appended.end()) {
+      return fail(id, "entry " + std::to_string(shard.committed.value) + " is committed but was never appended");
+    }
+    auto view = broker::parse_entry(found->second, {});
+    if (!view) return fail(id, "a committed entry cannot be read: " + view.error().message);
+    auto applied = shard.state.apply(shard.committed, *view, scratch_);
+    if (!applied) return fail(id, "a committed entry cannot be applied: " + applied.error().message);
+    if (on_data && view->kind == broker::EntryKind::kData && !scratch_.duplicate) {
+      on_data(view->data, view->data.batch);
+    }
+    ++entries_;
+    shard.appended.erase(found);
+    ++shard.committed;
+    compare(id, shard);
+  }
+}
+
+void Shadow::compare(ShardId id, Shard& shard) {
+  auto expected = shard.hashes.find(shard.state.next());
+  if (expected == shard.hashes.end()) return;
+  ++hashes_compared_;
+  if (expected->second != shard.state.hash()) fail(id, "the owner's state is not the fold of its log");
+  shard.hashes.erase(expected);
+}
+
+bool Shadow::wants_hash(ShardId) {
+  return ++asked_ % 128 == 0;
+}
+
+void Shadow::on_hash(ShardId id, Lsn applied, std::uint64_t state_hash) {
+  Shard& shard = shards_[id];
+  if (applied <= shard.committed) return;
+  shard.hashes[applied] = state_hash;
+}
+
+void Shadow::on_snapshot(ShardId id, Lsn lsn, std::uint64_t state_hash) {
+  on_hash(id, lsn, state_hash);
+}
+
+std::uint64_t Shadow::hash() const {
+  Hasher hasher;
+  for (const auto& [id, shard] : shards_) {
+    hasher.add(id.value).add(shard.committed.value).add(shard.state.hash());
+  }
+  return hasher.value();
+}
+
+}  // namespace stele::sim

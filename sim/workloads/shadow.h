@@ -1,0 +1,60 @@
+// A shadow replay of every shard, kept outside the processes that own them: takes each committed entry once,
+// through the same pure state machine, and compares hashes with the owners'. Also knows what is committed, so
+// that a workload that sees something can ask whether it may.
+//
+// Fails the world when an owner begins without an entry that was committed before, when an owner's state is
+// not the fold of its log, or when a snapshot holds anything but a committed state.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "broker/observer.h"
+#include "broker/shard_state.h"
+#include "sim/world.h"
+
+namespace stele::sim {
+
+class Shadow final : public broker::ShardObserver {
+ public:
+  explicit Shadow(World& world) : world_(world) {}
+
+  // Called with each data entry once it is committed (and once more never).
+  std::function<void(const broker::DataEntry& data, std::string_view batch)> on_data;
+
+  void on_owner(ShardId shard, Epoch epoch, Lsn next, std::uint64_t state_hash) override;
+  void on_append(ShardId shard, Epoch epoch, Lsn lsn, std::string_view head, std::string_view body) override;
+  void on_commit(ShardId shard, Epoch epoch, Lsn end) override;
+  bool wants_hash(ShardId shard) override;
+  void on_hash(ShardId shard, Lsn applied, std::uint64_t state_hash) override;
+  void on_snapshot(ShardId shard, Lsn lsn, std::uint64_t state_hash) override;
+
+  std::uint64_t entries() const { return entries_; }
+  std::uint64_t hashes_compared() const { return hashes_compared_; }
+  // Of all shards: a part of the run's hash.
+  std::uint64_t hash() const;
+
+ private:
+  struct Shard {
+    Epoch epoch;
+    Lsn committed;
+    std::map<Lsn, std::string> appended;        // not committed as far as is known
+    std::map<Lsn, std::uint64_t> hashes;        // what owners say their state is after that many entries
+    broker::ShardState state;
+  };
+  void advance(ShardId id, Shard& shard, Lsn end);
+  void compare(ShardId id, Shard& shard);
+  void fail(ShardId id, const std::string& why);
+
+  World& world_;
+  std::map<ShardId, Shard> shards_;
+  broker::ApplyResult scratch_;
+  std::uint64_t entries_ = 0;
+  std::uint64_t hashes_compared_ = 0;
+  std::uint64_t asked_ = 0;
+};
+
+}  // namespace stele::sim
