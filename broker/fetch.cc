@@ -127,7 +127,7 @@ Task<std::vector<Result<FetchOk>>> Core::fetch(Principal who, std::vector<FetchR
       break;
     FetchWait wait(*this);
     for (std::size_t i = 0; i < reads.size(); ++i)
-      wait.watch(shards[i], reads[i].stream, results[i]->high_watermark - 1);
+      wait.watch(shards[i], reads[i].stream, results[i]->high_watermark);
     co_await wait.wait(deadline, stop);
   }
   co_return results;

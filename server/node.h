@@ -52,7 +52,7 @@ struct NodeConfig {
   std::string version;
 };
 
-class Node final : private http::NodeInfo {
+class Node final : public http::NodeInfo {
  public:
   // `cores`: all of the process, in order; the first is the one this is called on.
   Node(std::span<runtime::Runtime* const> cores, NodeConfig config);

@@ -20,7 +20,7 @@ struct ScenarioOptions {
 
 struct ScenarioResult {
   bool ok = false;
-  std::string why;   // what does not hold, when not ok
+  std::string why;    // what does not hold, when not ok
   std::string lines;  // the last lines of the trace, when not ok
   std::uint64_t operations = 0;
   std::uint64_t faults = 0;

@@ -1,10 +1,12 @@
 // Scenario `node`: one node, whole and unchanged, with MQTT and Kafka clients, while its machine and its
 // network fail. Judged throughout and at the end (clients.h, shadow.h, ledger.h).
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <utility>
 
-#include "base/assert.h"
+#include "broker/message_batch.h"
+#include "protocols/kafka/client.h"
 #include "sim/host.h"
 #include "sim/network.h"
 #include "sim/scenario.h"
@@ -36,7 +38,9 @@ class NodeScenario {
         workload_{.world = world_, .ledger = ledger_, .mqtt = {}, .kafka = {}},
         node_(world_.add_host("node")),
         clients_(world_.add_host("clients")) {
-    shadow_.on_data = [this](const broker::DataEntry& data, std::string_view batch) { note_committed(data, batch); };
+    shadow_.on_data = [this](const broker::DataEntry& data, std::string_view batch) {
+      note_committed(data, batch);
+    };
   }
 
   ScenarioResult run();
@@ -44,7 +48,7 @@ class NodeScenario {
  private:
   server::NodeConfig config(ProcessContext& process);
   void boot_node();
-  void boot_clients();
+  void watch();
   void plan_fault();
   void inject();
   void node_came_down();
@@ -61,6 +65,7 @@ class NodeScenario {
   Host& node_;
   Host& clients_;
   bool faults_ = true;
+  bool coming_back_ = false;
   std::uint64_t injected_ = 0;
   Duration mean_between_faults_{};
   std::uint32_t cores_ = 1;
@@ -103,15 +108,260 @@ void NodeScenario::boot_node() {
   });
 }
 
-void NodeScenario::boot_clients() {
-  workload_.mqtt = {node_.ip(), 1883};
-  workload_.kafka = {node_.ip(), 9092};
-  clients_.boot(1, program([this](ProcessContext& process) -> runtime::Task<void> {
-                  return drive(process, workload_);
-                }));
+class Clients final : public Program {
+ public:
+  Clients(ProcessContext& process, Workload& workload) {
+    runtime::Runtime& core = process.core(0);
+    for (std::uint32_t publisher = 0; publisher < 3; ++publisher) {
+      workload.mqtt_publishers.insert(publisher);
+      scope_.spawn(run_mqtt_publisher(core, workload, publisher, 1 + publisher * 8));
+    }
+    scope_.spawn(run_persistent_subscriber(core, workload, "keeper-of-all"));
+    scope_.spawn(run_persistent_subscriber(core, workload, "keeper-too"));
+    scope_.spawn(run_live_subscriber(core, workload, "live"));
+    for (std::uint32_t publisher = 100; publisher < 102; ++publisher) {
+      workload.kafka_producers.insert(publisher);
+      scope_.spawn(run_kafka_producer(core, workload, publisher));
+    }
+    scope_.spawn(run_kafka_consumer(core, workload, "orders.eu", 2, "consumer"));
+    scope_.spawn(run_kafka_consumer(core, workload, "sensors", 3, "sensor-consumer"));
+    scope_.spawn(run_retained(core, workload, 0));
+    scope_.spawn(run_retained(core, workload, 1));
+    scope_.spawn(run_admin(core, workload, 200));
+  }
+
+ private:
+  runtime::Scope scope_;
+};
+
+// The topic that captures the sensors is made before anything is published.
+runtime::Task<void> prepare(runtime::Runtime& runtime, Workload& workload, bool& ready) {
+  while (!ready) {
+    auto client = co_await kafka::Client::connect(runtime, workload.kafka, {});
+    if (client) {
+      std::vector<kafka::CreateTopicsRequest::Config> configs;
+      configs.push_back({"stele.capture", "sensors/#"});
+      configs.push_back({"retention.ms", "-1"});
+      auto made = co_await (*client)->create_topic("sensors", 3, configs);
+      ready = made && (made->error == kafka::KafkaError::kNone ||
+                       made->error == kafka::KafkaError::kTopicAlreadyExists);
+      (*client)->close();
+    }
+    if (!ready) co_await runtime::sleep(runtime, 50ms);
+  }
 }
 
-runtime::Task<void> drive_all(ProcessContext& process, Workload& workload, runtime::Scope& scope);
+// ---- faults ---------------------------------------------------------------------------------------------
+
+void NodeScenario::node_came_down() {
+  ++injected_;
+  runtime::Random& random = world_.random(Concern::kFaults);
+  world_.after(Duration(random.between(1'000'000, 3'000'000'000)), [this] {
+    if (node_.running()) return;
+    if (faults_ && world_.random(Concern::kFaults).chance(1, 4)) {
+      cores_ = static_cast<std::uint32_t>(world_.random(Concern::kFaults).between(1, 3));
+    }
+    node_.restart(cores_);
+    // Now and then it does not get far.
+    runtime::Random& again = world_.random(Concern::kFaults);
+    if (faults_ && again.chance(1, 6)) node_.crash_at_file_operation(1 + again.below(200));
+  });
+}
+
+void NodeScenario::inject() {
+  runtime::Random& random = world_.random(Concern::kFaults);
+  const CrashMode mode = random.chance(2, 3) ? CrashMode::kPowerLoss : CrashMode::kKill;
+  switch (random.below(10)) {
+    case 0:
+    case 1:
+      if (!node_.running()) return;
+      node_.crash(mode);
+      return node_came_down();
+    case 2:
+    case 3:
+      if (!node_.running() || node_.crash_planned()) return;
+      node_.crash_at_file_operation(1 + random.below(60), mode);
+      return;
+    case 4:
+      if (!node_.running()) return;
+      node_.terminate();
+      ++injected_;
+      return;
+    case 5:
+      injected_ += world_.fabric().cut(clients_, node_, random);
+      return;
+    case 6:
+      injected_ += world_.fabric().cut_all(clients_, node_) > 0 ? 1 : 0;
+      return;
+    case 7: {
+      if (random.chance(1, 2)) {
+        world_.fabric().split(clients_, node_);
+      } else if (random.chance(1, 2)) {
+        world_.fabric().split_one_way(clients_, node_);
+      } else {
+        world_.fabric().split_one_way(node_, clients_);
+      }
+      ++injected_;
+      world_.after(Duration(random.between(1'000'000, 20'000'000'000)),
+                   [this] { world_.fabric().heal(clients_, node_); });
+      return;
+    }
+    case 8:
+      node_.stall_disk(Duration(random.between(1'000'000, 2'000'000'000)));
+      ++injected_;
+      return;
+    default:
+      if (!node_.running()) return;
+      node_.pause(Duration(random.between(1'000'000, 5'000'000'000)));
+      ++injected_;
+      return;
+  }
+}
+
+void NodeScenario::plan_fault() {
+  if (!faults_) return;
+  runtime::Random& random = world_.random(Concern::kFaults);
+  world_.after(Duration(random.between(1, 2 * mean_between_faults_.count())), [this] {
+    if (!faults_) return;
+    inject();
+    plan_fault();
+  });
+}
+
+void NodeScenario::heal() {
+  faults_ = false;
+  world_.fabric().heal_all();
+  node_.set_disk_slowness(1);
+  node_.cancel_planned_crash();
+}
+
+// A process that is down without anybody having planned it (a crash in a file operation, a clean stop) comes
+// back too.
+void NodeScenario::watch() {
+  if (!node_.running() && !coming_back_) {
+    coming_back_ = true;
+    node_came_down();
+  }
+  if (node_.running()) coming_back_ = false;
+  world_.after(100ms, [this] { watch(); });
+}
+
+// ---- judging --------------------------------------------------------------------------------------------
+
+void NodeScenario::note_committed(const broker::DataEntry& data, std::string_view batch) {
+  broker::for_each_message(Bytes::copy(batch), data.address, false,
+                           [&](const MessageView& message, const Bytes&, std::uint32_t) {
+                             if (auto id = MessageId::parse(message.payload)) ledger_.committed(*id);
+                           });
+}
+
+// What a producer was told is where it is.
+void NodeScenario::check_produced() {
+  for (const auto& [place, id] : workload_.produced) {
+    auto found = workload_.records.find(place);
+    const auto& [topic, partition, offset] = place;
+    const std::string where =
+        topic + "-" + std::to_string(partition) + " at offset " + std::to_string(offset);
+    if (found == workload_.records.end()) {
+      return world_.fail("message " + id.text() + " was acknowledged for " + where + " and is not there");
+    }
+    if (MessageId::parse(found->second) != id) {
+      return world_.fail("message " + id.text() + " was acknowledged for " + where + ", which holds another");
+    }
+  }
+  for (const MessageId& id : ledger_.acknowledged()) {
+    if (!workload_.mqtt_publishers.contains(id.publisher)) continue;
+    if (!ledger_.has_received("sensor-consumer-sensors", id)) {
+      return world_.fail("message " + id.text() +
+                         " was acknowledged and is not in the topic that captures it");
+    }
+  }
+}
+
+ScenarioResult NodeScenario::run() {
+  if (options_.trace) {
+    world_.trace().set_sink(
+        [](std::string_view line) { std::printf("%.*s\n", static_cast<int>(line.size()), line.data()); });
+  }
+  runtime::Random& knobs = world_.random(Concern::kKnobs);
+  cores_ = static_cast<std::uint32_t>(knobs.between(1, 3));
+  shards_ = static_cast<std::uint32_t>(1) << knobs.below(5);
+  file_bytes_ = 16384ULL << knobs.below(8);
+  segment_bytes_ = 8192ULL << knobs.below(10);
+  snapshot_bytes_ = 16384ULL << knobs.below(6);
+  tail_bytes_ = 16384ULL << knobs.below(8);
+  mean_between_faults_ = std::chrono::milliseconds(knobs.between(2'000, 20'000));
+
+  boot_node();
+  bool ready = false;
+  clients_.boot(1, program([this, &ready](ProcessContext& process) {
+                  return prepare(process.core(0), workload_, ready);
+                }));
+  workload_.mqtt = {node_.ip(), 1883};
+  workload_.kafka = {node_.ip(), 9092};
+  RunResult result = world_.run_until([&] { return ready; }, 1min);
+  if (result.reason == StopReason::kTime) world_.fail("the node does not serve within a minute");
+  clients_.crash(CrashMode::kKill);
+  clients_.boot(1, [this](ProcessContext& process) { return std::make_unique<Clients>(process, workload_); });
+  watch();
+  plan_fault();
+  if (!world_.failed()) result = world_.run_for(options_.duration);
+  heal();
+  workload_.stopping = true;
+  if (!world_.failed()) {
+    result = world_.run_until([this] { return finished(); }, kCalmDown);
+    if (result.reason == StopReason::kTime) {
+      world_.fail("after the faults, " + std::to_string(workload_.running) + " clients (" +
+                  std::to_string(workload_.producing) + " producing) are not done within the time");
+    }
+  }
+  if (!world_.failed()) check_produced();
+  const auto minutes = static_cast<std::uint64_t>(options_.duration / 1min);
+  if (!world_.failed() && (ledger_.operations() < kOperationsPerMinute * minutes ||
+                           injected_ < kFaultsPerMinute * minutes || node_.crashes() < minutes / 10)) {
+    world_.fail("too little happened to show anything");
+  }
+  world_.mix(shadow_.hash());
+  world_.mix(ledger_.operations());
+  if (!world_.failed()) result = world_.run_for(0ns);
+  ScenarioResult out;
+  out.ok = !world_.failed() && !result.broken();
+  out.why = result.detail;
+  if (!out.ok) {
+    if (out.why.empty()) out.why = world_.run_for(0ns).detail;
+    out.lines = world_.trace().lines();
+  }
+  out.operations = ledger_.operations();
+  out.faults = injected_;
+  out.crashes = node_.crashes();
+  out.events = world_.counters().events;
+  out.hash = world_.hash();
+  out.simulated = world_.elapsed();
+  return out;
+}
 
 }  // namespace
+
+ScenarioResult run_node(const ScenarioOptions& options) {
+  return NodeScenario(options).run();
+}
+
+ScenarioResult run_canary(const ScenarioOptions& options) {
+  World world(options.seed);
+  world.fail("the canary fails always");
+  const RunResult result = world.run_for(std::chrono::seconds(1));
+  ScenarioResult out;
+  out.why = result.detail;
+  out.hash = world.hash();
+  return out;
+}
+
+const std::vector<ScenarioInfo>& all_scenarios() {
+  static const std::vector<ScenarioInfo> all = {
+      {"node", "one node with MQTT and Kafka clients; crashes, restarts, network and disk faults", run_node},
+      {"canary", "fails always: shows that a failure is seen as one", run_canary},
+  };
+  return all;
+}
+
 }  // namespace stele::sim

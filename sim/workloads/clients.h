@@ -38,11 +38,13 @@ struct Workload {
 runtime::Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher,
                                        std::uint32_t window);
 // A persistent session on `sensors/#` that comes and goes; at the end it stays until it has everything.
-runtime::Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& workload, std::string client_id);
+runtime::Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& workload,
+                                              std::string client_id);
 // A live subscriber of both buses; misses what comes while it is away.
 runtime::Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, std::string client_id);
 // Batches into topic `orders.eu`.
-runtime::Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher);
+runtime::Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload,
+                                       std::uint32_t publisher);
 // Reads all partitions of a topic over and over, from the start or from where it was.
 runtime::Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
                                        std::int32_t partitions, std::string name);

@@ -17,7 +17,8 @@ runtime::Duration short_pause(runtime::Runtime& runtime, std::int64_t max_ms) {
   return std::chrono::microseconds(runtime.random().between(100, max_ms * 1000));
 }
 
-Bytes batch_of(const std::vector<MessageId>& ids, std::int64_t now_ms, Compression compression, std::size_t padding) {
+Bytes batch_of(const std::vector<MessageId>& ids, std::int64_t now_ms, Compression compression,
+               std::size_t padding) {
   std::string out;
   RecordBatchOptions options;
   options.compression = compression;
@@ -32,8 +33,8 @@ Bytes batch_of(const std::vector<MessageId>& ids, std::int64_t now_ms, Compressi
 }
 
 // Notes one record that a reader saw; all readers must see the same at one offset.
-bool note_record(Workload& workload, const std::string& topic, std::int32_t partition, const RecordView& record,
-                 const std::string& who) {
+bool note_record(Workload& workload, const std::string& topic, std::int32_t partition,
+                 const RecordView& record, const std::string& who) {
   const std::string value(record.value.value_or(""));
   const auto place = std::tuple(topic, partition, record.offset.value);
   auto [at, added] = workload.records.emplace(place, value);
@@ -59,7 +60,8 @@ Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std
       continue;
     }
     (void)co_await (*client)->metadata({"orders.eu"}, true);
-    const runtime::Instant until = runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    const runtime::Instant until =
+        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
     while (!(*client)->closed() && runtime.now() < until && !workload.stopping) {
       const auto partition = static_cast<std::int32_t>(runtime.random().below(kOrderPartitions));
       std::vector<MessageId> ids;
@@ -67,8 +69,8 @@ Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std
         ids.push_back({publisher, static_cast<std::uint32_t>(partition), next_sequence[partition]++});
         workload.ledger.sent(ids.back());
       }
-      const Compression codecs[] = {Compression::kNone, Compression::kNone, Compression::kLz4, Compression::kZstd,
-                                    Compression::kGzip};
+      const Compression codecs[] = {Compression::kNone, Compression::kNone, Compression::kLz4,
+                                    Compression::kZstd, Compression::kGzip};
       const std::size_t padding = runtime.random().chance(1, 20) ? 3000 : 0;
       Bytes batch = batch_of(ids, runtime.wall_now().ms, codecs[runtime.random().below(5)], padding);
       auto produced = co_await (*client)->produce("orders.eu", partition, batch);
@@ -109,7 +111,8 @@ Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std
     (void)co_await (*client)->metadata({topic}, true);
     // From the beginning again, sometimes: what was there must still be.
     if (runtime.random().chance(1, 4)) next.clear();
-    const runtime::Instant until = runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    const runtime::Instant until =
+        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
     while (!(*client)->closed() && (runtime.now() < until || workload.stopping)) {
       const bool last_round = workload.stopping && workload.producing == 0;
       bool at_end = true;
@@ -123,19 +126,22 @@ Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std
           at_end = false;
           if (fetched->error == kafka::KafkaError::kOffsetOutOfRange) {
             workload.world.fail(name + ": offset " + std::to_string(next[partition]) + " of " + topic + "-" +
-                                std::to_string(partition) + " is out of range, though nothing is ever removed there");
+                                std::to_string(partition) +
+                                " is out of range, though nothing is ever removed there");
           }
           co_await runtime::sleep(runtime, short_pause(runtime, 300));
           continue;
         }
-        auto read = kafka::each_record(fetched->records.flatten(), Offset(next[partition]), [&](const RecordView& record) {
-          if (record.offset.value != next[partition]) {
-            workload.world.fail(name + ": offsets of " + topic + "-" + std::to_string(partition) + " jump from " +
-                                std::to_string(next[partition]) + " to " + std::to_string(record.offset.value));
-          }
-          note_record(workload, topic, partition, record, name);
-          next[partition] = record.offset.value + 1;
-        });
+        auto read = kafka::each_record(
+            fetched->records.flatten(), Offset(next[partition]), [&](const RecordView& record) {
+              if (record.offset.value != next[partition]) {
+                workload.world.fail(name + ": offsets of " + topic + "-" + std::to_string(partition) +
+                                    " jump from " + std::to_string(next[partition]) + " to " +
+                                    std::to_string(record.offset.value));
+              }
+              note_record(workload, topic, partition, record, name);
+              next[partition] = record.offset.value + 1;
+            });
         if (!read) workload.world.fail(name + ": a fetched batch cannot be read: " + read.error().message);
         at_end &= next[partition] >= fetched->high_watermark;
       }
@@ -173,12 +179,15 @@ Task<Result<void>> check_earliest(Workload& workload, kafka::Client& client) {
 
 Task<Result<void>> come_and_go(runtime::Runtime& runtime, Workload& workload, kafka::Client& client) {
   const std::string name = "passing-" + std::to_string(runtime.random().below(3));
-  STELE_CO_TRY(const auto made, co_await client.create_topic(name, static_cast<std::int32_t>(1 + runtime.random().below(4))));
+  STELE_CO_TRY(const auto made,
+               co_await client.create_topic(name, static_cast<std::int32_t>(1 + runtime.random().below(4))));
   workload.ledger.operation();
-  if (made.error != kafka::KafkaError::kNone && made.error != kafka::KafkaError::kTopicAlreadyExists) co_return Result<void>();
+  if (made.error != kafka::KafkaError::kNone && made.error != kafka::KafkaError::kTopicAlreadyExists)
+    co_return Result<void>();
   const Bytes batch = batch_of({MessageId{9999, 0, 0}}, runtime.wall_now().ms, Compression::kNone, 0);
   STELE_CO_TRY(const auto produced, co_await client.produce(name, 0, batch));
-  if (made.error == kafka::KafkaError::kNone && produced.error == kafka::KafkaError::kNone && produced.base_offset != 0) {
+  if (made.error == kafka::KafkaError::kNone && produced.error == kafka::KafkaError::kNone &&
+      produced.base_offset != 0) {
     workload.world.fail("a new topic " + name + " begins at offset " + std::to_string(produced.base_offset));
   }
   STELE_CO_TRY(const auto gone, co_await client.delete_topic(name));
@@ -201,14 +210,16 @@ Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_
     std::vector<kafka::CreateTopicsRequest::Config> configs;
     configs.push_back({"retention.bytes", "40000"});
     (void)co_await (*client)->create_topic("trimmed", 1, configs);
-    const runtime::Instant until = runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    const runtime::Instant until =
+        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
     while (!(*client)->closed() && runtime.now() < until && !workload.stopping) {
       std::vector<MessageId> ids;
       for (int i = 0; i < 10; ++i) {
         ids.push_back({publisher, 0, sequence++});
         workload.ledger.sent(ids.back());
       }
-      auto produced = co_await (*client)->produce("trimmed", 0, batch_of(ids, runtime.wall_now().ms, Compression::kNone, 1000));
+      auto produced = co_await (*client)->produce(
+          "trimmed", 0, batch_of(ids, runtime.wall_now().ms, Compression::kNone, 1000));
       if (!produced) break;
       if (!co_await check_earliest(workload, **client)) break;
       if (runtime.random().chance(1, 3) && !co_await come_and_go(runtime, workload, **client)) break;

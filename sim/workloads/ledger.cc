@@ -40,7 +40,8 @@ void Ledger::received(const std::string& who, const MessageId& id, bool duplicat
   }
   Receiver& receiver = receivers_[who];
   if (!receiver.seen.insert(id).second) {
-    if (!duplicate_allowed) world_.fail(who + " received message " + id.text() + " twice, not marked as such");
+    if (!duplicate_allowed)
+      world_.fail(who + " received message " + id.text() + " twice, not marked as such");
     return;
   }
   std::uint64_t& highest = receiver.highest[{id.publisher, id.address}];
@@ -49,7 +50,8 @@ void Ledger::received(const std::string& who, const MessageId& id, bool duplicat
                        std::to_string(highest - 1) + " of the same publisher and address");
   }
   if (!gaps && id.sequence > highest && highest > 0) {
-    return world_.fail(who + " received message " + id.text() + " without those from " + std::to_string(highest) + " on");
+    return world_.fail(who + " received message " + id.text() + " without those from " +
+                       std::to_string(highest) + " on");
   }
   highest = id.sequence + 1;
 }

@@ -64,7 +64,8 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
     for (Pending& one : pending) {
       peer.publish(sensor_topic(one.id), payload_of(one.id), 1, one.packet_id, true, false);
     }
-    const runtime::Instant until = runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    const runtime::Instant until =
+        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
     while (!peer.closed() && (runtime.now() < until || workload.stopping)) {
       while (!workload.stopping && pending.size() < window) {
         const auto address = static_cast<std::uint32_t>(runtime.random().below(4));
@@ -82,7 +83,8 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
                                 [&](const Pending& one) { return one.packet_id == acknowledged; });
       if (found == pending.end()) continue;
       const auto* ack = std::get_if<mqtt::Puback>(&packet->packet);
-      if (ack->reason == mqtt::ReasonCode::kSuccess || ack->reason == mqtt::ReasonCode::kNoMatchingSubscribers) {
+      if (ack->reason == mqtt::ReasonCode::kSuccess ||
+          ack->reason == mqtt::ReasonCode::kNoMatchingSubscribers) {
         workload.ledger.acknowledged(found->id);
         pending.erase(found);
       } else {
@@ -129,7 +131,8 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
       subscribe.subscriptions.push_back({.filter = "sensors/#", .qos = mqtt::Qos::kAtLeastOnce});
       peer.send(subscribe);
     }
-    const runtime::Instant until = runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    const runtime::Instant until =
+        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
     while (!peer.closed() && (runtime.now() < until || workload.stopping)) {
       auto packet = co_await peer.next(workload.stopping ? 2s : 5s);
       if (!packet) {
@@ -138,7 +141,8 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
       }
       if (packet) {
         if (const auto* suback = std::get_if<mqtt::Suback>(&packet->packet)) {
-          if (suback->reasons.size() == 1 && suback->reasons[0] == mqtt::ReasonCode::kGrantedQos1) subscribed = true;
+          if (suback->reasons.size() == 1 && suback->reasons[0] == mqtt::ReasonCode::kGrantedQos1)
+            subscribed = true;
         }
         if (const auto* publish = std::get_if<mqtt::Publish>(&packet->packet)) {
           const auto id = MessageId::parse(publish->payload);
@@ -150,13 +154,15 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
           // before the subscription may be missing from the front.
           workload.ledger.received(client_id, *id, true, !subscribed || expected_from.contains(*id));
           // Sometimes not acknowledged: it comes again on the next connection.
-          if (workload.stopping || !runtime.random().chance(1, 50)) peer.send(mqtt::Puback{.packet_id = publish->packet_id});
+          if (workload.stopping || !runtime.random().chance(1, 50))
+            peer.send(mqtt::Puback{.packet_id = publish->packet_id});
         }
       }
       if (workload.stopping && subscribed && workload.producing == 0) {
         std::set<MessageId> wanted;
         for (const MessageId& id : workload.ledger.acknowledged()) {
-          if (workload.mqtt_publishers.contains(id.publisher) && !expected_from.contains(id)) wanted.insert(id);
+          if (workload.mqtt_publishers.contains(id.publisher) && !expected_from.contains(id))
+            wanted.insert(id);
         }
         if (workload.producing == 0 && workload.ledger.missing(client_id, wanted).empty()) {
           complete = true;
@@ -194,7 +200,8 @@ Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, st
     subscribe.subscriptions.push_back({.filter = "sensors/+/+", .qos = qos});
     subscribe.subscriptions.push_back({.filter = "orders/eu", .qos = qos});
     peer.send(subscribe);
-    const runtime::Instant until = runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    const runtime::Instant until =
+        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
     while (!peer.closed() && runtime.now() < until && !workload.stopping) {
       auto packet = co_await peer.next(1s);
       if (!packet && packet.error().code != ErrorCode::kTimedOut) break;
@@ -239,7 +246,8 @@ Task<Result<std::optional<std::uint64_t>>> look_at_retained(runtime::Runtime& ru
   while (true) {
     STELE_CO_TRY(const ReceivedPacket packet, co_await peer->next(20s));
     if (const auto* suback = std::get_if<mqtt::Suback>(&packet.packet)) {
-      if (suback->reasons[0] != mqtt::ReasonCode::kSuccess) co_return error(ErrorCode::kUnavailable, "refused");
+      if (suback->reasons[0] != mqtt::ReasonCode::kSuccess)
+        co_return error(ErrorCode::kUnavailable, "refused");
       answered = true;
       peer->send(mqtt::Pingreq{});
     }
@@ -270,7 +278,8 @@ Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint
         peer.publish(topic, id.text(), 1, 1, false, true);
         auto packet = co_await peer.next(20s);
         const auto* ack = packet ? std::get_if<mqtt::Puback>(&packet->packet) : nullptr;
-        if (ack && (ack->reason == mqtt::ReasonCode::kSuccess || ack->reason == mqtt::ReasonCode::kNoMatchingSubscribers)) {
+        if (ack && (ack->reason == mqtt::ReasonCode::kSuccess ||
+                    ack->reason == mqtt::ReasonCode::kNoMatchingSubscribers)) {
           workload.retained_acknowledged[address] = id.sequence;
         }
       }

@@ -34,8 +34,8 @@ Task<Result<MqttPeer::Opened>> MqttPeer::open(std::string client_id, bool clean,
   co_return Opened{connack->session_present, connack->reason};
 }
 
-void MqttPeer::publish(std::string_view topic, std::string_view payload, std::uint8_t qos, std::uint16_t packet_id,
-                       bool dup, bool retain) {
+void MqttPeer::publish(std::string_view topic, std::string_view payload, std::uint8_t qos,
+                       std::uint16_t packet_id, bool dup, bool retain) {
   mqtt::Publish packet;
   packet.topic = topic;
   packet.payload = payload;

@@ -1,6 +1,6 @@
 // One MQTT connection of a workload: sends packets, queues what comes back, and leaves every decision (what
-// to acknowledge, when, whether at all) to the workload. No session logic of its own on purpose: a client that
-// did things right by itself would hide what the broker does.
+// to acknowledge, when, whether at all) to the workload. No session logic of its own on purpose: a client
+// that did things right by itself would hide what the broker does.
 //
 // Lives on one core of a client host.
 #pragma once
@@ -30,7 +30,8 @@ struct ReceivedPacket {
 
 class MqttPeer final : private runtime::ConnectionHandler, private runtime::Timer {
  public:
-  static runtime::Task<Result<std::unique_ptr<MqttPeer>>> dial(runtime::Runtime& runtime, runtime::Endpoint to);
+  static runtime::Task<Result<std::unique_ptr<MqttPeer>>> dial(runtime::Runtime& runtime,
+                                                               runtime::Endpoint to);
   ~MqttPeer() override;
 
   // CONNECT, and what the broker answers.
@@ -46,8 +47,8 @@ class MqttPeer final : private runtime::ConnectionHandler, private runtime::Time
     std::string out;
     if (mqtt::encode(out, packet, version_)) connection_->write(out);
   }
-  void publish(std::string_view topic, std::string_view payload, std::uint8_t qos, std::uint16_t packet_id, bool dup,
-               bool retain);
+  void publish(std::string_view topic, std::string_view payload, std::uint8_t qos, std::uint16_t packet_id,
+               bool dup, bool retain);
   // The next packet; kClosed once the connection ended, kTimedOut.
   runtime::Task<Result<ReceivedPacket>> next(runtime::Duration timeout);
   bool closed() const { return closed_; }

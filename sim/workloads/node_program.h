@@ -12,7 +12,8 @@ namespace stele::sim {
 class NodeProgram final : public Program {
  public:
   // `on_failed`: start() gave an error although nothing was wrong with the process.
-  NodeProgram(ProcessContext& process, server::NodeConfig config, std::function<void(const Error&)> on_failed);
+  NodeProgram(ProcessContext& process, server::NodeConfig config,
+              std::function<void(const Error&)> on_failed);
   ~NodeProgram() override;
   void on_terminate() override;
   server::Node& node() { return *node_; }

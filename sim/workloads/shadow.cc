@@ -43,7 +43,8 @@ void Shadow::advance(ShardId id, Shard& shard, Lsn end) {
   while (shard.committed < end && !world_.failed()) {
     const auto found = shard.appended.find(shard.committed);
     if (found == shard.appended.end()) {
-      return fail(id, "entry " + std::to_string(shard.committed.value) + " is committed but was never appended");
+      return fail(id,
+                  "entry " + std::to_string(shard.committed.value) + " is committed but was never appended");
     }
     auto view = broker::parse_entry(found->second, {});
     if (!view) return fail(id, "a committed entry cannot be read: " + view.error().message);

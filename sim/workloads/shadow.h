@@ -41,8 +41,8 @@ class Shadow final : public broker::ShardObserver {
   struct Shard {
     Epoch epoch;
     Lsn committed;
-    std::map<Lsn, std::string> appended;        // not committed as far as is known
-    std::map<Lsn, std::uint64_t> hashes;        // what owners say their state is after that many entries
+    std::map<Lsn, std::string> appended;  // not committed as far as is known
+    std::map<Lsn, std::uint64_t> hashes;  // what owners say their state is after that many entries
     broker::ShardState state;
   };
   void advance(ShardId id, Shard& shard, Lsn end);

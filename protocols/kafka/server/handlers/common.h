@@ -8,6 +8,7 @@
 #include "protocols/kafka/codec.h"
 #include "protocols/kafka/errors.h"
 #include "protocols/kafka/server/connection.h"
+#include "protocols/kafka/types.h"
 
 namespace stele::kafka {
 

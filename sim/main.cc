@@ -1,0 +1,144 @@
+// The simulator: runs scenarios from seeds.
+//
+//   sim --seed N [--scenario S] [--minutes M] [--trace]      one run
+//   sim --seeds A..B [--jobs J] [--keep-going]               many
+//   sim --mutants                                            every planted bug must be found
+//
+// The last line of a run is `seed=N scenario=S result=ok|fail ops=… faults=… crashes=… hash=H`.
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/marks.h"
+#include "base/mutants.h"
+#include "sim/scenario.h"
+
+namespace stele::sim {
+namespace {
+
+struct Arguments {
+  std::uint64_t first = 1, last = 1;
+  std::string scenario = "node";
+  std::uint64_t minutes = 30;
+  bool many = false;
+  bool trace = false;
+  bool keep_going = false;
+  bool marks = false;
+  std::string mutant;
+};
+
+[[noreturn]] void usage(const std::string& why) {
+  std::fprintf(
+      stderr,
+      "%s\n"
+      "usage: sim --seed N | --seeds A..B  [--scenario S] [--minutes M] [--trace] [--keep-going] [--marks]"
+      " [--mutant NAME]\n",
+      why.c_str());
+  std::exit(2);
+}
+
+std::uint64_t number(std::string_view text) {
+  std::uint64_t value = 0;
+  auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || end != text.data() + text.size()) usage("not a number: " + std::string(text));
+  return value;
+}
+
+Arguments parse(int count, char** values) {
+  Arguments out;
+  bool seeds = false;
+  for (int i = 1; i < count; ++i) {
+    const std::string_view flag = values[i];
+    const auto value = [&]() -> std::string_view {
+      if (i + 1 >= count) usage(std::string(flag) + " needs a value");
+      return values[++i];
+    };
+    if (flag == "--seed") {
+      out.first = out.last = number(value());
+      seeds = true;
+    } else if (flag == "--seeds") {
+      const std::string_view range = value();
+      const std::size_t dots = range.find("..");
+      if (dots == std::string_view::npos) usage("--seeds A..B");
+      out.first = number(range.substr(0, dots));
+      out.last = number(range.substr(dots + 2));
+      out.many = seeds = true;
+    } else if (flag == "--scenario") {
+      out.scenario = value();
+    } else if (flag == "--minutes") {
+      out.minutes = number(value());
+    } else if (flag == "--trace") {
+      out.trace = true;
+    } else if (flag == "--keep-going") {
+      out.keep_going = true;
+    } else if (flag == "--marks") {
+      out.marks = true;
+    } else if (flag == "--mutant") {
+      out.mutant = value();
+    } else {
+      usage("unknown flag " + std::string(flag));
+    }
+  }
+  if (!seeds) usage("no seed given");
+  if (out.first > out.last) usage("no seeds in that range");
+  return out;
+}
+
+void select(const std::string& name) {
+  const auto mutant = find_mutant(name);
+  if (!mutant) {
+    std::string known;
+    for (const MutantInfo& info : all_mutants()) known += " " + std::string(info.name);
+    usage("no planted bug '" + name + "'; there are:" + known);
+  }
+#ifdef STELE_MUTANTS
+  select_mutant(*mutant);
+#else
+  usage("this build has no planted bugs in it: build with --config=mutants");
+#endif
+}
+
+int run(const Arguments& arguments) {
+  const ScenarioInfo* scenario = nullptr;
+  for (const ScenarioInfo& info : all_scenarios()) {
+    if (info.name == arguments.scenario) scenario = &info;
+  }
+  if (!scenario) usage("no scenario '" + arguments.scenario + "'");
+  if (!arguments.mutant.empty()) select(arguments.mutant);
+  std::uint64_t failed = 0;
+  for (std::uint64_t seed = arguments.first; seed <= arguments.last; ++seed) {
+    const ScenarioResult result = scenario->run(
+        {.seed = seed, .duration = std::chrono::minutes(arguments.minutes), .trace = arguments.trace});
+    if (!result.ok) {
+      ++failed;
+      std::printf("%s\n%s\nreplay: ./simulate --seed %llu --scenario %s --minutes %llu\n",
+                  result.lines.c_str(), result.why.c_str(), static_cast<unsigned long long>(seed),
+                  arguments.scenario.c_str(), static_cast<unsigned long long>(arguments.minutes));
+    }
+    std::printf(
+        "seed=%llu scenario=%s result=%s ops=%llu faults=%llu crashes=%llu hash=%016llx\n",
+        static_cast<unsigned long long>(seed), arguments.scenario.c_str(), result.ok ? "ok" : "fail",
+        static_cast<unsigned long long>(result.operations), static_cast<unsigned long long>(result.faults),
+        static_cast<unsigned long long>(result.crashes), static_cast<unsigned long long>(result.hash));
+    std::fflush(stdout);
+    if (!result.ok && !arguments.keep_going) break;
+  }
+  if (arguments.marks) {
+    for (const Mark* mark : all_marks()) {
+      std::printf("mark %s %llu\n", std::string(mark->name()).c_str(),
+                  static_cast<unsigned long long>(mark->count()));
+    }
+  }
+  return failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace stele::sim
+
+int main(int count, char** values) {
+  return stele::sim::run(stele::sim::parse(count, values));
+}
