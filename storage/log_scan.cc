@@ -53,6 +53,7 @@ Task<Result<TailState>> judge_tail(FileWindow& window, ScanOptions options, Posi
 Task<Result<ScanEnd>> scan_blocks(runtime::File& file, ScanOptions options, BlockVisitor visit) {
   FileWindow window(file, options.chunk, options.limit);
   Position at = options.from;
+  Position synced = std::min(options.synced, options.limit);
   while (at < options.limit) {
     STELE_CO_TRY(const Bytes head, co_await window.at(at, kBlockHeaderBytes));
     const auto header = decode_block_header(head, options.file, at, options.check);
@@ -62,9 +63,10 @@ Task<Result<ScanEnd>> scan_blocks(runtime::File& file, ScanOptions options, Bloc
     const Bytes payload = block.slice(kBlockHeaderBytes);
     if (options.check.crc && !payload_matches(*header, payload)) break;
     STELE_CO_CHECK(visit(*header, payload));
+    synced = std::max(synced, header->synced);
     at += header->stored_bytes;
   }
-  ScanEnd end{.end = at};
+  ScanEnd end{.end = at, .synced = synced};
   if (at < options.limit) {
     STELE_CO_TRY(end.tail, co_await judge_tail(window, options, at));
   }

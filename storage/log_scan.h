@@ -38,7 +38,8 @@ enum class TailState {
   kDamaged,  // a block that had been synced is bad
 };
 struct ScanEnd {
-  Position end{};  // after the last valid block
+  Position end{};     // after the last valid block
+  Position synced{};  // known to be synced by what the blocks say
   TailState tail = TailState::kClean;
 };
 

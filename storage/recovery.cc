@@ -114,6 +114,7 @@ class Recovery {
     if (end.tail == TailState::kTorn) STELE_MARK("wal: torn tail dropped");
     recovered_.scanned_bytes += end.end.value;
     recovered_.tail = end.tail;
+    recovered_.last_synced = end.synced;
     last_end_ = end.end;
     // A torn write was not acknowledged; a damaged block that was last looks the same.
     const bool below_fsync = header.durability != 0;

@@ -30,6 +30,7 @@ struct Recovered {
   LogIndex index;
   std::uint64_t incarnation = 0;
   FileSequence last;               // 0: the directory holds no log
+  Position last_synced;            // of it, as far as is known
   std::uint64_t last_size = 0;     // of that file
   std::vector<FileSequence> dead;  // files that were freed
   TailState tail = TailState::kClean;

@@ -41,38 +41,61 @@ SegmentStore::Impl::Impl(runtime::Runtime& runtime, SegmentStoreOptions options,
             .incarnation = incarnation_,
             .durability = static_cast<std::uint8_t>(options_.durability)}),
       cache_(options_.tail_cache_bytes),
-      self_(std::make_shared<Impl*>(this)),
-      dead_(std::move(recovered.dead)) {
+      self_(std::make_shared<Impl*>(this)) {
   for (const auto& [id, stored] : index_.segments()) {
     segments_[id] = {.begin = stored.begin, .end = stored.end, .fence = stored.fence, .hints = {}};
   }
   for (const FileSequence file : found.logs) files_.seen(file.value);
+  // A crash may have left the beginnings of a file in what is now a spare or dead, under a sequence number
+  // that is about to be given again.
   for (const std::uint64_t spare : found.spares) {
     files_.seen(spare);
-    files_.spares().push_back(spare);
+    if (recovered.clean) files_.spares().push_back(spare);
+    if (!recovered.clean) untidy_.push_back(numbered_name("spare", spare));
   }
+  for (const FileSequence file : recovered.dead) {
+    if (recovered.clean) dead_.push_back(file);
+    if (!recovered.clean) untidy_.push_back(wal_name(file));
+  }
+  untidy_.insert(untidy_.end(), found.leftovers.begin(), found.leftovers.end());
   old_checkpoints_ = found.checkpoints;
   if (!found.checkpoints.empty()) last_checkpoint_ = found.checkpoints.back();
-  if (recovered.last.value != 0) {
-    recovered_file_ = recovered.last;
-    recovered_end_ = index_.files().at(recovered.last).end;
-    recovered_size_ = recovered.last_size;
-  }
 }
 
-Task<Result<void>> SegmentStore::Impl::start() {
+Task<Result<void>> SegmentStore::Impl::start(RecoveredTail tail) {
+  for (const std::string& name : untidy_) {
+    [[maybe_unused]] const auto removed = co_await runtime_.files().remove(files_.path(name));
+  }
+  if (tail.file.value != 0) STELE_CO_CHECK(co_await settle(tail));
   STELE_CO_CHECK(co_await log_.open_next(0));
   for (const FileSequence file : log_.take_dead()) dead_.push_back(file);
   // The remains behind the valid end are of no use; a file that was hardly begun shrinks to what it holds.
-  if (index_.files().contains(recovered_file_) && recovered_size_ > recovered_end_.value) {
-    auto file = co_await runtime_.files().open(files_.path(wal_name(recovered_file_)),
+  if (index_.files().contains(tail.file) && tail.size > tail.end.value) {
+    auto file = co_await runtime_.files().open(files_.path(wal_name(tail.file)),
                                                {.mode = runtime::OpenMode::kReadWrite});
     if (file) [[maybe_unused]]
-      const auto done = co_await (*file)->truncate(recovered_end_.value);
+      const auto done = co_await (*file)->truncate(tail.end.value);
   }
   scope_.spawn(run_writer());
   scope_.spawn(run_keeper());
   co_return Result<void>();
+}
+
+// What was read may be in memory only: a process that died left it there, or a sync that failed before it
+// died. The next file will say that it is stored, so it is written once more and synced.
+Task<Result<void>> SegmentStore::Impl::settle(RecoveredTail tail) {
+  constexpr std::uint64_t kStep = 1 << 20;
+  STELE_CO_TRY(auto file, co_await runtime_.files().open(files_.path(wal_name(tail.file)),
+                                                         {.mode = runtime::OpenMode::kReadWrite}));
+  for (Position at = tail.synced; at < tail.end;) {
+    const std::uint64_t length = std::min<std::uint64_t>(kStep, tail.end - at);
+    STELE_CO_TRY(const Bytes bytes, co_await file->read(at, static_cast<std::size_t>(length)));
+    if (bytes.size() != length) co_return error(ErrorCode::kIo, wal_name(tail.file) + " became shorter");
+    std::vector<Bytes> slices{bytes};
+    STELE_CO_CHECK(co_await file->write(at, std::move(slices)));
+    at += length;
+  }
+  co_return co_await file->sync();
 }
 
 const SegmentStore::Impl::Segment* SegmentStore::Impl::find(SegmentId id) const {
@@ -155,12 +178,19 @@ void SegmentStore::Impl::append(SegmentId id, Epoch epoch, std::uint64_t first, 
 }
 
 void SegmentStore::Impl::enqueue(Operation operation) {
+  if (ended_) {
+    STELE_ASSERT(operation.kind == Operation::Kind::kRefused);
+    return answer_later(std::move(operation.done), std::unexpected(std::move(operation.refusal)));
+  }
   operation.since = runtime_.now();
   queue_.push_back(std::move(operation));
   if (work_.anybody() && !linked()) runtime_.at_turn_end(*this);
 }
 
 Task<Result<void>> SegmentStore::Impl::enqueue_and_wait(Operation operation) {
+  const bool clean =
+      operation.kind == Operation::Kind::kControl && operation.control.type == ControlRecord::Type::kClean;
+  if (closing_ && !clean) co_return error(ErrorCode::kClosed, "the log is closed");
   struct Wait {
     std::optional<Result<void>> result;
     runtime::Notification done;
@@ -262,8 +292,8 @@ Task<Result<std::vector<LogEntry>>> SegmentStore::Impl::read(SegmentId id, std::
     query.max_bytes = max_bytes;
     query.chunk = static_cast<std::size_t>(options_.read_bytes);
     for (const Segment::Hint& hint : segment->hints) {
-      if (hint.index != index || hint.file != place.file) continue;
-      if (hint.position > place.position && hint.position < place.end) query.start = hint.position;
+      const bool here = hint.file == place.file && hint.place == place.position;
+      if (here && hint.index == index) query.start = hint.position;
     }
     ++stats_.disk_reads;
     Result<ReadBlocks> read = error(ErrorCode::kIo, "not read");
@@ -280,11 +310,12 @@ Task<Result<std::vector<LogEntry>>> SegmentStore::Impl::read(SegmentId id, std::
     auto entries = entries_of(*read, index, place.to, max_bytes);
     if (!entries) co_return std::unexpected(entries.error().with_context("reading " + name_of(id)));
     const BlockHeader& last = read->blocks.back().header;
+    const std::uint64_t next = last.first + last.count;
     const auto now = segments_.find(id);
-    if (now != segments_.end() && index + entries->size() == last.first + last.count) {
+    if (now != segments_.end() && index + entries->size() == next && next < place.to) {
       Segment& reading = now->second;
       reading.hints[reading.next_hint++ % reading.hints.size()] = {
-          .index = last.first + last.count, .file = place.file, .position = read->next};
+          .index = next, .file = place.file, .place = place.position, .position = read->next};
     }
     co_return entries;
   }
@@ -385,11 +416,10 @@ Task<Result<std::unique_ptr<SegmentStore>>> SegmentStore::open(runtime::Runtime&
                            .grain = {options.index_own_bytes, options.index_span_bytes}};
   auto recovered = co_await recover(files, found, std::move(recovery));
   if (!recovered) co_return std::unexpected(recovered.error().with_context("log in " + options.directory));
-  for (const std::string& name : found.leftovers) {
-    [[maybe_unused]] const auto removed = co_await files.remove(options.directory + "/" + name);
-  }
+  RecoveredTail tail{.file = recovered->last, .synced = recovered->last_synced, .size = recovered->last_size};
+  if (tail.file.value != 0) tail.end = recovered->index.files().at(tail.file).end;
   auto impl = std::make_unique<Impl>(runtime, std::move(options), *std::move(recovered), std::move(found));
-  STELE_CO_CHECK(co_await impl->start());
+  STELE_CO_CHECK(co_await impl->start(tail));
   co_return std::unique_ptr<SegmentStore>(new SegmentStore(std::move(impl)));
 }
 

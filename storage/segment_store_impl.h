@@ -54,12 +54,20 @@ struct Operation {
   }
 };
 
+// The last file that a recovery found.
+struct RecoveredTail {
+  FileSequence file{};  // 0: none
+  Position synced{};    // certainly on the disk up to here
+  Position end{};       // valid up to here
+  std::uint64_t size = 0;
+};
+
 class SegmentStore::Impl final : public runtime::TurnEndHook {
  public:
   Impl(runtime::Runtime& runtime, SegmentStoreOptions options, Recovered recovered, LogDirectory found);
 
   // Begins the file behind what was recovered, and the two tasks.
-  runtime::Task<Result<void>> start();
+  runtime::Task<Result<void>> start(RecoveredTail tail);
 
   std::uint64_t incarnation() const { return incarnation_; }
   void append(SegmentId segment, Epoch epoch, std::uint64_t first, std::vector<LogEntry> entries,
@@ -84,10 +92,11 @@ class SegmentStore::Impl final : public runtime::TurnEndHook {
     std::uint64_t end = 0;
     Epoch fence;
     bool removed = false;
-    // Where sequential readers will go on.
+    // Where sequential readers will go on inside a place.
     struct Hint {
       std::uint64_t index = 0;
       FileSequence file;
+      Position place;
       Position position;
     };
     std::array<Hint, 4> hints;
@@ -96,6 +105,7 @@ class SegmentStore::Impl final : public runtime::TurnEndHook {
   using Batch = std::vector<Operation>;
 
   // segment_store.cc
+  runtime::Task<Result<void>> settle(RecoveredTail tail);
   const Segment* find(SegmentId segment) const;
   std::uint64_t readable_end(SegmentId id, const Segment& segment) const;
   SegmentInfo describe(SegmentId id, const Segment& segment) const;
@@ -152,6 +162,7 @@ class SegmentStore::Impl final : public runtime::TurnEndHook {
   bool no_space_ = false;
 
   std::vector<FileSequence> dead_;     // files to be retired
+  std::vector<std::string> untidy_;    // files to be removed at the start
   std::set<FileSequence> unmovable_;   // moving their entries failed
   std::uint64_t last_checkpoint_ = 0;  // number of the file
   std::vector<std::uint64_t> old_checkpoints_;
