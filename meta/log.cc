@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "storage/durable_directory.h"
 
 namespace stele::meta {
 
@@ -27,20 +28,11 @@ struct Opening {
   Result<std::unique_ptr<StateMachine>> machine;
 };
 
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.find_last_not_of('/') == std::string::npos
-                                ? std::string::npos
-                                : path.rfind('/', path.find_last_not_of('/'));
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 Task<Result<std::unique_ptr<OneNodeLog>>> OneNodeLog::open(runtime::Runtime& runtime, std::string directory,
                                                            Limits limits) {
-  STELE_CO_CHECK(co_await runtime.files().make_directory(directory));
-  STELE_CO_CHECK(co_await runtime.files().sync_directory(parent_of(directory)));
+  STELE_CO_CHECK(co_await storage::make_durable_directory(runtime.files(), directory));
   auto opening = std::make_shared<Opening>();
   const StateMachine::Inputs inputs{.now = runtime.wall_now(), .random_seed = runtime.random().next()};
   co_await runtime::run_blocking(runtime,

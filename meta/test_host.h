@@ -67,7 +67,7 @@ class TestHost {
       co_return unused();
     }
     runtime::Task<Result<std::vector<runtime::DirectoryEntry>>> list(std::string) override {
-      co_return unused();
+      co_return std::vector<runtime::DirectoryEntry>();
     }
     runtime::Task<Result<void>> make_directory(std::string) override { co_return Result<void>(); }
     runtime::Task<Result<void>> rename(std::string, std::string) override { co_return unused(); }
