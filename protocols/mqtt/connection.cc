@@ -159,15 +159,13 @@ void MqttConnection::send(const Packet& packet) {
   std::string& out = shared_.packet;
   out.clear();
   encode(out, packet, version_);
-  write(type_of(out), out);
+  if (fits_client(out.size())) return write(type_of(out), out);
+  disconnect(ReasonCode::kPacketTooLarge, "the answer is larger than the client takes");  // [MQTT-3.1.2-24]
 }
-template void MqttConnection::send(const Connack&);
-template void MqttConnection::send(const Puback&);
 template void MqttConnection::send(const Pubcomp&);
 template void MqttConnection::send(const Suback&);
 template void MqttConnection::send(const Unsuback&);
 template void MqttConnection::send(const Pingresp&);
-template void MqttConnection::send(const Disconnect&);
 
 template <class Packet>
 bool MqttConnection::send_with_reason(Packet packet, std::string_view why) {

@@ -34,7 +34,7 @@ class OwnedMessage {
   mutable std::vector<::stele::UserProperty> user_views_;
 };
 
-class FakeBroker final : public broker::Broker, private broker::Authorizer {
+class FakeBroker : public broker::Broker, private broker::Authorizer {
  public:
   explicit FakeBroker(runtime::Runtime& runtime) : runtime_(runtime) {}
 

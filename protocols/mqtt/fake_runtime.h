@@ -63,6 +63,10 @@ class FakeNetwork final : public runtime::Network {
                                                                       runtime::StopToken) override;
   // What connect() gives, without waiting; null if nobody listens.
   std::unique_ptr<FakeConnection> dial(std::uint16_t port);
+  // As if somebody had connected.
+  void accept(std::uint16_t port, std::unique_ptr<runtime::Connection> connection) {
+    listening_.at(port)->on_accept(std::move(connection));
+  }
   bool step();
 
  private:
