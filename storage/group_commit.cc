@@ -1,5 +1,6 @@
 // The writer of a segment store: from the queue to the log, one group commit after the other.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/assert.h"
@@ -200,41 +201,39 @@ void SegmentStore::Impl::complete_all(Batch& batch, const Result<void>& result) 
 
 // Nothing of the batch is stored. What was appended is refused, with all that was queued behind it: it would
 // leave gaps. Trims, removals and frees stay, for they may make space; fences are tried once more without the
-// appends, then answered.
+// appends, then answered. With Durability::kMemory appends were acknowledged already, so they stay too.
 void SegmentStore::Impl::on_no_space(Batch batch, const Error& why) {
   STELE_MARK("storage: disk full");
   no_space_ = true;
-  if (options_.durability == Durability::kMemory && !closing_) {
-    for (auto operation = batch.rbegin(); operation != batch.rend(); ++operation) {
-      queue_.push_front(std::move(*operation));
-    }
-    return;
-  }
+  const bool acknowledged = options_.durability == Durability::kMemory && !closing_;
   const bool had_entries = std::any_of(batch.begin(), batch.end(), [](const Operation& operation) {
     return operation.kind == Operation::Kind::kAppend || operation.kind == Operation::Kind::kMove;
   });
-  Batch all = std::move(batch);
-  while (!queue_.empty()) {
-    all.push_back(std::move(queue_.front()));
-    queue_.pop_front();
-  }
+  std::move(queue_.begin(), queue_.end(), std::back_inserter(batch));
+  queue_.clear();
   Batch refused;
-  for (Operation& operation : all) {
-    const bool control = operation.kind == Operation::Kind::kControl;
-    const bool answered = control && (operation.control.type == ControlRecord::Type::kFence ||
-                                      operation.control.type == ControlRecord::Type::kClean);
-    if (control && (had_entries || !answered)) {
+  for (Operation& operation : batch) {
+    bool stays = operation.kind == Operation::Kind::kAppend && acknowledged;
+    if (operation.kind == Operation::Kind::kControl) {
+      const bool awaited = operation.control.type == ControlRecord::Type::kFence ||
+                           operation.control.type == ControlRecord::Type::kClean;
+      stays = !awaited || (had_entries && !acknowledged);
+    }
+    if (stays) {
       queue_.push_back(std::move(operation));
       continue;
     }
-    if (operation.kind == Operation::Kind::kAppend) {
-      const auto it = segments_.find(operation.segment);
-      const LogIndex::Segment* stored = index_.find(operation.segment);
-      if (it != segments_.end()) it->second.end = stored ? stored->end : 0;
-    }
+    if (operation.kind == Operation::Kind::kAppend) forget_unstored(operation.segment);
     refused.push_back(std::move(operation));
   }
   complete_all(refused, std::unexpected(Error{ErrorCode::kNoSpace, why.message}));
+}
+
+// The segment ends where its stored entries do.
+void SegmentStore::Impl::forget_unstored(SegmentId id) {
+  const auto it = segments_.find(id);
+  const LogIndex::Segment* stored = index_.find(id);
+  if (it != segments_.end()) it->second.end = stored ? stored->end : 0;
 }
 
 void SegmentStore::Impl::fail(Batch batch, const Error& why) {
@@ -251,9 +250,7 @@ void SegmentStore::Impl::fail(Batch batch, const Error& why) {
   }
   for (const Operation& operation : batch) {
     if (operation.kind != Operation::Kind::kAppend || options_.durability == Durability::kMemory) continue;
-    const auto it = segments_.find(operation.segment);
-    const LogIndex::Segment* stored = index_.find(operation.segment);
-    if (it != segments_.end()) it->second.end = stored ? stored->end : 0;
+    forget_unstored(operation.segment);
   }
   complete_all(batch, std::unexpected(Error{ErrorCode::kIo, "the log failed: " + failure_->message}));
 }

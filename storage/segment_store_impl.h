@@ -128,6 +128,7 @@ class SegmentStore::Impl final : public runtime::TurnEndHook {
   void complete_all(Batch& batch, const Result<void>& result);
   void on_no_space(Batch batch, const Error& why);
   void fail(Batch batch, const Error& why);
+  void forget_unstored(SegmentId id);
   void answer_later(Completion done, Result<void> result);
   runtime::Task<void> next_turn();
 
