@@ -6,6 +6,11 @@ namespace stele {
 // Prints file, line and condition to standard error and aborts. Never returns.
 [[noreturn]] void assertion_failed(const char* file, int line, const char* condition);
 
+// Called once before aborting, to say what led there: the simulator prints its trace. Null: nothing is
+// called.
+using AssertionHook = void (*)(void* context);
+void set_assertion_hook(AssertionHook hook, void* context);
+
 }  // namespace stele
 
 #define STELE_ASSERT(condition)                                  \

@@ -84,6 +84,7 @@ void Host::stop(CrashMode mode, bool crashed) {
 void Host::process_ended() {
   process_->drop_program();
   dead_.push_back(std::move(process_));
+  if (on_down_) on_down_();
 }
 
 void Host::crash_at_file_operation(std::uint64_t k, CrashMode mode) {

@@ -95,7 +95,11 @@ class Host {
   // No file operation ends before then.
   void stall_disk(Duration duration) { disk_stalled_until_ = world_.now() + duration; }
 
-  bool running() const;  // a process is alive
+  // Called when a process has ended, for whatever reason: it may schedule, not act.
+  void set_on_down(std::function<void()> callback) { on_down_ = std::move(callback); }
+
+  bool running() const;                                // a process is alive
+  bool down() const { return !process_ && factory_; }  // one was, and may be restarted
   bool powered() const { return powered_; }
   std::uint64_t crashes() const { return crashes_; }
   std::uint64_t incarnation() const { return incarnation_; }
@@ -127,6 +131,7 @@ class Host {
   std::uint64_t operations_until_crash_ = 0;
   CrashMode planned_mode_ = CrashMode::kPowerLoss;
   ProgramFactory factory_;
+  std::function<void()> on_down_;
   std::unique_ptr<Process> process_;
   // Dead processes without their programs: somebody may still hold a connection, a file or a timer of theirs.
   std::vector<std::unique_ptr<Process>> dead_;

@@ -35,9 +35,8 @@ void Fabric::split_one_way(const Host& from, const Host& to) {
   links_[{from.id().value, to.id().value}].split = true;
 }
 
-void Fabric::heal(const Host& a, const Host& b) {
-  links_[{a.id().value, b.id().value}].split = false;
-  links_[{b.id().value, a.id().value}].split = false;
+void Fabric::heal_one_way(const Host& from, const Host& to) {
+  links_[{from.id().value, to.id().value}].split = false;
   paths_changed();
 }
 
@@ -68,6 +67,7 @@ std::size_t Fabric::cut(const Host& a, const Host& b, runtime::Random& random) {
   Stream& stream = *candidates[random.below(candidates.size())];
   stream.client().reset_soon(true);
   stream.server().reset_soon(true);
+  ++effects_.cut;
   return 1;
 }
 
@@ -77,6 +77,7 @@ std::size_t Fabric::cut_all(const Host& a, const Host& b) {
     stream->client().reset_soon(true);
     stream->server().reset_soon(true);
   }
+  effects_.cut += candidates.size();
   return candidates.size();
 }
 
@@ -125,6 +126,7 @@ Duration Fabric::latency(const Host& from, const Host& to) {
   runtime::Random& random = world_.random(Concern::kNetwork);
   if (&from == &to) return config.loopback.draw(random);
   const Link* found = link(from, to);
+  if (found && found->slowness > 1) ++effects_.slowed;
   return config.latency.draw(random) * (found ? found->slowness : 1);
 }
 
@@ -204,7 +206,9 @@ Result<Fabric::Target> Fabric::resolve(const Host& from, const std::string& name
   Host* self = world_.find_host(from.name());
   if (name == "localhost" || is_wildcard(name)) return Target{self, "127.0.0.1"};
   if (is_loopback(name)) return Target{self, name};
-  if (Host* host = world_.find_host(name); host && !unresolvable_.contains(name)) {
+  if (unresolvable_.contains(name)) {
+    ++effects_.unresolved;
+  } else if (Host* host = world_.find_host(name)) {
     return Target{host, host->ip()};
   }
   if (is_address(name)) return error(ErrorCode::kUnavailable, "there is no route to " + name);
@@ -238,7 +242,10 @@ Result<std::unique_ptr<runtime::Listener>> Fabric::listen(Core& core, const runt
 }
 
 ListenerOfCore* Fabric::listener_at(const Target& target, std::uint16_t port) {
-  if (refusing_.contains(target.host->id().value)) return nullptr;
+  if (refusing_.contains(target.host->id().value)) {
+    ++effects_.refused;
+    return nullptr;
+  }
   const auto found = listeners_.find({target.host->id().value, port});
   if (found == listeners_.end()) return nullptr;
   std::vector<ListenerOfCore*> matching;

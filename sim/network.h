@@ -26,6 +26,15 @@ class ListenerOfCore;
 class Socket;
 class Stream;
 
+// How often something met what is wrong.
+struct FabricEffects {
+  std::uint64_t cut = 0;         // connections
+  std::uint64_t held = 0;        // pieces of a connection's bytes, by a split
+  std::uint64_t slowed = 0;      // pieces on a slow link
+  std::uint64_t refused = 0;     // connection attempts by a host told to refuse them
+  std::uint64_t unresolved = 0;  // names
+};
+
 class Fabric {
  public:
   explicit Fabric(World& world) : world_(world) {}
@@ -37,7 +46,11 @@ class Fabric {
     split_one_way(a, b);
     split_one_way(b, a);
   }
-  void heal(const Host& a, const Host& b);
+  void heal_one_way(const Host& from, const Host& to);
+  void heal(const Host& a, const Host& b) {
+    heal_one_way(a, b);
+    heal_one_way(b, a);
+  }
   // Latency times `factor`, bandwidth divided by it; 1 is normal.
   void slow(const Host& a, const Host& b, std::uint32_t factor);
   // Resets one connection between them, chosen by draw, or all. Gives how many.
@@ -50,7 +63,10 @@ class Fabric {
   // Established connections between the two, not counting what is half-open.
   std::size_t connections(const Host& a, const Host& b) const;
 
+  const FabricEffects& effects() const { return effects_; }
+
   // --- For the parts of the engine.
+  FabricEffects& count() { return effects_; }
   World& world() { return world_; }
   bool path_open(const Host& from, const Host& to) const;
   Duration latency(const Host& from, const Host& to);
@@ -86,6 +102,7 @@ class Fabric {
   std::uint16_t free_port(const Host& host);
 
   World& world_;
+  FabricEffects effects_;
   std::map<Pair, Link> links_;
   std::set<std::uint32_t> refusing_;
   std::set<std::string> unresolvable_;

@@ -176,6 +176,7 @@ void Socket::arrive() {
   if (flight_.empty()) return;
   if (!stream_.fabric().path_open(host_, peer().host_)) {
     held_ = true;
+    if (peer().host_.powered()) ++stream_.fabric().count().held;
     if (!give_up_.scheduled()) world.schedule_after(give_up_, world.config().network.give_up);
     return;
   }

@@ -1,6 +1,7 @@
 #include "sim/world.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "base/assert.h"
@@ -160,6 +161,21 @@ std::uint64_t World::hash() const {
   for (runtime::Random stream : streams_) hash.add(stream.next());
   for (const auto& host : hosts_) hash.add(host->disk().draws());
   return hash.add(counters_.events).value();
+}
+
+TraceOnAssert::TraceOnAssert(World& world, std::string headline)
+    : world_(world), headline_(std::move(headline)) {
+  set_assertion_hook(
+      [](void* self) {
+        const auto& report = *static_cast<TraceOnAssert*>(self);
+        const std::string text = report.world_.trace().text() + report.headline_ + "\n";
+        std::fwrite(text.data(), 1, text.size(), stderr);
+      },
+      this);
+}
+
+TraceOnAssert::~TraceOnAssert() {
+  set_assertion_hook(nullptr, nullptr);
 }
 
 }  // namespace stele::sim

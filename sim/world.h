@@ -149,4 +149,18 @@ class World {
   std::vector<std::unique_ptr<Host>> hosts_;
 };
 
+// While it lives, an assertion that fails prints `headline` (how to run this again) and the end of the trace
+// to standard error before the program aborts. One at a time.
+class TraceOnAssert {
+ public:
+  TraceOnAssert(World& world, std::string headline);
+  ~TraceOnAssert();
+  TraceOnAssert(const TraceOnAssert&) = delete;
+  TraceOnAssert& operator=(const TraceOnAssert&) = delete;
+
+ private:
+  World& world_;
+  const std::string headline_;
+};
+
 }  // namespace stele::sim

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/assert.h"
 #include "runtime/scope.h"
 #include "sim/host.h"
 
@@ -91,6 +92,17 @@ TEST(World, AFailureEndsTheRunAndIsInTheTrace) {
   EXPECT_EQ(result.detail, "record 7 is lost");
   EXPECT_EQ(world.elapsed(), 1s);
   EXPECT_NE(world.trace().text().find("1.000000000 world note: acknowledged 7"), std::string::npos);
+}
+
+TEST(WorldDeathTest, AnAssertionThatFailsPrintsTheTrace) {
+  World world(1);
+  const TraceOnAssert report(world, "run again with --seed 1");
+  world.after(1s, [&] {
+    world.note("just before");
+    STELE_ASSERT(world.failed());
+  });
+  EXPECT_DEATH(world.run_for(2s),
+               "assertion failed: world.failed(.|\n)*just before\nrun again with --seed 1");
 }
 
 // --- Turns

@@ -1,0 +1,133 @@
+// Faults as data. A plan is a list of (when, what, to whom, how long, how much), drawn from the seed before
+// the run, printed and read back as text: the shrinker takes lines away and halves numbers. A world runs the
+// plan; a fault that finds nothing to break (a crash of what is down) is counted as skipped.
+//
+//   FaultMenu menu = FaultMenu::ordinary({"node"}, {"client1", "client2"});
+//   menu.until = 20min;
+//   Faults faults(world, draw_faults(world.random(Concern::kFaults), menu));
+//   world.run_until(…, 20min);
+//   faults.stop();            // from here everything must make progress
+//
+// Each kind draws from a stream of its own, so that leaving one out does not shift the others. A run picks
+// its mix (swarm testing: Groce et al., ISSTA 2012): some kinds off, some frequent.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/random.h"
+#include "sim/host.h"
+#include "sim/world.h"
+
+namespace stele::sim {
+
+enum class FaultKind : std::uint8_t {
+  // Process. It starts again after `lasts`.
+  kPowerLoss,             // on `amount` cores afterwards (0: as before)
+  kKill,                  // likewise
+  kCrashInFileOperation,  // in the `amount`-th from then; forgotten if that does not come within `lasts`
+  kKillInFileOperation,   // the process alone
+  kPause,                 // for `lasts`
+  kSlowNode,              // `amount` times as slow
+  // Clock
+  kClockJump,    // the wall clock, by `amount` milliseconds; forth if even, back if odd
+  kClockStands,  // the wall clock
+  // Network, between `host` and `other`
+  kCut,  // one connection, or none
+  kCutAll,
+  kSplit,
+  kSplitOneWay,   // from `host` to `other`
+  kSlowLink,      // `amount` times as slow
+  kRefuse,        // `host` takes no new connection
+  kUnresolvable,  // `host` is not found by its name
+  // Disk
+  kSyncFails,  // `amount` times
+  kReadFails,
+  kWriteFails,
+  kNoSpace,     // but for `amount` bytes
+  kSlowDisk,    // `amount` times as slow
+  kDiskStalls,  // nothing ends for `lasts`
+  kBitFlip,     // of what is stored
+};
+constexpr std::size_t kFaultKinds = 22;
+std::string_view to_string(FaultKind kind);
+
+struct Fault {
+  Duration at{};  // since the world began
+  FaultKind kind{};
+  std::string host;
+  std::string other;  // of network faults between two
+  Duration lasts{};
+  std::uint64_t amount = 0;
+  friend auto operator<=>(const Fault&, const Fault&) = default;
+};
+
+// One a line: "at=12.500000000 split host=node other=client1 lasts=3.000000000 amount=0".
+std::string format_faults(const std::vector<Fault>& faults);
+Result<std::vector<Fault>> parse_faults(std::string_view text);
+
+struct FaultMenu {
+  std::vector<std::string> nodes;    // what may break
+  std::vector<std::string> clients;  // the other ends of their paths, besides other nodes
+  // How often in an hour of the world, in all; 0: never.
+  std::array<std::uint32_t, kFaultKinds> per_hour{};
+  Duration from{};
+  Duration until{};
+  bool swarm = true;
+
+  std::uint32_t& rate(FaultKind kind) { return per_hour[static_cast<std::size_t>(kind)]; }
+  // What a node with one copy of its data promises to survive: no bit flips.
+  static FaultMenu ordinary(std::vector<std::string> nodes, std::vector<std::string> clients);
+};
+// In the order of their time.
+std::vector<Fault> draw_faults(runtime::Random& random, const FaultMenu& menu);
+
+// Runs a plan, and keeps the hosts up whose processes or disks it breaks: one that ended for whatever reason
+// starts again, after what its fault says or a second. Dies before its world.
+class Faults {
+ public:
+  Faults(World& world, std::vector<Fault> plan);
+  ~Faults();
+  Faults(const Faults&) = delete;
+  Faults& operator=(const Faults&) = delete;
+
+  // Keeps a host up that the plan does not name.
+  void supervise(Host& host);
+  // Nothing more is injected, everything is healed, what is down starts.
+  void stop();
+
+  const std::vector<Fault>& plan() const { return plan_; }
+  std::uint64_t injected(FaultKind kind) const { return injected_[static_cast<std::size_t>(kind)]; }
+  std::uint64_t skipped(FaultKind kind) const { return skipped_[static_cast<std::size_t>(kind)]; }
+  std::uint64_t injected() const;
+  // How often something met a fault of the kind: an operation that failed, bytes that were held, a process
+  // that started again.
+  std::uint64_t met(FaultKind kind) const;
+  // "kind injected=… skipped=… met=…" a line, of kinds that were injected.
+  std::string summary() const;
+
+ private:
+  struct Entry;
+  class Supervised;
+  void begin(Entry& entry);
+  void end(Entry& entry);
+  bool inject(const Fault& fault, Host& host, Host* other);
+  bool inject_disk(const Fault& fault, Host& host);
+  void undo(const Fault& fault, Host& host, Host* other);
+  bool covered_by_another(const Entry& entry) const;
+  Supervised* supervisor_of(const Host& host);
+
+  World& world_;
+  const std::vector<Fault> plan_;
+  std::vector<std::unique_ptr<Entry>> entries_;
+  std::vector<std::unique_ptr<Supervised>> supervised_;
+  std::array<std::uint64_t, kFaultKinds> injected_{}, skipped_{}, met_{};
+  bool stopped_ = false;
+};
+
+}  // namespace stele::sim
