@@ -97,7 +97,7 @@ struct TrimChain {
 };
 
 // Publishes a snapshot in the name of an epoch. Answers the one before, whose file may go. kFenced: another
-// epoch. kInvalidArgument: older than the present one.
+// epoch. kInvalidArgument: older than the present one, or of entries that no chain has had.
 struct SetSnapshot {
   using Answer = std::optional<Snapshot>;
   ShardId shard;

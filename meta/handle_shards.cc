@@ -153,6 +153,10 @@ Result<std::optional<Snapshot>> handle(Context context, const SetSnapshot& comma
                                                   std::to_string(snapshot.lsn.value) + " after one at " +
                                                   std::to_string(shard.snapshot->lsn.value));
   }
+  if (snapshot.lsn > Lsn(0) && !context.tables.last_segment(command.shard)) {
+    return error(ErrorCode::kInvalidArgument,
+                 text(command.shard) + ": a snapshot of entries that there cannot be: the chain is empty");
+  }
   context.tables.set_snapshot(command.shard, snapshot);
   return shard.snapshot;
 }

@@ -49,6 +49,10 @@ class StateMachine {
   Result<std::vector<Shard>> read_shards(runtime::BlockingFiles& files, std::span<const ShardId> ids,
                                          Inputs inputs);
 
+  // Reads everything and says, a line each, what contradicts itself: pages and indexes by SQLite's own check,
+  // then the rules of docs/formats/meta-database.md. Empty: all is well. For `stele verify`.
+  Result<std::vector<std::string>> check(runtime::BlockingFiles& files, Inputs inputs);
+
  private:
   StateMachine() = default;
   Result<void> prepare_schema();

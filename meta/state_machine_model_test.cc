@@ -116,6 +116,7 @@ struct Model {
     if (shard.snapshot && command.snapshot.lsn < shard.snapshot->lsn) {
       return refuse(ErrorCode::kInvalidArgument);
     }
+    if (shard.chain.empty() && command.snapshot.lsn > Lsn(0)) return refuse(ErrorCode::kInvalidArgument);
     return std::exchange(shard.snapshot, command.snapshot);
   }
   Result<Answer> operator()(const CreateTopic& command) {
@@ -327,6 +328,7 @@ RC_GTEST_PROP(StateMachineModel, DoesWhatPlainMapsDo, (std::uint64_t seed)) {
     }
     model = std::move(after);
     check_state(files, *machine, model);
+    RC_ASSERT(machine->check(files, {})->empty());
   }
 }
 

@@ -419,5 +419,30 @@ TEST_F(StateMachineTest, OtherDatabasesAreRefused) {
             "data/meta.db: an SQLite database, but not one of Stele's meta service");
 }
 
+TEST_F(StateMachineTest, CheckFindsWhatContradictsItself) {
+  const Epoch epoch = take(0);
+  const SegmentId first = seal(0, epoch, std::nullopt, 0)->opened.id;
+  ASSERT_TRUE(seal(0, epoch, first, 10));
+  ASSERT_TRUE(run(CreateTopic{.tenant = {}, .name = "a", .partitions = 3, .config = {}}));
+  EXPECT_EQ(*run->check(files, run.inputs()), std::vector<std::string>());
+
+  run.crash();
+  {
+    storage::SqliteVfs vfs;
+    const storage::SqliteVfs::Job job(vfs, files, {});
+    auto database = *storage::Database::open(vfs, kPath);
+    database->run_script(
+        "UPDATE segments SET base = 11 WHERE id = 2; UPDATE partitions SET shard = 8 WHERE partition = 1;"
+        "DELETE FROM shards WHERE id = 7; DELETE FROM replicas WHERE segment = 1;");
+    ASSERT_FALSE(database->failure());
+  }
+  ASSERT_TRUE(run.open());
+  EXPECT_EQ(
+      *run->check(files, run.inputs()),
+      (std::vector<std::string>{
+          "shard 0: segment 1 lies nowhere", "shard 0: segment 2 does not begin where the one before it ends",
+          "shard 7 is missing", "topic 'a': a partition lies in shard 8, which there is not"}));
+}
+
 }  // namespace
 }  // namespace stele::meta
