@@ -50,9 +50,10 @@ Task<void> ShardLog::Impl::change_segment() {
     STELE_MARK("journal: roll tried again");
     stuck_ = true;
     co_await runtime::sleep(runtime_, pause);
+    if (lost()) break;
   }
   changing_segment_ = false;
-  if (swap == Swap::kLost) co_return;
+  if (swap != Swap::kDone) co_return;
   open_writer();
   if (std::exchange(stuck_, false) && listener_ && writable()) listener_->on_unblocked();
 }
@@ -92,6 +93,10 @@ Task<ShardLog::Impl::Swap> ShardLog::Impl::learn_swap(Lsn end) {
 }
 
 ShardLog::Impl::Swap ShardLog::Impl::adopt(Lsn end, meta::Segment opened) {
+  if (lost()) {
+    STELE_MARK("journal: lost while rolling");
+    return Swap::kLost;
+  }
   STELE_ASSERT(state_ == State::kFrozen && end == tail_.committed());
   // Only this owner swaps in this epoch.
   STELE_ASSERT(opened.epoch == epoch_ && opened.base == end && !opened.end);

@@ -137,6 +137,8 @@ void ShardLog::Impl::lose(Error why) {
   STELE_MARK("journal: ownership lost");
   state_ = State::kLost;
   close_writer();
+  // An owner's open segment is only removed by a later owner.
+  if (why.code == ErrorCode::kNotFound) why.code = ErrorCode::kFenced;
   why_lost_ = why.with_context(name());
   runtime_.at_turn_end(*this);
 }

@@ -48,7 +48,7 @@ class ShardLog {
    public:
     // Everything below `end` is committed. Once per commit, not per entry.
     virtual void on_committed(Lsn end) = 0;
-    // The ownership ended: kFenced, kIo, kNotFound, kCorrupt. Last call.
+    // The ownership ended: kFenced (another owner), kIo (the journal failed), kClosed. Last call.
     virtual void on_lost(const Error& why) = 0;
     // congested() turned false, or writable() true.
     virtual void on_unblocked() {}

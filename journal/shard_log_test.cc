@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/marks.h"
-#include "journal/test_node.h"
+#include "journal/testing/test_node.h"
 
 #define REQUIRE(condition)          \
   if (!(condition)) {               \

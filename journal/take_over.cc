@@ -87,8 +87,7 @@ Result<void> check_sealed(std::vector<Taking>& takings,
 }
 
 // Invariant 3, then 5: the ends are read out of the answers to durable fences.
-Task<Result<std::vector<Taking>>> fence_all(JournalClient& journal, std::vector<Taking> takings,
-                                            std::set<SegmentId> known) {
+Task<Result<std::vector<Taking>>> fence_all(JournalClient& journal, std::vector<Taking> takings) {
   std::vector<storage::FenceRequest> requests;
   for (const Taking& taking : takings) {
     if (taking.last) requests.push_back({taking.last->id, taking.shard.epoch});
@@ -103,7 +102,7 @@ Task<Result<std::vector<Taking>>> fence_all(JournalClient& journal, std::vector<
     taking.end = taking.last->base + answer->end;
     // One replica is all there are: its answer is the longest prefix, certain or not. A segment that it does
     // not know has never been appended to.
-    if (!answer->certain && known.contains(taking.last->id)) {
+    if (!answer->certain && answer->end > 0) {
       STELE_MARK("journal: uncertain end");
       journal.runtime().log().write(
           runtime::LogLevel::kWarn, "journal",
@@ -163,12 +162,8 @@ Task<Result<std::vector<std::unique_ptr<ShardLog>>>> ShardLog::take_over_all(
   }
   STELE_CO_TRY(auto infos, co_await journal.describe(ids));
   STELE_CO_CHECK(check_sealed(takings, infos));
-  std::set<SegmentId> known;
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (infos[i]) known.insert(ids[i]);
-  }
 
-  STELE_CO_TRY(takings, co_await fence_all(journal, std::move(takings), std::move(known)));
+  STELE_CO_TRY(takings, co_await fence_all(journal, std::move(takings)));
   STELE_CO_TRY(takings, co_await seal_all(*keeper, here, std::move(takings)));
   std::vector<std::unique_ptr<ShardLog>> logs;
   logs.reserve(takings.size());

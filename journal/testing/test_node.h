@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "journal/client.h"
-#include "journal/model_keeper.h"
 #include "journal/server.h"
 #include "journal/shard_log.h"
+#include "journal/testing/model_keeper.h"
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 #include "sim/disk.h"

@@ -1,4 +1,4 @@
-#include "journal/model_keeper.h"
+#include "journal/testing/model_keeper.h"
 
 #include <chrono>
 #include <string>
