@@ -55,7 +55,12 @@ Core::Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& m
   });
 }
 
-Core::~Core() = default;
+Core::~Core() {
+  for (auto& [id, shard] : shards_) {
+    const auto keep = shard;
+    keep->abandon();
+  }
+}
 
 void Core::know(std::vector<Core*> cores) {
   cores_ = std::move(cores);

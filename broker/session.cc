@@ -187,7 +187,8 @@ void SessionImpl::set_will(const WillMessage& will) {
   MessageView timed = will.message;
   timed.timestamp_ms = core_.runtime().wall_now().ms;
   // Counted anew from the timestamp when the will is published.
-  if (will.expiry_interval_s) timed.expires_at_ms = expires_at_ms(timed.timestamp_ms, *will.expiry_interval_s);
+  if (will.expiry_interval_s)
+    timed.expires_at_ms = expires_at_ms(timed.timestamp_ms, *will.expiry_interval_s);
   MessageBatch batch = batch_of(timed, KeyRule{});
   Data data;
   data.tenant = options_.principal.tenant;

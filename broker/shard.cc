@@ -299,7 +299,7 @@ void Shard::on_view() {
 void Shard::start_snapshot() {
   if (snapshotting_ || state_.next() == snapshot_lsn_) return;
   snapshotting_ = true;
-  scope_.spawn(write_snapshot());
+  scope_->spawn(write_snapshot());
 }
 
 Task<void> Shard::write_snapshot() {
@@ -365,12 +365,12 @@ Task<void> Shard::stop() {
     const Lsn end = log_->next();
     if (co_await committed(end)) {
       start_snapshot();
-      while (snapshotting_) co_await scope_.join();
+      while (snapshotting_) co_await scope_->join();
     }
   }
   serving_ = false;
-  scope_.request_stop();
-  co_await scope_.join();
+  scope_->request_stop();
+  co_await scope_->join();
 }
 
 }  // namespace stele::broker

@@ -66,6 +66,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void tick();
   // A new view of the metadata: streams are made, changed and deleted.
   void on_view();
+  // Gives up what is under way, which would otherwise keep the Shard. The caller holds it.
+  void abandon() { scope_.reset(); }
   // Writes a snapshot if there is something new, so that the next start is quick.
   runtime::Task<void> stop();
 
@@ -285,7 +287,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::uint64_t snapshot_size_ = 0;
   std::uint64_t log_bytes_ = 0;  // appended since the snapshot
   bool snapshotting_ = false;
-  runtime::Scope scope_;  // last: its tasks use all of the above
+  // Last: its tasks use all of the above, and each holds the Shard.
+  std::unique_ptr<runtime::Scope> scope_ = std::make_unique<runtime::Scope>();
 };
 
 }  // namespace stele::broker

@@ -82,7 +82,7 @@ void Shard::forward_more() {
     if (forwarding.reading || core_.runtime().now() < forwarding.again_at) continue;
     if (!next_to_forward(target, forwarding)) continue;
     forwarding.reading = true;
-    scope_.spawn(forward_to(target));
+    scope_->spawn(forward_to(target));
   }
 }
 
@@ -192,12 +192,12 @@ void Shard::accept(ForwardAnswerMail&& mail) {
 void Shard::retry_forwards_later() {
   if (retrying_forwards_) return;
   retrying_forwards_ = true;
-  scope_.spawn(retry_forwards());
+  scope_->spawn(retry_forwards());
 }
 
 Task<void> Shard::retry_forwards() {
   const auto self = shared_from_this();
-  const bool slept = co_await runtime::sleep(core_.runtime(), 60ms, scope_.token());
+  const bool slept = co_await runtime::sleep(core_.runtime(), 60ms, scope_->token());
   retrying_forwards_ = false;
   if (slept && serving_) wake_at_turn_end();
 }

@@ -329,7 +329,7 @@ void Shard::pump(Connected& to) {
     read_.clear();
     if (!log_->read_cached(item.lsn, 1, read_)) {
       to.reading = true;
-      scope_.spawn(deliver_from_log(to.attachment, item.lsn));
+      scope_->spawn(deliver_from_log(to.attachment, item.lsn));
       break;
     }
     if (add_item(mail, *session, item, read_.front(), to.next < to.fresh)) ++to.in_flight;

@@ -118,16 +118,21 @@ void Shard::wake_readers(StreamId stream) {
   if (found == readers_.end()) return;
   const bool over = !serving_ || !state_.stream(stream);
   const Offset end = high_watermark(stream);
+  // Who is woken may come back with another wait at once: nothing is told while the list is walked.
+  std::vector<std::pair<CoreId, std::uint64_t>> woken;
   auto& readers = found->second;
   for (auto it = readers.begin(); it != readers.end();) {
     if (!over && end <= it->second) {
       ++it;
       continue;
     }
-    core_.send(it->first.first, CallMail([wait = it->first.second](Core& there) { there.wake_fetch(wait); }));
+    woken.push_back(it->first);
     it = readers.erase(it);
   }
   if (readers.empty()) readers_.erase(found);
+  for (const auto& [core, wait] : woken) {
+    core_.send(core, CallMail([wait](Core& there) { there.wake_fetch(wait); }));
+  }
 }
 
 Task<Result<OffsetAndTime>> Shard::list_offset(Core& there, ShardId id, StreamId stream_id,

@@ -30,6 +30,8 @@ Node::~Node() {
     if (core->broker) core->broker->abandon();
   }
   shared_->http.clear();
+  // Calls that are still under way work on what is destroyed below.
+  for (auto& core : cores_) core->calls.reset();
   for (auto& core : cores_) {
     core->mqtt.clear();
     core->kafka.clear();
@@ -74,8 +76,18 @@ Task<Result<void>> Node::open_directory() {
   }
   shared_->lock = *std::move(lock);
   STELE_CO_CHECK(co_await check_format());
-  if (auto made = co_await files.make_directory(config_.data + "/snapshots"); !made) {
-    co_return std::unexpected(say(made.error()));
+  for (const char* part : {"/meta", "/journal", "/snapshots"}) {
+    if (auto made = co_await files.make_directory(config_.data + part); !made) {
+      co_return std::unexpected(say(made.error()));
+    }
+  }
+  if (auto synced = co_await files.sync_directory(config_.data); !synced)
+    co_return std::unexpected(say(synced.error()));
+  // The directory's own name too, as far up as may have been made. Above that it need not be ours to open.
+  for (std::string path = config_.data; path.size() > 1;) {
+    const std::size_t slash = path.rfind('/');
+    path = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    if (!co_await files.sync_directory(path) || path == ".") break;
   }
   co_return Result<void>();
 }

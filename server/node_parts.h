@@ -26,7 +26,7 @@ class AllowAll final : public broker::Authorizer {
 struct Node::OnCore {
   explicit OnCore(runtime::Runtime& r) : runtime(r) {}
   runtime::Runtime& runtime;
-  runtime::Scope calls;  // on behalf of core 0
+  std::unique_ptr<runtime::Scope> calls = std::make_unique<runtime::Scope>();  // on behalf of core 0
   AllowAll authorizer;
   std::unique_ptr<meta::MetaClient> meta;
   std::unique_ptr<journal::JournalClient> journal;
@@ -76,7 +76,7 @@ runtime::Task<T> Node::on_core(std::size_t core, Make make) {
   OnCore& there = *cores_[core];
   runtime_.post(there.runtime.core(),
                 [&there, make = std::move(make), back = runtime_.core(), call]() mutable {
-                  there.calls.spawn(internal::run_call<T>(there, std::move(make), back, std::move(call)));
+                  there.calls->spawn(internal::run_call<T>(there, std::move(make), back, std::move(call)));
                 });
   co_return co_await internal::CallAwaiter<T>{std::move(call)};
 }

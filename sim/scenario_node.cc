@@ -55,6 +55,7 @@ class NodeScenario {
   void heal();
   void note_committed(const broker::DataEntry& data, std::string_view batch);
   void check_produced();
+  std::string unfinished();
   bool finished() const { return workload_.running == 0; }
 
   const ScenarioOptions options_;
@@ -255,6 +256,21 @@ void NodeScenario::note_committed(const broker::DataEntry& data, std::string_vie
                            });
 }
 
+std::string NodeScenario::unfinished() {
+  std::set<MessageId> wanted;
+  for (const MessageId& id : ledger_.acknowledged()) {
+    if (workload_.mqtt_publishers.contains(id.publisher)) wanted.insert(id);
+  }
+  std::string out;
+  for (const char* who : {"keeper-of-all", "keeper-too", "sensor-consumer-sensors"}) {
+    const auto missing = ledger_.missing(who, wanted);
+    if (missing.empty()) continue;
+    out += "; " + std::string(who) + " lacks " + std::to_string(missing.size()) + " of " +
+           std::to_string(wanted.size()) + " from " + missing.front().text() + " to " + missing.back().text();
+  }
+  return out;
+}
+
 // What a producer was told is where it is.
 void NodeScenario::check_produced() {
   for (const auto& [place, id] : workload_.produced) {
@@ -312,7 +328,8 @@ ScenarioResult NodeScenario::run() {
     result = world_.run_until([this] { return finished(); }, kCalmDown);
     if (result.reason == StopReason::kTime) {
       world_.fail("after the faults, " + std::to_string(workload_.running) + " clients (" +
-                  std::to_string(workload_.producing) + " producing) are not done within the time");
+                  std::to_string(workload_.producing) + " producing) are not done within the time" +
+                  unfinished());
     }
   }
   if (!world_.failed()) check_produced();

@@ -43,7 +43,8 @@ bool note_record(Workload& workload, const std::string& topic, std::int32_t part
                         std::to_string(partition) + " holds another record than before");
     return false;
   }
-  if (const auto id = MessageId::parse(value)) workload.ledger.received(who + "-" + topic, *id, true, true);
+  if (const auto id = MessageId::parse(value))
+    workload.ledger.received(who + "-" + topic, *id, true, topic != "sensors");
   return true;
 }
 

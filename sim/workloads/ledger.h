@@ -32,6 +32,8 @@ class Ledger {
 
   // ---- publishing
   void sent(const MessageId& id) { sent_.insert(id); }
+  // Once more: receivers that may miss messages can see it out of order from now on.
+  void sent_again(const MessageId& id) { sent_again_.insert(id); }
   void acknowledged(const MessageId& id);
   // The shadow says so.
   void committed(const MessageId& id) { committed_.insert(id); }
@@ -48,13 +50,14 @@ class Ledger {
   // Everything acknowledged of these publishers, sent after `from`, is there.
   std::vector<MessageId> missing(const std::string& who, const std::set<MessageId>& expected) const;
   const std::set<MessageId>& acknowledged() const { return acknowledged_; }
+  const std::set<MessageId>& all_sent() const { return sent_; }
 
   void operation() { ++operations_; }
   std::uint64_t operations() const { return operations_; }
 
  private:
   World& world_;
-  std::set<MessageId> sent_, acknowledged_, committed_;
+  std::set<MessageId> sent_, sent_again_, acknowledged_, committed_;
   struct Receiver {
     std::set<MessageId> seen;
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> highest;  // + 1

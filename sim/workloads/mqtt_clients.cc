@@ -62,6 +62,7 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
     }
     // What is not acknowledged may or may not have come through.
     for (Pending& one : pending) {
+      workload.ledger.sent_again(one.id);
       peer.publish(sensor_topic(one.id), payload_of(one.id), 1, one.packet_id, true, false);
     }
     const runtime::Instant until =
@@ -125,7 +126,6 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
       break;
     }
     if (!subscribed) {
-      expected_from = workload.ledger.acknowledged();
       mqtt::Subscribe subscribe;
       subscribe.packet_id = 1;
       subscribe.subscriptions.push_back({.filter = "sensors/#", .qos = mqtt::Qos::kAtLeastOnce});
@@ -141,8 +141,11 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
       }
       if (packet) {
         if (const auto* suback = std::get_if<mqtt::Suback>(&packet->packet)) {
-          if (suback->reasons.size() == 1 && suback->reasons[0] == mqtt::ReasonCode::kGrantedQos1)
+          if (suback->reasons.size() == 1 && suback->reasons[0] == mqtt::ReasonCode::kGrantedQos1) {
+            // What was sent before may have been accepted before.
+            if (!subscribed) expected_from = workload.ledger.all_sent();
             subscribed = true;
+          }
         }
         if (const auto* publish = std::get_if<mqtt::Publish>(&packet->packet)) {
           const auto id = MessageId::parse(publish->payload);

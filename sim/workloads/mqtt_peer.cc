@@ -27,6 +27,7 @@ Task<Result<MqttPeer::Opened>> MqttPeer::open(std::string client_id, bool clean,
   if (version == mqtt::Version::kV5) connect.session_expiry_s = expiry_s;
   std::string out;
   mqtt::encode(out, connect);
+  if (closed_) co_return error(ErrorCode::kClosed, "the connection ended");
   connection_->write(out);
   STELE_CO_TRY(const ReceivedPacket answer, co_await next(20s));
   const auto* connack = std::get_if<mqtt::Connack>(&answer.packet);

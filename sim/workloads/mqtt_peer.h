@@ -45,7 +45,7 @@ class MqttPeer final : private runtime::ConnectionHandler, private runtime::Time
   template <class Packet>
   void send(const Packet& packet) {
     std::string out;
-    if (mqtt::encode(out, packet, version_)) connection_->write(out);
+    if (connection_ && mqtt::encode(out, packet, version_)) connection_->write(out);
   }
   void publish(std::string_view topic, std::string_view payload, std::uint8_t qos, std::uint16_t packet_id,
                bool dup, bool retain);

@@ -10,7 +10,9 @@ void Shadow::fail(ShardId id, const std::string& why) {
 
 void Shadow::on_owner(ShardId id, Epoch epoch, Lsn next, std::uint64_t state_hash) {
   Shard& shard = shards_[id];
-  if (epoch <= shard.epoch) return fail(id, "an owner begins in an epoch that is not new");
+  if (epoch <= shard.epoch)
+    return fail(id, "an owner begins in epoch " + std::to_string(epoch.value) + ", which is not above " +
+                        std::to_string(shard.epoch.value));
   shard.epoch = epoch;
   if (next < shard.committed) {
     return fail(id, "committed entries are lost: " + std::to_string(shard.committed.value) +
