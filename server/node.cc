@@ -238,7 +238,9 @@ Task<Result<Node::Listening>> Node::listen_here(OnCore& there, const NodeConfig&
 
 std::string Node::ready_line() const {
   const auto text = [](const std::vector<runtime::Endpoint>& list) {
-    return list.empty() ? std::string("off") : list.front().to_string();
+    std::string out;
+    for (const runtime::Endpoint& at : list) out += (out.empty() ? "" : ",") + at.to_string();
+    return out.empty() ? "off" : out;
   };
   return "ready mqtt=" + text(mqtt_at_) + " kafka=" + text(kafka_at_) + " http=" + text(http_at_);
 }

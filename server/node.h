@@ -67,7 +67,7 @@ class Node final : public http::NodeInfo {
   runtime::Task<void> stop();
   bool serving() const { return serving_; }
 
-  // "ready mqtt=HOST:PORT kafka=HOST:PORT http=HOST:PORT", `off` where there is none.
+  // "ready mqtt=HOST:PORT kafka=HOST:PORT http=HOST:PORT", commas between several, `off` where there is none.
   std::string ready_line() const;
   // Where the first listener of a protocol listens.
   std::optional<runtime::Endpoint> mqtt_at() const { return first(mqtt_at_); }

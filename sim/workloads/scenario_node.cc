@@ -158,6 +158,7 @@ void NodeScenario::node_came_down() {
   ++injected_;
   runtime::Random& random = world_.random(Concern::kFaults);
   world_.after(Duration(random.between(1'000'000, 3'000'000'000)), [this] {
+    coming_back_ = false;
     if (node_.running()) return;
     if (faults_ && world_.random(Concern::kFaults).chance(1, 4)) {
       cores_ = static_cast<std::uint32_t>(world_.random(Concern::kFaults).between(1, 3));
@@ -177,7 +178,7 @@ void NodeScenario::inject() {
     case 1:
       if (!node_.running()) return;
       node_.crash(mode);
-      return node_came_down();
+      return;
     case 2:
     case 3:
       if (!node_.running() || node_.crash_planned()) return;
@@ -243,7 +244,6 @@ void NodeScenario::watch() {
     coming_back_ = true;
     node_came_down();
   }
-  if (node_.running()) coming_back_ = false;
   world_.after(100ms, [this] { watch(); });
 }
 

@@ -1,0 +1,35 @@
+#include "server/cli/mqtt_flags.h"
+
+namespace stele::server::cli {
+
+void add_mqtt_flags(CLI::App& command, MqttFlags& flags) {
+  command.add_option("--mqtt", flags.at, "where the broker listens for MQTT")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  command.add_option("-V,--protocol-version", flags.version, "of MQTT: 5, or 4 (3.1.1), or 3 (3.1)")
+      ->check(CLI::IsMember({"3", "4", "5"}))
+      ->capture_default_str();
+  command.add_option("-i,--id", flags.client_id, "client id (default: the broker chooses)");
+  command.add_option("-u,--username", flags.user_name, "user name");
+  command.add_option("-P,--pw,--password", flags.password, "password");
+  command.add_option("-k,--keepalive", flags.keep_alive_s, "seconds between signs of life; 0: none")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+}
+
+Result<MqttTarget> read(const MqttFlags& flags) {
+  MqttTarget target;
+  STELE_TRY(target.at, runtime::parse_endpoint(flags.at));
+  target.options.version = static_cast<mqtt::Version>(flags.version.front() - '0');
+  target.options.client_id = flags.client_id;
+  target.options.keep_alive_s = static_cast<std::uint16_t>(flags.keep_alive_s);
+  if (!flags.user_name.empty()) target.options.user_name = flags.user_name;
+  if (!flags.password.empty()) target.options.password = flags.password;
+  return target;
+}
+
+mqtt::Qos qos_of(int number) {
+  return number == 0 ? mqtt::Qos::kAtMostOnce : mqtt::Qos::kAtLeastOnce;
+}
+
+}  // namespace stele::server::cli

@@ -1,0 +1,228 @@
+// stele topic: administers topics through the HTTP interface of a node (docs/formats/http-api.md).
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocols/http/client.h"
+#include "server/cli/cli.h"
+#include "server/cli/one_core.h"
+#include "server/cli/table.h"
+#include "server/console.h"
+
+namespace stele::server::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using runtime::Task;
+
+struct TopicArguments {
+  std::string at = "127.0.0.1:8080";
+  bool json = false;
+  std::string name;
+  int partitions = 0;  // 0: the node's default
+  bool partitions_given = false;
+  std::vector<std::string> captures;
+  std::string key;
+  std::string retention_ms, retention_bytes;
+  std::vector<std::string> configs;  // NAME=VALUE
+};
+
+// ---- asking ---------------------------------------------------------------------------------------------
+
+struct Answer {
+  std::string text;  // as it came
+  Json json;
+};
+
+// The body of a 2xx response; anything else is an error that says what the node said.
+Task<Result<Answer>> ask(runtime::Runtime& runtime, std::string at, http::Request request) {
+  STELE_CO_TRY(const auto endpoint, runtime::parse_endpoint(at));
+  auto response = co_await http::send_request(runtime, endpoint, std::move(request));
+  if (!response) {
+    Error why = response.error();
+    if (why.code == ErrorCode::kRefused) {
+      why.message = "nobody answers at " + at + ": is the node running, and is this its --http address?";
+    }
+    co_return std::unexpected(std::move(why));
+  }
+  Json body = Json::parse(response->body, nullptr, false);
+  if (response->status / 100 == 2) {
+    if (body.is_discarded() && !response->body.empty()) {
+      co_return error(ErrorCode::kMalformed, at + " does not answer as a Stele node does");
+    }
+    co_return Answer{std::move(response->body), std::move(body)};
+  }
+  std::string said = "status " + std::to_string(response->status);
+  if (body.is_object() && body.contains("error") && body["error"].is_object()) {
+    said = body["error"].value("message", said);
+  }
+  co_return error(ErrorCode::kInternal, std::move(said));
+}
+
+int finish(const Result<Answer>& answer, bool json, const std::function<std::string(const Json&)>& show) {
+  if (!answer) {
+    complain(answer.error().message);
+    return kFailed;
+  }
+  if (json) return print(answer->text) ? kDone : kFailed;
+  try {
+    return print(show(answer->json)) ? kDone : kFailed;
+  } catch (const nlohmann::json::exception&) {
+    complain("the node answers with fields that this command does not understand: " + answer->text);
+    return kFailed;
+  }
+}
+
+// ---- showing --------------------------------------------------------------------------------------------
+
+std::string join(const Json& list) {
+  std::string out;
+  for (const auto& one : list) out += (out.empty() ? "" : ",") + one.get<std::string>();
+  return out;
+}
+
+std::string show_list(const Json& body) {
+  Table table({"NAME", "PARTITIONS", "CAPTURE"});
+  for (const auto& topic : body.at("topics")) {
+    table.add(
+        {topic.at("name").get<std::string>(), topic.at("partitions").dump(), join(topic.at("capture"))});
+  }
+  return table.empty() ? "" : table.text();
+}
+
+std::string show_topic(const Json& body) {
+  std::string out = body.at("name").get<std::string>() + "  " + body.at("id").get<std::string>() + "\n\n";
+  Table partitions({"PARTITION", "SHARD", "EPOCH", "LOG START", "HIGH WATERMARK", "BYTES"});
+  for (const auto& one : body.at("partitions")) {
+    const bool known = !one.contains("error");
+    const auto cell = [&](const char* name) { return known ? one.at(name).dump() : std::string("?"); };
+    partitions.add({one.at("partition").dump(), one.at("shard").dump(), cell("epoch"), cell("log_start"),
+                    cell("high_watermark"), cell("bytes")});
+  }
+  Table configs({"CONFIG", "VALUE", ""});
+  for (const auto& config : body.at("configs")) {
+    configs.add({config.at("name").get<std::string>(), config.at("value").get<std::string>(),
+                 config.at("default").get<bool>() ? "default" : ""});
+  }
+  return out + partitions.text() + "\n" + configs.text();
+}
+
+// ---- commands -------------------------------------------------------------------------------------------
+
+Task<int> list(runtime::Runtime& runtime, std::shared_ptr<TopicArguments> given) {
+  const auto answer = co_await ask(runtime, given->at, {.method = "GET", .target = "/v1/topics"});
+  co_return finish(answer, given->json, show_list);
+}
+
+Task<int> describe(runtime::Runtime& runtime, std::shared_ptr<TopicArguments> given) {
+  const auto answer = co_await ask(
+      runtime, given->at, {.method = "GET", .target = "/v1/topics/" + http::escape_segment(given->name)});
+  co_return finish(answer, given->json, show_topic);
+}
+
+Task<int> remove(runtime::Runtime& runtime, std::shared_ptr<TopicArguments> given) {
+  const auto answer = co_await ask(
+      runtime, given->at, {.method = "DELETE", .target = "/v1/topics/" + http::escape_segment(given->name)});
+  co_return finish(answer, given->json, [&](const Json&) { return "deleted " + given->name + "\n"; });
+}
+
+Result<Json> configs_of(const TopicArguments& given) {
+  Json configs = Json::object();
+  if (!given.captures.empty()) {
+    std::string all;
+    for (const std::string& filter : given.captures) {
+      if (filter.find(',') != std::string::npos) {
+        return error(ErrorCode::kInvalidArgument, "--capture: a filter has no commas: '" + filter + "'");
+      }
+      all += (all.empty() ? "" : ",") + filter;
+    }
+    configs["stele.capture"] = all;
+  }
+  if (!given.key.empty()) configs["stele.key"] = given.key;
+  if (!given.retention_ms.empty()) configs["retention.ms"] = given.retention_ms;
+  if (!given.retention_bytes.empty()) configs["retention.bytes"] = given.retention_bytes;
+  for (const std::string& pair : given.configs) {
+    const auto equals = pair.find('=');
+    if (equals == std::string::npos) {
+      return error(ErrorCode::kInvalidArgument, "--config: '" + pair + "' is not NAME=VALUE");
+    }
+    const std::string name = pair.substr(0, equals);
+    if (configs.contains(name)) {
+      return error(ErrorCode::kInvalidArgument, "--config: " + name + " is given twice");
+    }
+    configs[name] = pair.substr(equals + 1);
+  }
+  return configs;
+}
+
+Task<int> create(runtime::Runtime& runtime, std::shared_ptr<TopicArguments> given) {
+  auto configs = configs_of(*given);
+  if (!configs) {
+    complain(configs.error().message);
+    co_return kWrongUse;
+  }
+  Json body = {{"name", given->name}, {"configs", *std::move(configs)}};
+  if (given->partitions_given) body["partitions"] = given->partitions;
+  const auto answer = co_await ask(runtime, given->at,
+                                   {.method = "POST",
+                                    .target = "/v1/topics",
+                                    .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)});
+  co_return finish(answer, given->json, [](const Json& made) {
+    const auto partitions = made.at("partitions").get<int>();
+    return "created " + made.at("name").get<std::string>() + " with " + std::to_string(partitions) +
+           (partitions == 1 ? " partition\n" : " partitions\n");
+  });
+}
+
+using Run = Task<int> (*)(runtime::Runtime&, std::shared_ptr<TopicArguments>);
+
+CLI::App* add(CLI::App* topic, Chosen& chosen, std::shared_ptr<TopicArguments> given, const char* name,
+              const char* help, Run run) {
+  CLI::App* command = topic->add_subcommand(name, help);
+  command->add_option("--http", given->at, "the node's HTTP address")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  command->add_flag("--json", given->json, "print what the node answers");
+  command->callback([&chosen, given, run] {
+    chosen.run = [given, run] {
+      return run_on_one_core(
+          [given, run](runtime::Runtime& runtime, const runtime::StopToken&) { return run(runtime, given); });
+    };
+  });
+  return command;
+}
+
+}  // namespace
+
+void add_topic(CLI::App& app, Chosen& chosen) {
+  auto given = std::make_shared<TopicArguments>();
+  CLI::App* topic = app.add_subcommand("topic", "Creates, lists, describes and deletes topics");
+  topic->require_subcommand(1);
+  CLI::App* making = add(topic, chosen, given, "create", "Creates a topic", create);
+  making->add_option("name", given->name, "its name")->required();
+  making->add_option("--partitions", given->partitions, "how many (default: the node's --default-partitions)")
+      ->each([given](const std::string&) { given->partitions_given = true; });
+  making
+      ->add_option("--capture", given->captures,
+                   "takes in what MQTT publishes to topics that match (repeatable)")
+      ->type_name("FILTER")
+      ->allow_extra_args(false);
+  making->add_option("--key", given->key, "key of captured records: address (default), none, property:NAME");
+  making->add_option("--retention-ms", given->retention_ms, "records are kept so long; -1: for ever");
+  making->add_option("--retention-bytes", given->retention_bytes,
+                     "of each partition so much is kept; -1: all");
+  making->add_option("--config", given->configs, "any other configuration of the topic (repeatable)")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  add(topic, chosen, given, "list", "Lists all topics", list);
+  add(topic, chosen, given, "describe", "Shows partitions, offsets and configuration of a topic", describe)
+      ->add_option("name", given->name, "its name")
+      ->required();
+  add(topic, chosen, given, "delete", "Deletes a topic and what it holds", remove)
+      ->add_option("name", given->name, "its name")
+      ->required();
+}
+
+}  // namespace stele::server::cli

@@ -1,0 +1,38 @@
+#include "server/node_config.h"
+
+#include "server/version.h"
+
+namespace stele::server {
+
+NodeConfig to_node_config(const Config& config) {
+  NodeConfig out;
+  out.data = config.data;
+  out.shards = config.shards;
+  out.mqtt = config.mqtt;
+  out.kafka = config.kafka;
+  out.http = config.http;
+  out.advertise_kafka = config.advertise_kafka;
+  out.version = kVersion;
+
+  out.journal.store.durability = config.durability;
+  out.journal.store.file_bytes = config.log_file_bytes;
+  out.journal_client.tail_bytes = config.tail_cache_bytes;
+
+  out.broker.log.segment_bytes = config.segment_bytes;
+  out.broker.auto_create_topics = config.auto_create_topics;
+  out.broker.default_partitions = static_cast<std::int32_t>(config.default_partitions);
+  out.broker.session_queue_messages = config.session_queue_messages;
+  out.broker.session_queue_bytes = config.session_queue_bytes;
+  out.broker.subscriptions_per_session = config.session_subscriptions;
+  out.broker.retained_messages = config.retained_messages;
+  out.broker.retained_bytes = config.retained_bytes;
+  out.broker.snapshot_log_bytes = config.snapshot_log_bytes;
+
+  out.mqtt_options.max_connections = config.mqtt_max_connections;
+  out.mqtt_options.max_packet_size = static_cast<std::uint32_t>(config.mqtt_max_packet_bytes);
+  out.kafka_options.max_connections = config.kafka_max_connections;
+  out.kafka_options.max_frame_bytes = config.kafka_max_request_bytes;
+  return out;
+}
+
+}  // namespace stele::server
