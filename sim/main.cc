@@ -1,8 +1,8 @@
 // The simulator: runs scenarios from seeds.
 //
-//   sim --seed N [--scenario S] [--minutes M] [--trace]      one run
-//   sim --seeds A..B [--jobs J] [--keep-going]               many
-//   sim --mutants                                            every planted bug must be found
+//   sim --seed N [--scenario S] [--minutes M] [--trace] [--mutant NAME]
+//   sim --seeds A..B [--keep-going]                          many, one after the other
+//   sim --list-mutants
 //
 // The last line of a run is `seed=N scenario=S result=ok|fail ops=… faults=… crashes=… hash=H`.
 #include <charconv>
@@ -77,6 +77,9 @@ Arguments parse(int count, char** values) {
       out.keep_going = true;
     } else if (flag == "--marks") {
       out.marks = true;
+    } else if (flag == "--list-mutants") {
+      for (const MutantInfo& info : all_mutants()) std::printf("%s\n", std::string(info.name).c_str());
+      std::exit(0);
     } else if (flag == "--mutant") {
       out.mutant = value();
     } else {
