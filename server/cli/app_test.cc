@@ -58,7 +58,7 @@ TEST(CommandLine, WhatIsMissingIsSaid) {
   refuses({"topic"}, {"stele topic --help"});
   refuses({"topic", "create"}, {"name"});
   refuses({"pub"}, {"topic"});
-  refuses({"sub"}, {"filter"});
+  refuses({"sub"}, {"--topic"});
 }
 
 TEST(CommandLine, WrongValues) {
