@@ -170,7 +170,7 @@ def two_listeners_of_a_kind(t):
     link = http.client.HTTPConnection(*broker.http.split(":"), timeout=20)
     link.request("GET", "/v1/node")
     first, second = json.loads(link.getresponse().read())["listeners"]["mqtt"]
-    t.equal(broker.mqtt, first, "the ready line names the first")
+    t.equal(broker.mqtt, f"{first},{second}", "the ready line")
     a, b = (mqtt.Wire(("127.0.0.1", int(at.rsplit(":", 1)[1]))) for at in (first, second))
     a.open(client_id="a")
     b.open(client_id="b")

@@ -49,7 +49,8 @@ class Trace:
 def traced(t, *flags):
     path = t.dir / "trace"
     calls = ",".join((SYNC_CALLS, WRITE_CALLS, READ_CALLS))
-    strace = ["strace", "-f", "-o", str(path), "-s", "65536", "-e", f"trace={calls}"]
+    # -D: the process that is started is the broker, strace stands aside.
+    strace = ["strace", "-D", "-f", "-o", str(path), "-s", "65536", "-e", f"trace={calls}"]
     t.start(*flags, prefix=strace)
     return path
 

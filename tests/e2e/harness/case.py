@@ -152,7 +152,7 @@ class Test:
             done = subprocess.run(argv, input=stdin, capture_output=True, text=True, errors="replace", timeout=limit_s)
         except subprocess.TimeoutExpired as e:
             raise Failure(f"{' '.join(argv)}: still running after {limit_s} s; {e.stdout!r} {e.stderr!r}") from e
-        self.log(done.stdout[-4000:] + done.stderr[-4000:])
+        self.log(clip(done.stdout) + clip(done.stderr))
         self.stderr, self.status = done.stderr, done.returncode
         if ok is not None and ok != (done.returncode == 0):
             wanted = "success" if ok else "a failure"
@@ -189,6 +189,10 @@ class Test:
         for broker in self.brokers:
             if broker.is_running():
                 broker.stop()
+
+
+def clip(text):
+    return text if len(text) <= 8000 else f"{text[:4000]}\n… {len(text) - 8000} characters …\n{text[-4000:]}"
 
 
 def shorten(value):
