@@ -73,7 +73,11 @@ Task<Result<T>> on_journal_core(runtime::Runtime& here, internal::ServerInbox to
 
 Task<Result<std::vector<Result<FenceAnswer>>>> fence_there(ServerImpl& server,
                                                            std::vector<FenceRequest> requests) {
-  co_return co_await server.store().fence_many(std::move(requests));
+  auto answers = co_await server.store().fence_many(std::move(requests));
+  for (const auto& answer : answers) {
+    if (!answer) server.note_failure(answer.error());
+  }
+  co_return answers;
 }
 
 Task<Result<std::vector<std::optional<SegmentInfo>>>> describe_there(ServerImpl& server,

@@ -106,14 +106,17 @@ void ClientImpl::deliver(std::vector<AppendAnswer> answers) {
     }
     if (touched.empty() || touched.back() != answer.writer) touched.push_back(answer.writer);
   }
-  // A listener may destroy any writer.
+  // A listener may destroy any writer, and with the last one this client.
+  const ClientInbox self = inbox_;
   for (std::uint64_t number : touched) {
+    if (!self->reader) return;
     auto found = writers_.find(number);
     if (found == writers_.end()) continue;
     Writer* writer = found->second;
     if (writer->stored_ < writer->answered_) {
       writer->stored_ = writer->answered_;
       writer->listener_.on_stored(writer->stored_);
+      if (!self->reader) return;
       found = writers_.find(number);
       if (found == writers_.end()) continue;
     }

@@ -55,7 +55,7 @@ Task<void> ShardLog::Impl::change_segment() {
   changing_segment_ = false;
   if (swap != Swap::kDone) co_return;
   open_writer();
-  if (std::exchange(stuck_, false) && listener_ && writable()) listener_->on_unblocked();
+  if (std::exchange(stuck_, false) && writable()) tell_unblocked();
 }
 
 // Everything below the end is synced before the chain says that it is there (invariant 6).

@@ -87,10 +87,18 @@ void ServerImpl::stored(const ClientInbox& from, AppendAnswer answer, std::size_
     ++stats_.refused_batches;
     const ErrorCode code = result.error().code;
     if (code == ErrorCode::kNoSpace || code == ErrorCode::kUnavailable) no_space(result.error());
+    note_failure(result.error());
     answer.error = std::move(result.error());
   }
   this->answer(from, std::move(answer));
   submit_held();
+}
+
+void ServerImpl::note_failure(const Error& why) {
+  if (!store_->failed() || std::exchange(failed_, true)) return;
+  STELE_MARK("journal: the store gave up");
+  failure_ = why;
+  runtime_.at_turn_end(*this);
 }
 
 void ServerImpl::submit_held() {
@@ -116,20 +124,26 @@ void ServerImpl::answer(const ClientInbox& to, AppendAnswer answer) {
 }
 
 void ServerImpl::on_turn_end() {
-  // A delivery on this core may make or end clients.
+  const ServerInbox self = inbox_;  // what is called here may close the journal
+  if (failure_) {
+    const Error why = *std::exchange(failure_, std::nullopt);
+    if (options_.on_failure) options_.on_failure(why);
+    if (!self->reader) return;
+  }
   std::vector<Peer> answered;
   for (Peer& peer : peers_) {
     if (!peer.answers.empty()) answered.push_back({peer.client, std::exchange(peer.answers, {})});
   }
   for (Peer& peer : answered) {
-    if (peer.client->core == inbox_->core) {
+    if (peer.client->core == self->core) {
       if (peer.client->reader) peer.client->reader->deliver(std::move(peer.answers));
       continue;
     }
-    ++stats_.posts_out;
-    runtime_.post(peer.client->core, [client = peer.client, answers = std::move(peer.answers)]() mutable {
-      if (client->reader) client->reader->deliver(std::move(answers));
-    });
+    if (self->reader) ++stats_.posts_out;
+    self->runtime.post(peer.client->core,
+                       [client = peer.client, answers = std::move(peer.answers)]() mutable {
+                         if (client->reader) client->reader->deliver(std::move(answers));
+                       });
   }
 }
 

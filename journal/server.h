@@ -5,8 +5,10 @@
 // core; answers of one commit go back in one post per core.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "base/result.h"
@@ -27,6 +29,9 @@ struct JournalOptions {
   std::size_t max_in_flight_bytes = 32 << 20;
   // While the disk is full it is tried so often.
   runtime::Duration space_retry = std::chrono::seconds(1);
+  // Called once, in a turn of the journal core, when the store has given up: every append and fence fails
+  // from now on, and only another process can go on from what is on the disk.
+  std::function<void(const Error&)> on_failure;
 };
 
 struct JournalStats {

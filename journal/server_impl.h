@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,6 +40,8 @@ class ServerImpl final : private runtime::TurnEndHook, private runtime::Timer {
   void attach(ClientInbox client);
   void detach(const ClientInbox& client);
   void submit(const ClientInbox& from, std::vector<AppendBatch> batches);
+  // An append or a fence has failed.
+  void note_failure(const Error& why);
 
  private:
   // What is known of the room on the disk.
@@ -76,6 +79,8 @@ class ServerImpl final : private runtime::TurnEndHook, private runtime::Timer {
   std::size_t in_flight_ = 0;
   Space space_ = Space::kThere;
   bool closing_ = false;
+  std::optional<Error> failure_;  // not told yet
+  bool failed_ = false;
   JournalStats stats_;
   std::unique_ptr<storage::SegmentStore> store_;
   runtime::Scope scope_;  // last: its tasks use all of the above

@@ -102,16 +102,17 @@ void ShardLog::Impl::close_writer() {
   writer_.reset();
 }
 
+// Whatever calls the listener does so last: it may destroy this.
 void ShardLog::Impl::on_stored(std::uint64_t end) {
   STELE_ASSERT(state_ == State::kOpen);  // invariant 4: to an unfrozen writer
   const Lsn lsn = chain_.last().base + end;
   segment_bytes_ += tail_.commit(lsn);
-  if (listener_) listener_->on_committed(lsn);
   if (congested_ && tail_.pending_bytes() <= options_.max_pending_bytes / 2) {
     congested_ = false;
-    if (listener_ && !congested()) listener_->on_unblocked();
+    if (!congested()) tell_unblocked();
   }
   if (segment_bytes_ >= roll_at_bytes_) roll();
+  if (listener_) listener_->on_committed(lsn);
 }
 
 void ShardLog::Impl::on_append_failed(const Error& why) {
@@ -124,11 +125,16 @@ void ShardLog::Impl::on_append_failed(const Error& why) {
 
 void ShardLog::Impl::on_space() {
   if (state_ == State::kNoSpace) open_writer();
-  if (listener_ && writable()) listener_->on_unblocked();
+  if (writable()) tell_unblocked();
 }
 
 void ShardLog::Impl::on_relief() {
-  if (listener_ && state_ != State::kLost && !congested_) listener_->on_unblocked();
+  if (!congested_) tell_unblocked();
+}
+
+void ShardLog::Impl::tell_unblocked() {
+  unblocked_ = true;
+  runtime_.at_turn_end(*this);
 }
 
 // The listener hears at the end of the turn, when nothing of this log is on the stack.
@@ -144,9 +150,14 @@ void ShardLog::Impl::lose(Error why) {
 }
 
 void ShardLog::Impl::on_turn_end() {
-  if (!listener_ || !why_lost_) return;
-  const Error why = *std::exchange(why_lost_, std::nullopt);
-  listener_->on_lost(why);
+  if (!listener_) return;
+  const bool unblocked = std::exchange(unblocked_, false);
+  if (why_lost_) {
+    const Error why = *std::exchange(why_lost_, std::nullopt);
+    listener_->on_lost(why);
+  } else if (unblocked && !lost()) {
+    listener_->on_unblocked();
+  }
 }
 
 bool ShardLog::Impl::read_cached(Lsn from, std::size_t max_bytes, std::vector<LogEntry>& out) const {

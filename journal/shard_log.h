@@ -128,5 +128,7 @@ class ShardLog {
 // how many. Once, when the process starts, before it takes any shard over.
 runtime::Task<Result<std::size_t>> remove_orphans(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper,
                                                   std::vector<ShardId> shards);
+// The same for all shards of a cluster.
+runtime::Task<Result<std::size_t>> remove_orphans(JournalClient& journal, meta::MetaClient& meta);
 
 }  // namespace stele::journal

@@ -79,6 +79,7 @@ class ShardLog::Impl final : private AppendListener,
   void on_space() override;
   void on_relief() override;
   void on_turn_end() override;
+  void tell_unblocked();
   void lose(Error why);
   std::string name() const;
 
@@ -102,6 +103,7 @@ class ShardLog::Impl final : private AppendListener,
   TailCache tail_;
   State state_ = State::kOpen;
   std::optional<Error> why_lost_;  // until the listener has heard
+  bool unblocked_ = false;         // the same
   Listener* listener_ = nullptr;
   std::unique_ptr<SegmentWriter> writer_;
   std::uint64_t segment_bytes_ = 0;  // committed, of the open segment

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/assert.h"
+#include "journal/shard_log.h"
 #include "server/node_parts.h"
 
 namespace stele::server {
@@ -156,6 +157,12 @@ Task<Result<void>> Node::make_brokers() {
   }
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     co_await on_core<bool>(core, [brokers](OnCore& there) { return introduce(there, brokers); });
+  }
+  // What an earlier process left behind in the journal only costs space.
+  auto orphans = co_await journal::remove_orphans(*cores_.front()->journal, *cores_.front()->meta);
+  if (!orphans) {
+    runtime_.log().write(runtime::LogLevel::kWarn, "server",
+                         "looking for segments that no log needs: " + orphans.error().to_string());
   }
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     STELE_CO_CHECK(co_await on_core<Result<void>>(core, [](OnCore& there) { return there.broker->start(); }));

@@ -100,6 +100,7 @@ class Service {
   Service(runtime::uv::UvProcess& process, const Config& config) : process_(process), config_(config) {
     NodeConfig node = to_node_config(config);
     node.process_metrics = add_process_metrics;
+    node.journal.on_failure = [this](const Error& why) { on_journal_failure(why); };
     std::vector<Runtime*> cores;
     for (std::uint32_t i = 0; i < process.core_count(); ++i) cores.push_back(&process.core(CoreId(i)));
     node_ = std::make_unique<Node>(cores, std::move(node));
@@ -118,6 +119,14 @@ class Service {
   int status() const { return status_; }
 
  private:
+  // Nothing can be acknowledged any more in this process; the next one goes on from what is on the disk.
+  void on_journal_failure(const Error& why) {
+    if (!node_->serving()) return;  // start() says it
+    complain(why.message + ": stopping, because nothing can be stored any more");
+    status_ = 1;
+    if (!std::exchange(asked_to_stop_, true)) stop_.wake_all();
+  }
+
   Task<void> run() {
     if (auto started = co_await prepare(); !started) {
       complain(started.error().message);
