@@ -22,29 +22,40 @@ Task<Result<Bytes>> FileWindow::at(Position position, std::size_t length) {
   co_return bytes_.slice(position - start_, length);
 }
 
+Task<Result<std::optional<BlockHeader>>> find_block(runtime::File& file, FileSequence sequence, Position from,
+                                                    Position limit, std::size_t chunk) {
+  FileWindow window(file, chunk, limit);
+  chunk = std::max(chunk, 2 * kBlockHeaderBytes);
+  while (true) {
+    STELE_CO_TRY(const Bytes bytes, co_await window.at(from, chunk));
+    if (bytes.size() < kBlockHeaderBytes) co_return std::nullopt;
+    const std::size_t last = bytes.size() - kBlockHeaderBytes;
+    std::size_t offset = 0;
+    for (; offset <= last; offset += kBlockAlignment) {
+      auto header = decode_block_header(bytes.view().substr(offset), sequence, from + offset);
+      if (header) co_return header;
+    }
+    from += offset;
+  }
+}
+
 namespace {
 
 // What is behind the last valid block. A block further on that was written when `bad` was already synced
 // shows that `bad` was whole once; without one, the bad bytes may be part of the last write, which was torn:
 // its sectors reach the disk in any order.
-Task<Result<TailState>> judge_tail(FileWindow& window, ScanOptions options, Position bad) {
+Task<Result<TailState>> judge_tail(runtime::File& file, ScanOptions options, Position bad) {
   if (bad < options.synced) co_return TailState::kDamaged;
-  TailState state = TailState::kClean;
-  STELE_CO_TRY(const Bytes first, co_await window.at(bad, kBlockHeaderBytes));
-  if (resembles_block_header(first, options.file, bad)) state = TailState::kTorn;
-  Position at = bad;
-  while (true) {
-    STELE_CO_TRY(const Bytes bytes, co_await window.at(at, std::max(options.chunk, kBlockHeaderBytes)));
-    if (bytes.size() < kBlockHeaderBytes) co_return state;
-    const std::size_t last = bytes.size() - kBlockHeaderBytes;
-    std::size_t offset = 0;
-    for (; offset <= last; offset += kBlockAlignment) {
-      const auto header = decode_block_header(bytes.view().substr(offset), options.file, at + offset);
-      if (!header) continue;
-      if (header->synced > bad) co_return TailState::kDamaged;
-      state = TailState::kTorn;
-    }
-    at += offset;
+  STELE_CO_TRY(const Bytes first, co_await file.read(bad, kBlockHeaderBytes));
+  const bool remains = resembles_block_header(first, options.file, bad);
+  TailState state = remains ? TailState::kTorn : TailState::kClean;
+  for (Position at = bad;;) {
+    auto found = co_await find_block(file, options.file, at, options.limit, options.chunk);
+    if (!found) co_return std::unexpected(std::move(found).error());
+    if (!*found) co_return state;
+    if ((*found)->synced > bad) co_return TailState::kDamaged;
+    state = TailState::kTorn;
+    at = (*found)->position + kBlockAlignment;
   }
 }
 
@@ -68,7 +79,7 @@ Task<Result<ScanEnd>> scan_blocks(runtime::File& file, ScanOptions options, Bloc
   }
   ScanEnd end{.end = at, .synced = synced};
   if (at < options.limit) {
-    STELE_CO_TRY(end.tail, co_await judge_tail(window, options, at));
+    STELE_CO_TRY(end.tail, co_await judge_tail(file, options, at));
   }
   co_return end;
 }

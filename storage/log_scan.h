@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -30,6 +31,12 @@ class FileWindow {
   Position start_{};
   Bytes bytes_{};
 };
+
+// The next whole header of a block of this file from `from` on, a multiple of kBlockAlignment. Its payload is
+// not looked at. `file` outlives the task.
+runtime::Task<Result<std::optional<BlockHeader>>> find_block(runtime::File& file, FileSequence sequence,
+                                                             Position from, Position limit,
+                                                             std::size_t chunk);
 
 // What follows the last valid block of the last file.
 enum class TailState {
