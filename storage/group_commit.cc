@@ -217,7 +217,7 @@ void SegmentStore::Impl::on_no_space(Batch batch, const Error& why) {
     if (operation.kind == Operation::Kind::kControl) {
       const bool awaited = operation.control.type == ControlRecord::Type::kFence ||
                            operation.control.type == ControlRecord::Type::kClean;
-      stays = !awaited || (had_entries && !acknowledged);
+      stays = !awaited || (had_entries && options_.durability != Durability::kMemory);
     }
     if (stays) {
       queue_.push_back(std::move(operation));
