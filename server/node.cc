@@ -5,19 +5,12 @@
 
 #include "base/assert.h"
 #include "journal/shard_log.h"
+#include "server/data_format.h"
 #include "server/node_parts.h"
 
 namespace stele::server {
 
 using runtime::Task;
-
-namespace {
-
-// DIR/format: what wrote the directory. Raised when an older version could not read it any more.
-constexpr std::string_view kFormatPrefix = "stele data directory, format ";
-constexpr int kFormat = 1;
-
-}  // namespace
 
 Node::Node(std::span<runtime::Runtime* const> cores, NodeConfig config)
     : runtime_(*cores.front()), config_(std::move(config)), shared_(std::make_shared<Shared>()) {
@@ -99,29 +92,14 @@ Task<Result<void>> Node::check_format() {
   auto file = co_await files.open(path, {});
   if (file) {
     STELE_CO_TRY(const Bytes text, co_await (*file)->read(Position(0), 256));
-    const std::string_view view = text;
-    int format = 0;
-    if (view.starts_with(kFormatPrefix)) {
-      for (const char c : view.substr(kFormatPrefix.size())) {
-        if (c < '0' || c > '9' || format > 1'000'000) break;
-        format = format * 10 + (c - '0');
-      }
-    }
-    if (format == kFormat) co_return Result<void>();
-    if (format > kFormat) {
-      co_return error(ErrorCode::kUnsupported,
-                      "data directory " + config_.data + " has format " + std::to_string(format) +
-                          ", written by a newer version of Stele; this one knows format " +
-                          std::to_string(kFormat) + ": upgrade, or choose another with --data");
-    }
-    if (!view.empty()) co_return error(ErrorCode::kCorrupt, path + ": is not what Stele writes there");
+    const auto known = check_data_format(config_.data, text);
+    if (known || known.error().code != ErrorCode::kNotFound) co_return known;
     // Empty: a crash came before its content.
   } else if (file.error().code != ErrorCode::kNotFound) {
     co_return std::unexpected(file.error());
   }
   STELE_CO_TRY(auto fresh, co_await files.open(path, {.mode = runtime::OpenMode::kCreate}));
-  STELE_CO_CHECK(co_await fresh->write_and_sync(
-      Position(0), {Bytes::copy(std::string(kFormatPrefix) + std::to_string(kFormat) + "\n")}));
+  STELE_CO_CHECK(co_await fresh->write_and_sync(Position(0), {Bytes::copy(data_format_text())}));
   STELE_CO_CHECK(co_await fresh->close());
   co_return co_await files.sync_directory(config_.data);
 }

@@ -99,6 +99,7 @@ int run(int argc, const char* const* argv, const std::map<std::string, std::stri
   add_pub(app, chosen);
   add_sub(app, chosen);
   add_bench(app, chosen);
+  add_verify(app, chosen);
   add_version(app, chosen);
   try {
     app.parse(argc, argv);

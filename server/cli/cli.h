@@ -24,6 +24,7 @@ void add_topic(CLI::App& app, Chosen& chosen);
 void add_pub(CLI::App& app, Chosen& chosen);
 void add_sub(CLI::App& app, Chosen& chosen);
 void add_bench(CLI::App& app, Chosen& chosen);
+void add_verify(CLI::App& app, Chosen& chosen);
 void add_version(CLI::App& app, Chosen& chosen);
 
 // Parses and runs. What is printed goes to standard output and standard error.
