@@ -1,5 +1,7 @@
 #include "sim/config.h"
 
+#include <algorithm>
+
 namespace stele::sim {
 namespace {
 
@@ -26,6 +28,9 @@ WorldConfig WorldConfig::draw(std::uint64_t seed) {
       one_of<Duration>(random, {microseconds(60), microseconds(800), milliseconds(20), milliseconds(150)});
   config.network.bytes_per_second = one_of<std::uint64_t>(random, {2'000'000, 100'000'000, 1'000'000'000});
   config.network.window_bytes = one_of<std::size_t>(random, {600, 16 * 1024, 256 * 1024, 4 << 20});
+  // A window that takes a round trip to open lets at least 100 KB a second through: slow, not hopeless.
+  const auto round_trip_us = static_cast<std::size_t>(2 * config.network.latency.max / microseconds(1));
+  config.network.window_bytes = std::max(config.network.window_bytes, round_trip_us / 10);
   config.network.read_bytes = one_of<std::size_t>(random, {7, 1500, 64 * 1024, 64 * 1024});
   config.network.partial_reads_of_8 = one_of<std::uint32_t>(random, {0, 1, 6});
   config.network.give_up = one_of<Duration>(random, {seconds(8), seconds(60), seconds(900)});
