@@ -25,7 +25,8 @@ RecordBatchHeader header_of(const DataEntry& data) {
   char header[kRecordBatchHeaderSize];
   const std::size_t first = std::min(data.batch.size(), sizeof header);
   std::memcpy(header, data.batch.data(), first);
-  std::memcpy(header + first, data.batch_rest.data(), sizeof header - first);
+  // An empty rest has no address to copy from.
+  if (first < sizeof header) std::memcpy(header + first, data.batch_rest.data(), sizeof header - first);
   RecordBatchHeader out;
   out.base_offset = Offset(load_be<std::int64_t>(header));
   out.last_offset_delta = load_be<std::int32_t>(header + 23);
