@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/assert.h"
+#include "base/marks.h"
 #include "journal/shard_log.h"
 #include "server/data_format.h"
 #include "server/node_parts.h"
@@ -45,15 +46,31 @@ broker::Core& Node::broker(CoreId core) {
 // ---- start ----------------------------------------------------------------------------------------------
 
 Task<Result<void>> Node::start() {
+  starting_ = true;
+  auto started = co_await start_parts();
+  starting_ = false;
+  serving_ = started.has_value() && !stopping_;
+  started_.wake_all();
+  co_return started;
+}
+
+Task<Result<void>> Node::start_parts() {
+  const auto go_on = [this]() -> Result<void> {
+    if (!stopping_) return {};
+    STELE_MARK("node: stopped while it starts");
+    return error(ErrorCode::kCancelled, "the node was stopped while it started");
+  };
   shared_->started_ms = runtime_.wall_now().ms;
   STELE_CO_CHECK(co_await open_directory());
+  STELE_CO_CHECK(go_on());
   STELE_CO_CHECK(co_await open_meta());
+  STELE_CO_CHECK(go_on());
   config_.journal.store.directory = config_.data + "/journal";
   STELE_CO_TRY(shared_->journal, co_await journal::JournalServer::open(runtime_, config_.journal));
+  STELE_CO_CHECK(go_on());
   STELE_CO_CHECK(co_await make_brokers());
-  STELE_CO_CHECK(co_await listen());
-  serving_ = true;
-  co_return Result<void>();
+  STELE_CO_CHECK(go_on());
+  co_return co_await listen();
 }
 
 Task<Result<void>> Node::open_directory() {
@@ -249,7 +266,10 @@ http::NodeDescription Node::describe() const {
 // ---- stop -----------------------------------------------------------------------------------------------
 
 Task<void> Node::stop() {
+  stopping_ = true;
   serving_ = false;
+  // What start() still works on must not be closed under it.
+  while (starting_) co_await started_.wait();
   for (auto& listener : shared_->http) co_await listener->stop();
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     co_await on_core<bool>(core, [](OnCore& there) { return close_listeners(there); });

@@ -21,6 +21,7 @@
 #include "protocols/http/node_info.h"
 #include "protocols/kafka/server/listener.h"
 #include "protocols/mqtt/listener.h"
+#include "runtime/notification.h"
 #include "runtime/runtime.h"
 #include "storage/segment_store.h"
 
@@ -63,7 +64,8 @@ class Node final : public http::NodeInfo {
   // Recovers and serves. kAlreadyExists: another process has the data directory. kUnsupported: it was written
   // by a newer version. kAddressInUse, kUnauthorized, kIo, kNoSpace, kCorrupt: what the message says.
   runtime::Task<Result<void>> start();
-  // Drains connections, writes snapshots, closes. After start(), also after one that failed.
+  // Drains connections, writes snapshots, closes. Also after a start() that failed, and while one is under
+  // way: that ends first, with kCancelled, at its next step.
   runtime::Task<void> stop();
   bool serving() const { return serving_; }
 
@@ -89,6 +91,7 @@ class Node final : public http::NodeInfo {
   static std::optional<runtime::Endpoint> first(const std::vector<runtime::Endpoint>& list) {
     return list.empty() ? std::nullopt : std::optional(list.front());
   }
+  runtime::Task<Result<void>> start_parts();
   runtime::Task<Result<void>> open_directory();
   runtime::Task<Result<void>> check_format();
   runtime::Task<Result<void>> open_meta();
@@ -119,6 +122,9 @@ class Node final : public http::NodeInfo {
   std::vector<std::unique_ptr<OnCore>> cores_;
   std::vector<runtime::Endpoint> mqtt_at_, kafka_at_, http_at_;
   bool serving_ = false;
+  bool stopping_ = false;
+  bool starting_ = false;
+  runtime::Notification started_;  // or failed to
 };
 
 }  // namespace stele::server

@@ -161,7 +161,8 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
             peer.send(mqtt::Puback{.packet_id = publish->packet_id});
         }
       }
-      if (workload.stopping && subscribed && workload.producing == 0) {
+      // Looked at when nothing comes any more: it goes through all that was ever acknowledged.
+      if (!packet && workload.stopping && subscribed && workload.producing == 0) {
         std::set<MessageId> wanted;
         for (const MessageId& id : workload.ledger.acknowledged()) {
           if (workload.mqtt_publishers.contains(id.publisher) && !expected_from.contains(id))
