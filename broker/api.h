@@ -202,6 +202,10 @@ struct StreamStatus {
   std::uint64_t bytes = 0;
 };
 
+// What a topic made by first use gets, unless the node is told otherwise.
+inline constexpr bool kDefaultAutoCreateTopics = true;
+inline constexpr std::int32_t kDefaultPartitions = 1;
+
 // ---- the broker of one core ----------------------------------------------------------------------------
 
 class Broker {

@@ -21,8 +21,8 @@ struct BrokerOptions {
   std::string snapshot_directory;     // exists
   journal::ShardLogOptions log;
 
-  bool auto_create_topics = true;
-  std::int32_t default_partitions = 1;
+  bool auto_create_topics = kDefaultAutoCreateTopics;
+  std::int32_t default_partitions = kDefaultPartitions;
 
   // A persistent session keeps so much while its client is away or slow; then the oldest goes.
   std::uint64_t session_queue_messages = 1'000'000;

@@ -61,6 +61,19 @@ Result<void> set_cleanup_policy(TopicConfig&, std::string_view value) {
   return bad_value("cleanup.policy", value, "'delete'");
 }
 
+Result<void> set_compression_type(TopicConfig&, std::string_view value) {
+  if (value == "producer") return {};
+  return error(ErrorCode::kInvalidArgument, "compression.type=" + std::string(value.substr(0, 200)) +
+                                                ": batches are kept as their producers compressed them; "
+                                                "only 'producer' is possible");
+}
+
+Result<void> set_min_insync_replicas(TopicConfig&, std::string_view value) {
+  if (value == "1") return {};
+  return error(ErrorCode::kInvalidArgument, "min.insync.replicas=" + std::string(value.substr(0, 200)) +
+                                                ": each partition has one replica; only '1' is possible");
+}
+
 Result<void> set_max_message_bytes(TopicConfig& config, std::string_view value) {
   STELE_TRY(config.max_message_bytes,
             parse_integer<std::int32_t>("max.message.bytes", value, 0, "a number from 0 to 2147483647"));
@@ -124,13 +137,17 @@ struct Setting {
   Result<void> (*set)(TopicConfig&, std::string_view);
   std::string (*get)(const TopicConfig&);
   std::string_view documentation;
+  bool fixed = false;
 };
 
 // Sorted by name.
 constexpr std::array kSettings = {
     Setting{"cleanup.policy", ConfigType::kList, set_cleanup_policy,
             [](const TopicConfig&) { return std::string("delete"); },
-            "What becomes of old records: 'delete' drops them by retention.ms and retention.bytes."},
+            "What becomes of old records: 'delete' drops them by retention.ms and retention.bytes.", true},
+    Setting{"compression.type", ConfigType::kString, set_compression_type,
+            [](const TopicConfig&) { return std::string("producer"); },
+            "How batches are compressed: as their producers did it.", true},
     Setting{"max.message.bytes", ConfigType::kInt, set_max_message_bytes,
             [](const TopicConfig& c) { return std::to_string(c.max_message_bytes); },
             "The largest record batch that is taken, in bytes, as it comes (compressed)."},
@@ -138,6 +155,9 @@ constexpr std::array kSettings = {
             [](const TopicConfig& c) { return std::string(to_string(c.timestamp_type)); },
             "Whether records keep their producer's time ('CreateTime') or get that of their arrival "
             "('LogAppendTime')."},
+    Setting{"min.insync.replicas", ConfigType::kInt, set_min_insync_replicas,
+            [](const TopicConfig&) { return std::string("1"); },
+            "How many replicas must have a record before its producer is answered.", true},
     Setting{"retention.bytes", ConfigType::kLong, set_retention_bytes,
             [](const TopicConfig& c) { return std::to_string(c.retention_bytes); },
             "How much of each partition is kept, in bytes; -1 for no limit."},
@@ -218,7 +238,8 @@ std::vector<ConfigEntry> describe(const TopicConfig& config) {
   for (const Setting& setting : kSettings) {
     std::string value = setting.get(config);
     const bool is_default = value == setting.get(defaults);
-    entries.push_back({setting.name, std::move(value), setting.type, is_default, setting.documentation});
+    entries.push_back(
+        {setting.name, std::move(value), setting.type, is_default, setting.fixed, setting.documentation});
   }
   return entries;
 }

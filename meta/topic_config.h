@@ -54,6 +54,7 @@ struct ConfigEntry {
   std::string value;
   ConfigType type = ConfigType::kString;
   bool is_default = true;
+  bool fixed = false;  // there is only this value
   std::string_view documentation;
 };
 // All of them, sorted by name.

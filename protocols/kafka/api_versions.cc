@@ -80,14 +80,14 @@ constexpr ApiInfo kApis[] = {
      .max_version = 4,
      .first_flexible_version = 4,
      .advertised_min_version = 1,
-     .served = false},
+     .served = true},
     {.key = ApiKey::kDescribeCluster,
      .name = "DescribeCluster",
      .min_version = 0,
      .max_version = 2,
      .first_flexible_version = 0,
      .advertised_min_version = 0,
-     .served = false},
+     .served = true},
 };
 static_assert(std::ranges::is_sorted(kApis, {}, &ApiInfo::key));
 

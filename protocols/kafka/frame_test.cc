@@ -110,7 +110,7 @@ TEST(KafkaApis, AdvertisesExactlyWhatIsServed) {
     EXPECT_EQ(request_support(api.api_key, api.max_version), RequestSupport::kServed);
   }
   // Produce from 0: KAFKA-18659.
-  EXPECT_EQ(list, "0:0-13 1:4-18 2:1-11 3:0-13 18:0-4 19:2-7 20:1-6 ");
+  EXPECT_EQ(list, "0:0-13 1:4-18 2:1-11 3:0-13 18:0-4 19:2-7 20:1-6 32:1-4 60:0-2 ");
 }
 
 TEST(KafkaErrors, Names) {

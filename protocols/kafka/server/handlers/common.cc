@@ -12,6 +12,10 @@ Handler find_handler(ApiKey api) {
       return handle_create_topics;
     case ApiKey::kDeleteTopics:
       return handle_delete_topics;
+    case ApiKey::kDescribeConfigs:
+      return handle_describe_configs;
+    case ApiKey::kDescribeCluster:
+      return handle_describe_cluster;
     case ApiKey::kProduce:
       return handle_produce;
     case ApiKey::kFetch:

@@ -43,6 +43,10 @@ runtime::Task<Result<ResponseBytes>> handle_api_versions(HandlerContext& context
 runtime::Task<Result<ResponseBytes>> handle_metadata(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_create_topics(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_delete_topics(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_describe_configs(HandlerContext& context,
+                                                             IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_describe_cluster(HandlerContext& context,
+                                                             IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_produce(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_fetch(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_list_offsets(HandlerContext& context, IncomingRequest request);

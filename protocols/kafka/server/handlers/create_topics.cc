@@ -100,6 +100,7 @@ runtime::Task<Out> create_one(HandlerContext& context, CreateTopicsRequest::Topi
     CreateTopicsResponse::Config& one = out.configs->emplace_back();
     one.name = entry.name;
     one.value = entry.value;
+    one.read_only = entry.fixed;
     one.config_source = entry.is_default ? 5 : 1;  // DEFAULT_CONFIG, DYNAMIC_TOPIC_CONFIG
   }
   co_return out;

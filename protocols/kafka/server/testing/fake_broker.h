@@ -1,0 +1,139 @@
+// For tests of handlers: a broker that knows topics and its principal's rights and does nothing else, and a
+// request that goes through the codec there and back.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "protocols/kafka/codec.h"
+#include "protocols/kafka/server/connection.h"
+#include "protocols/kafka/server/handlers/common.h"
+#include "runtime/scope.h"
+
+namespace stele::kafka::testing {
+
+class FakeBroker final : public broker::Broker, public broker::Authorizer {
+ public:
+  // What is not allowed.
+  std::set<std::pair<broker::Action, std::string>> forbidden;
+  std::int32_t partitions = broker::kDefaultPartitions;
+
+  meta::Topic& add_topic(std::string name, meta::TopicConfig config = {}) {
+    meta::Topic topic;
+    topic.id = TopicId(topics_.size() + 1);
+    topic.uuid = {1, topics_.size() + 1};
+    topic.tenant = kDefaultTenant;
+    topic.name = std::move(name);
+    topic.shards = {ShardId(0)};
+    topic.config = std::move(config);
+    topics_.push_back(std::move(topic));
+    return topics_.back();
+  }
+
+  bool allowed(const broker::Principal&, broker::Action action, std::string_view resource) override {
+    return !forbidden.contains({action, std::string(resource)});
+  }
+
+  broker::Authorizer& authorizer() override { return *this; }
+  std::shared_ptr<const meta::MetaView> meta() override {
+    meta::MetaViewBuilder builder;
+    builder.set_cluster({.id = "cluster-of-the-test", .shard_count = 1});
+    for (const meta::Topic& topic : topics_) builder.put_topic(topic);
+    return std::move(builder).finish(1);
+  }
+  NodeId node_id() const override { return NodeId(1); }
+  bool stopping() const override { return false; }
+  bool auto_create_topics() const override { return broker::kDefaultAutoCreateTopics; }
+  std::int32_t default_partitions() const override { return partitions; }
+
+  // ---- not for these tests
+  runtime::Runtime& runtime() override { return unexpected<runtime::Runtime&>(); }
+  std::unique_ptr<broker::Publisher> make_publisher(const broker::Principal&, std::string_view,
+                                                    broker::Publisher::Listener&) override {
+    return unexpected<std::unique_ptr<broker::Publisher>>();
+  }
+  runtime::Task<Result<std::unique_ptr<broker::Session>>> open_session(broker::SessionOptions,
+                                                                       broker::SessionHandler&) override {
+    return unexpected<runtime::Task<Result<std::unique_ptr<broker::Session>>>>();
+  }
+  std::string new_client_id() override { return unexpected<std::string>(); }
+  void produce(const broker::Principal&, StreamId, Bytes,
+               std::move_only_function<void(Result<broker::ProduceOk>)>) override {
+    unexpected<int>();
+  }
+  runtime::Task<std::vector<Result<broker::FetchOk>>> fetch(broker::Principal, std::vector<broker::FetchRead>,
+                                                            std::size_t, std::size_t, runtime::Instant,
+                                                            runtime::StopToken) override {
+    return unexpected<runtime::Task<std::vector<Result<broker::FetchOk>>>>();
+  }
+  runtime::Task<Result<broker::OffsetAndTime>> list_offset(broker::Principal, StreamId,
+                                                           std::int64_t) override {
+    return unexpected<runtime::Task<Result<broker::OffsetAndTime>>>();
+  }
+  runtime::Task<Result<broker::StreamStatus>> stream_status(broker::Principal, StreamId) override {
+    return unexpected<runtime::Task<Result<broker::StreamStatus>>>();
+  }
+  runtime::Task<Result<meta::Topic>> create_topic(broker::Principal, std::string, std::int32_t,
+                                                  meta::TopicConfig, bool) override {
+    return unexpected<runtime::Task<Result<meta::Topic>>>();
+  }
+  runtime::Task<Result<void>> delete_topic(broker::Principal, std::string) override {
+    return unexpected<runtime::Task<Result<void>>>();
+  }
+
+ private:
+  template <class T>
+  T unexpected() {
+    STELE_ASSERT(false);
+    std::abort();
+  }
+
+  std::vector<meta::Topic> topics_;
+};
+
+// What a client gets that sends this. The handler must not have to wait.
+class FakeClient {
+ public:
+  explicit FakeClient(FakeBroker& broker) : context_{broker, options, principal_, scope_.token()} {}
+  KafkaOptions options{.advertised = {"broker.example", 9092}};
+
+  template <class Response, class Request>
+  Response ask(std::int16_t version, const Request& message) {
+    std::string sent;
+    EXPECT_TRUE(append_request(sent, 7, version, "test", message));
+    IncomingRequest request{Bytes::copy(std::string_view(sent).substr(kLengthBytes)), {}};
+    auto parsed = parse_request(request.frame);
+    EXPECT_TRUE(parsed && parsed->support == RequestSupport::kServed);
+    request.request = *parsed;
+    std::string answer;
+    runtime::Scope scope;
+    scope.spawn(run(find_handler(Request::kApi), std::move(request), &answer));
+    EXPECT_EQ(scope.running(), 0U);
+    auto response = parse_response(std::string_view(answer).substr(kLengthBytes), Request::kApi, version);
+    EXPECT_TRUE(response && response->correlation_id == 7);
+    auto body = decode<Response>(response->body, version);
+    EXPECT_TRUE(body);
+    return *std::move(body);
+  }
+
+ private:
+  runtime::Task<void> run(Handler handler, IncomingRequest request, std::string* answer) {
+    auto response = co_await handler(context_, std::move(request));
+    EXPECT_TRUE(response);
+    for (const Bytes& bytes : *response) answer->append(bytes);
+  }
+
+  broker::Principal principal_;
+  runtime::Scope scope_;
+  HandlerContext context_;
+};
+
+}  // namespace stele::kafka::testing
