@@ -117,7 +117,8 @@ Task<Result<void>> LogWriter::begin_file(FileSequence next, std::optional<std::u
   sequence_ = next;
   position_ = synced_ = last_batch_ = end;
   unsynced_entries_ = false;
-  limit_ = std::max(options_.file_bytes, end.value + needed_bytes + kControlReserve);
+  limit_ =
+      std::max({options_.file_bytes, end.value * kPrologueShare, end.value + needed_bytes + kControlReserve});
   index_.add_file(next, end);
   co_return Result<void>();
 }

@@ -41,6 +41,9 @@ class LogWriter {
  public:
   // Blocks at the end of a file belong to control records: a full disk must not keep out what frees space.
   static constexpr std::uint64_t kControlReserve = 4096;
+  // A file is at least so many times its prologue, which holds the states of all segments: with a small file
+  // size and many segments the log would otherwise be nothing but prologues, each roll followed by the next.
+  static constexpr std::uint64_t kPrologueShare = 8;
 
   struct Written {
     FileSequence file;

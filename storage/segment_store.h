@@ -40,7 +40,8 @@ Result<Durability> parse_durability(std::string_view text);  // "fsync", "flush"
 struct SegmentStoreOptions {
   std::string directory;
   Durability durability = Durability::kFsync;
-  // Size of a log file. One entry, or the states of very many segments, may make a file larger.
+  // Size of a log file. One entry may make a file larger, and so do the states of very many segments, which
+  // each file begins with: it is at least eight times as large as they are.
   std::uint64_t file_bytes = 64 << 20;
   // A group commit takes no more than this, but at least one append.
   std::uint64_t max_batch_bytes = 4 << 20;

@@ -99,6 +99,21 @@ class SegmentStoreTest : public ::testing::Test {
   std::unique_ptr<SegmentStore> store_;
 };
 
+TEST_F(SegmentStoreTest, ManySegmentsInSmallFilesDoNotMakeTheLogWriteTheirStatesAllTheTime) {
+  options_.file_bytes = 16 << 10;
+  ASSERT_TRUE(open());
+  for (std::uint64_t i = 0; i < 1000; ++i) ASSERT_TRUE(append(SegmentId(100 + i), "here"));
+  const SegmentStoreStats before = store_->stats();
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(append(kS, std::string(200, 'x')));
+  const SegmentStoreStats after = store_->stats();
+  const std::uint64_t batches = after.batches - before.batches;
+  EXPECT_LE(after.rolls - before.rolls, batches / 25);
+  EXPECT_LE(after.written_bytes - before.written_bytes, 2 * 1024 * batches);
+  reopen();
+  EXPECT_EQ(end(kS), 300u);
+  EXPECT_EQ(read(SegmentId(1099), 0), (Texts{"here"}));
+}
+
 TEST_F(SegmentStoreTest, KeepsEntriesOfSegmentsApartAndInOrder) {
   ASSERT_TRUE(open());
   EXPECT_TRUE(append(kS, kE, 0, one("a", "A")));
