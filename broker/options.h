@@ -37,6 +37,9 @@ struct BrokerOptions {
   std::uint64_t snapshot_log_bytes = 64ULL << 20;
   // Retention, expiry, forward progress and snapshots are looked at so often.
   runtime::Duration tick = std::chrono::seconds(1);
+  // What waits for its commit so long while the disk is full is answered with an error. It stays in the log's
+  // queue, and may be stored once there is room.
+  runtime::Duration full_disk_patience = std::chrono::seconds(2);
   // Sent to one target shard and not yet answered.
   std::uint32_t forward_window = 1024;
   std::uint64_t forward_window_bytes = 4ULL << 20;

@@ -121,6 +121,11 @@ Result<void> Shard::writable() const {
   return {};
 }
 
+Error Shard::not_committed() const {
+  if (serving_) return {ErrorCode::kNoSpace, "the disk is full: it waits for room and may be stored later"};
+  return {ErrorCode::kUnavailable, "shard " + std::to_string(id_.value) + " is starting; try again"};
+}
+
 Lsn Shard::append(storage::LogEntry entry) {
   const Lsn lsn = log_->next();
   auto view = parse_entry(entry);
@@ -222,8 +227,37 @@ void Shard::announce(std::vector<RouteChange> changes) {
 
 // ---- time -----------------------------------------------------------------------------------------------
 
+// What is appended cannot be taken back. But nobody waits for an administrator to make room.
+void Shard::watch_room() {
+  const runtime::Instant now = core_.runtime().now();
+  if (log_->writable()) {
+    no_room_since_.reset();
+  } else if (!no_room_since_) {
+    no_room_since_ = now;
+  } else if (now - *no_room_since_ >= core_.options().full_disk_patience) {
+    answer_for_want_of_room();
+  }
+}
+
+void Shard::answer_for_want_of_room() {
+  const auto decline = [this](Answering& answering) {
+    if (answering.reply.kind == ReplyTo::Kind::kNobody) return;
+    STELE_MARK("shard: publisher answered though its entry waits for room");
+    ++core_.stats().refused_no_space;
+    refuse(std::exchange(answering.reply, {}), not_committed());
+  };
+  for (Reveal& item : reveals_) decline(item.answering);
+  for (auto& [lsn, answering] : awaiting_forwards_) decline(answering);
+  // Those that wait again are for the next time.
+  IntrusiveList<Committed> waiting;
+  while (!waiters_.empty()) waiting.push_back(waiters_.pop_front());
+  while (!waiting.empty()) waiting.pop_front().resume(false);
+}
+
 void Shard::tick() {
   if (!serving_) return;
+  const auto self = shared_from_this();
+  watch_room();
   if (writable()) {
     expire_sessions();
     retain_streams();
@@ -339,7 +373,7 @@ Task<Result<void>> Shard::publish_snapshot(Lsn lsn, Bytes bytes) {
   STELE_CO_CHECK(co_await files.rename(part, path));
   STELE_CO_CHECK(co_await files.sync_directory(core_.options().snapshot_directory));
   if (!mutant(Mutant::kSnapshotOfUncommittedState)) {
-    if (!co_await committed(lsn)) co_return error(ErrorCode::kCancelled, "the shard was lost");
+    if (!co_await committed(lsn)) co_return std::unexpected(not_committed());
   }
   // A snapshot must never be newer than the log, whatever the durability is.
   STELE_CO_CHECK(co_await log_->sync());

@@ -108,8 +108,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   Shard(Core& core, ShardId id, std::unique_ptr<journal::ShardLog> log);
 
   // ---- shard.cc
-  // co_await committed(end): true once everything below `end` is committed, false if the shard is lost: then
-  // nothing of it may be touched any more.
+  // co_await committed(end): true once everything below `end` is committed, false if the shard is lost, when
+  // nothing of it may be touched any more, or if the disk is full and stays so (see not_committed()).
   struct Committed : ListNode<> {
     Shard& shard;
     Lsn end;
@@ -131,6 +131,10 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     }
   };
   Committed committed(Lsn end) { return Committed(*this, end); }
+  // Why committed() said false.
+  Error not_committed() const;
+  void watch_room();
+  void answer_for_want_of_room();
   void on_committed(Lsn end) override;
   void on_lost(const Error& why) override;
   void on_turn_end() override;
@@ -254,6 +258,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::optional<OwnerClock> clock_;
   bool serving_ = false;
   ApplyResult applied_;  // of the latest append
+  std::optional<runtime::Instant> no_room_since_;
 
   IntrusiveList<Committed> waiters_;
   std::deque<Reveal> reveals_;

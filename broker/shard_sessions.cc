@@ -87,7 +87,10 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, CoreId from, std
   }
   ++core_.stats().sessions_opened;
   // Also what was only read is revealed when it is committed.
-  if (!co_await committed(state_.next())) co_return std::unexpected(starting(id_));
+  if (!co_await committed(state_.next())) {
+    if (serving_) disconnect(key, attachment, {});
+    co_return std::unexpected(not_committed());
+  }
   // The connection may have ended meanwhile.
   if (!by_attachment_.contains(attachment)) co_return error(ErrorCode::kCancelled, "the client is gone");
   co_return opened;
@@ -211,7 +214,7 @@ Task<Result<void>> Shard::subscribe(Core& there, ShardId id, std::uint64_t attac
   STELE_CO_TRY(storage::LogEntry entry, decide::subscribe(shard->state_, shard->now(), connected->key.first,
                                                           connected->key.second, requests));
   const Lsn lsn = shard->append(std::move(entry));
-  if (!co_await shard->committed(lsn + 1)) co_return std::unexpected(starting(id));
+  if (!co_await shard->committed(lsn + 1)) co_return std::unexpected(shard->not_committed());
   // The interest went to every core when this was committed; once all answer behind it, all know.
   co_await there.on_every_core([](Core&) {});
   co_return Result<void>();
@@ -226,7 +229,7 @@ Task<Result<void>> Shard::unsubscribe(Core& there, ShardId id, std::uint64_t att
   if (!connected) co_return error(ErrorCode::kClosed, "the session has ended");
   const Lsn lsn = shard->append(
       control::unsubscribed(shard->now(), connected->key.first, connected->key.second, filters));
-  if (!co_await shard->committed(lsn + 1)) co_return std::unexpected(starting(id));
+  if (!co_await shard->committed(lsn + 1)) co_return std::unexpected(shard->not_committed());
   co_return Result<void>();
 }
 

@@ -147,7 +147,7 @@ Task<Result<OffsetAndTime>> Shard::list_offset(Core& there, ShardId id, StreamId
   if (timestamp_ms == kEarliestTimestamp) {
     const Offset earliest = stream->earliest();
     // The start may have been moved by an entry that is not committed yet.
-    if (!co_await shard->committed(shard->state_.next())) co_return std::unexpected(starting(id));
+    if (!co_await shard->committed(shard->state_.next())) co_return std::unexpected(shard->not_committed());
     co_return OffsetAndTime{earliest, -1};
   }
   const std::int64_t wanted = timestamp_ms == kMaxTimestamp ? stream->max_timestamp_ms() : timestamp_ms;
