@@ -79,18 +79,19 @@ void Shard::note_pending_forward(ShardId target, Lsn lsn) {
 
 void Shard::forward_more() {
   for (auto& [target, forwarding] : forwarding_) {
-    if (forwarding.reading || core_.runtime().now() < forwarding.again_at) continue;
+    if (forwarding.reading) continue;
     if (!next_to_forward(target, forwarding)) continue;
     forwarding.reading = true;
     scope_->spawn(forward_to(target));
   }
 }
 
-// The next committed entry that the target is to be sent, if the window has room.
+// The next committed entry that the target is to be sent, if the window has room and no refusal was just now.
 std::optional<Lsn> Shard::next_to_forward(ShardId target, const Forwarding& forwarding) const {
   const BrokerOptions& options = core_.options();
   if (forwarding.in_flight.size() >= options.forward_window ||
-      forwarding.bytes >= options.forward_window_bytes) {
+      forwarding.bytes >= options.forward_window_bytes ||
+      core_.runtime().now() < forwarding.again_at) {
     return std::nullopt;
   }
   auto pending = state_.pending_forwards().find(target);
@@ -123,10 +124,11 @@ Task<void> Shard::forward_to(ShardId target) {
     }
     Forwarding& still = forwarding_[target];
     if (still.round != round) continue;  // began again meanwhile
-    send_forward(target, *lsn, entries.front());
+    // First: a target on this core answers from within the call.
     still.next_to_read = *lsn + 1;
     still.in_flight.emplace_back(*lsn, entries.front().size());
     still.bytes += entries.front().size();
+    send_forward(target, *lsn, entries.front());
   }
   forwarding_[target].reading = false;
 }

@@ -23,6 +23,17 @@ TOPIC, FILTER, PARTITIONS, SESSION = "load", "load/#", 3, "offline"
 LOAD_LIMIT_S = 300
 
 
+def ranges(numbers):
+    """[1, 2, 3, 7] as "1..3, 7"."""
+    parts, numbers = [], sorted(numbers)
+    for i, number in enumerate(numbers):
+        if i and number == numbers[i - 1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in parts)
+
+
 class Rounds:
     def __init__(self, t, messages, publishers, seed, say, hard=True):
         self.t, self.messages, self.say, self.hard = t, messages, say, hard
@@ -138,7 +149,9 @@ class Rounds:
                 message = wire.expect(mqtt.PUBLISH)
             except Failure as e:
                 wanted = {n: len(stored[n]) for n in at} if stored else "all up to the marker"
-                raise Failure(f"the session is delivered {at} of {wanted}, and then: {e}") from e
+                missing = {n: ranges(set(stored[n]) - set(got[n])) for n in at} if stored else "unknown"
+                raise Failure(f"the session is delivered {at} of {wanted} (again: {again}, missing {missing}), "
+                              f"and then: {e}") from e
             if message.qos != 1:
                 raise Failure(f"delivered with QoS {message.qos}")
             acks += mqtt.puback(message.packet_id)
