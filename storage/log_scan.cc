@@ -22,12 +22,16 @@ Task<Result<Bytes>> FileWindow::at(Position position, std::size_t length) {
   co_return bytes_.slice(position - start_, length);
 }
 
-Task<Result<std::optional<BlockHeader>>> find_block(runtime::File& file, FileSequence sequence, Position from,
-                                                    Position limit, std::size_t chunk) {
-  FileWindow window(file, chunk, limit);
-  chunk = std::max(chunk, 2 * kBlockHeaderBytes);
+Task<Result<Bytes>> FileWindow::from(Position position, std::size_t least) {
+  const std::uint64_t end = start_.value + bytes_.size();
+  const bool inside = position >= start_ && position.value < end;
+  return at(position, std::max(least, inside ? static_cast<std::size_t>(end - position.value) : 0));
+}
+
+Task<Result<std::optional<BlockHeader>>> find_block(FileWindow& window, FileSequence sequence,
+                                                    Position from) {
   while (true) {
-    STELE_CO_TRY(const Bytes bytes, co_await window.at(from, chunk));
+    STELE_CO_TRY(const Bytes bytes, co_await window.from(from, 2 * kBlockHeaderBytes));
     if (bytes.size() < kBlockHeaderBytes) co_return std::nullopt;
     const std::size_t last = bytes.size() - kBlockHeaderBytes;
     std::size_t offset = 0;
@@ -49,8 +53,9 @@ Task<Result<TailState>> judge_tail(runtime::File& file, ScanOptions options, Pos
   STELE_CO_TRY(const Bytes first, co_await file.read(bad, kBlockHeaderBytes));
   const bool remains = resembles_block_header(first, options.file, bad);
   TailState state = remains ? TailState::kTorn : TailState::kClean;
+  FileWindow window(file, options.chunk, options.limit);
   for (Position at = bad;;) {
-    auto found = co_await find_block(file, options.file, at, options.limit, options.chunk);
+    auto found = co_await find_block(window, options.file, at);
     if (!found) co_return std::unexpected(std::move(found).error());
     if (!*found) co_return state;
     if ((*found)->synced > bad) co_return TailState::kDamaged;

@@ -23,6 +23,8 @@ class FileWindow {
       : file_(file), chunk_(chunk), limit_(limit) {}
   // Bytes [position, position + length), fewer at the limit or at the end of the file.
   runtime::Task<Result<Bytes>> at(Position position, std::size_t length);
+  // The same, but as many as are there already, and at least `least`.
+  runtime::Task<Result<Bytes>> from(Position position, std::size_t least);
 
  private:
   runtime::File& file_;
@@ -33,10 +35,9 @@ class FileWindow {
 };
 
 // The next whole header of a block of this file from `from` on, a multiple of kBlockAlignment. Its payload is
-// not looked at. `file` outlives the task.
-runtime::Task<Result<std::optional<BlockHeader>>> find_block(runtime::File& file, FileSequence sequence,
-                                                             Position from, Position limit,
-                                                             std::size_t chunk);
+// not looked at. `window` outlives the task.
+runtime::Task<Result<std::optional<BlockHeader>>> find_block(FileWindow& window, FileSequence sequence,
+                                                             Position from);
 
 // What follows the last valid block of the last file.
 enum class TailState {

@@ -104,8 +104,8 @@ class Verifier {
         if (scanned.tail == TailState::kTorn) note(name, "a write that did not complete", scanned.end.value);
         break;
       }
-      STELE_CO_TRY(const auto next, co_await find_block(*file, sequence, scanned.end + kBlockAlignment,
-                                                        options.limit, kChunk));
+      FileWindow rest(*file, kChunk, options.limit);
+      STELE_CO_TRY(const auto next, co_await find_block(rest, sequence, scanned.end + kBlockAlignment));
       damage(name, scanned.end.value,
              "damaged up to position " + std::to_string(next ? next->position.value : options.limit.value));
       if (!next) break;
