@@ -37,6 +37,8 @@ struct BrokerOptions {
   std::uint64_t snapshot_log_bytes = 64ULL << 20;
   // Retention, expiry, forward progress and snapshots are looked at so often.
   runtime::Duration tick = std::chrono::seconds(1);
+  // Sent to one client out of its persistent session and not yet acknowledged; one message always is.
+  std::uint64_t session_in_flight_bytes = 16ULL << 20;
   // What waits for its commit so long while the disk is full is answered with an error. It stays in the log's
   // queue, and may be stored once there is room.
   runtime::Duration full_disk_patience = std::chrono::seconds(2);

@@ -215,7 +215,14 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     // Delivery: items of the queue below `next` are sent; those below `fresh` may have been sent before.
     QueuePosition next = 0;
     QueuePosition fresh = 0;
+    struct Sent {
+      SettleToken token;
+      std::uint64_t bytes;
+      bool settled = false;
+    };
+    std::deque<Sent> sent;  // in the order of the queue; of its front nothing is settled
     std::uint32_t in_flight = 0;
+    std::uint64_t in_flight_bytes = 0;
     bool reading = false;
     bool dirty = false;
   };
@@ -240,6 +247,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void mark_dirty(Connected& connected);
   void deliver_dirty();
   void pump(Connected& to);
+  bool may_send(const Connected& to) const;
+  void note_sent(Connected& to, const SessionItem& item);
   bool add_item(SessionMail& mail, const SessionState& session, const QueueItem& item,
                 const storage::LogEntry& entry, bool redelivered);
   runtime::Task<void> deliver_from_log(std::uint64_t attachment, Lsn from);

@@ -322,7 +322,7 @@ void Shard::pump(Connected& to) {
   SessionMail mail;
   mail.attachment = to.attachment;
   constexpr std::size_t kMaxItems = 1024;
-  while (to.next < session->end() && to.in_flight < to.receive_maximum && mail.items.size() < kMaxItems) {
+  while (to.next < session->end() && may_send(to) && mail.items.size() < kMaxItems) {
     const QueueItem& item = session->at(to.next);
     if (item.lsn >= end) break;
     if (item.settled) {
@@ -335,7 +335,7 @@ void Shard::pump(Connected& to) {
       scope_->spawn(deliver_from_log(to.attachment, item.lsn));
       break;
     }
-    if (add_item(mail, *session, item, read_.front(), to.next < to.fresh)) ++to.in_flight;
+    if (add_item(mail, *session, item, read_.front(), to.next < to.fresh)) note_sent(to, mail.items.back());
     ++to.next;
   }
   const bool more = mail.items.size() == kMaxItems;
@@ -344,6 +344,18 @@ void Shard::pump(Connected& to) {
     core_.send(to.core, std::move(mail));
   }
   if (more) mark_dirty(to);
+}
+
+bool Shard::may_send(const Connected& to) const {
+  return to.in_flight < to.receive_maximum &&
+         (to.in_flight == 0 || to.in_flight_bytes < core_.options().session_in_flight_bytes);
+}
+
+void Shard::note_sent(Connected& to, const SessionItem& item) {
+  const std::uint64_t bytes = item.address.size() + item.batch.size();
+  to.sent.push_back({item.token, bytes});
+  ++to.in_flight;
+  to.in_flight_bytes += bytes;
 }
 
 bool Shard::add_item(SessionMail& mail, const SessionState& session, const QueueItem& item,
@@ -386,12 +398,12 @@ Task<void> Shard::deliver_from_log(std::uint64_t attachment, Lsn from) {
   SessionMail mail;
   mail.attachment = attachment;
   to->next = std::max(to->next, session->first());
-  while (to->next < session->end() && to->in_flight < to->receive_maximum) {
+  while (to->next < session->end() && may_send(*to)) {
     const QueueItem& item = session->at(to->next);
     const std::uint64_t index = item.lsn - from;
     if (item.lsn < from || index >= entries->size() || item.lsn >= log_->committed()) break;
     if (!item.settled && add_item(mail, *session, item, (*entries)[index], to->next < to->fresh))
-      ++to->in_flight;
+      note_sent(*to, mail.items.back());
     ++to->next;
   }
   if (!mail.items.empty()) {
@@ -404,7 +416,17 @@ Task<void> Shard::deliver_from_log(std::uint64_t attachment, Lsn from) {
 void Shard::settle(std::uint64_t attachment, SettleToken token) {
   Connected* connected = connection(attachment);
   if (!connected) return;
-  if (connected->in_flight > 0) --connected->in_flight;
+  const auto before = [](const Connected::Sent& sent, const SettleToken& wanted) {
+    return std::pair(sent.token.lsn, sent.token.index) < std::pair(wanted.lsn, wanted.index);
+  };
+  auto found = std::lower_bound(connected->sent.begin(), connected->sent.end(), token, before);
+  if (found == connected->sent.end() || found->token.lsn != token.lsn || found->token.index != token.index ||
+      std::exchange(found->settled, true)) {
+    return;
+  }
+  --connected->in_flight;
+  connected->in_flight_bytes -= found->bytes;
+  while (!connected->sent.empty() && connected->sent.front().settled) connected->sent.pop_front();
   settled_.push_back({token.lsn, connected->session_number, token.index});
   mark_dirty(*connected);
 }
