@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/nearest.h"
 #include "server/config_file.h"
 #include "server/config_values.h"
-#include "server/nearest.h"
 
 namespace stele::server {
 namespace {
@@ -195,9 +195,9 @@ Result<void> apply_file(Config& config, const ConfigFile& file) {
   for (const FileKey& key : keys) {
     const Option* option = find_option(key.name);
     if (!option) {
-      const auto meant = nearest(key.name, option_names());
+      const std::string meant = did_you_mean(key.name, option_names());
       return wrong(key.where + ": there is no key '" + key.name + "'" +
-                   (meant ? "; did you mean '" + *meant + "'?" : "; docs/operating.md lists them all"));
+                   (meant.empty() ? "; docs/operating.md lists them all" : meant));
     }
     if (key.values.size() != 1 && !option->repeatable) {
       return wrong(key.where + ": '" + key.name + "' has one value, not a list");
@@ -220,9 +220,8 @@ Result<void> apply_environment(LoadedConfig& loaded, const std::map<std::string,
     const auto found = by_variable.find(variable);
     if (found == by_variable.end()) {
       // A warning only: the prefix may be somebody else's too.
-      const auto meant = nearest(variable, variables);
       loaded.warnings.push_back("the environment has " + variable + ", which means nothing to stele" +
-                                (meant ? "; did you mean " + *meant + "?" : ""));
+                                did_you_mean(variable, variables));
       continue;
     }
     std::vector<std::string> values;
@@ -248,6 +247,10 @@ std::string Option::variable() const {
 
 std::span<const Option> options() {
   return table();
+}
+
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names) {
+  return stele::did_you_mean(name, std::vector<std::string_view>(names.begin(), names.end()));
 }
 
 std::vector<std::string> option_names() {

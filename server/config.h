@@ -66,6 +66,8 @@ struct Option {
 // Ordered as the help shows them. `config` itself is not among them: it is no setting of the node.
 std::span<const Option> options();
 std::vector<std::string> option_names();
+// base/nearest.h, for names that are made at run time.
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names);
 // The options as a table in Markdown, for docs/operating.md.
 std::string options_table();
 

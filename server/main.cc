@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "server/cli/cli.h"
+#include "server/commit.h"
 
 int main(int argc, char** argv) {
   std::map<std::string, std::string> environment;
@@ -14,5 +15,5 @@ int main(int argc, char** argv) {
     if (equals != std::string_view::npos)
       environment.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
-  return stele::server::cli::run(argc, argv, environment);
+  return stele::server::cli::run(argc, argv, environment, stele::server::kCommit);
 }

@@ -19,8 +19,10 @@ std::string_view build_type() {
 #endif
 }
 
-std::string version_line() {
-  return "stele " + std::string(kVersion) + " (" + std::string(build_type()) + ")";
+std::string version_line(std::string_view commit) {
+  std::string line = "stele " + std::string(kVersion) + " (" + std::string(build_type());
+  if (!commit.empty()) line += ", commit " + std::string(commit);
+  return line + ")";
 }
 
 }  // namespace stele::server

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/marks.h"
 #include "protocols/mqtt/connection.h"
 #include "protocols/mqtt/topic.h"
 
@@ -48,6 +49,12 @@ Answer answer_of(std::uint16_t packet_id, std::vector<ReasonCode> reasons) {
   return out;
 }
 
+// Every level of a filter is a node of a trie, in each of several places.
+constexpr std::ptrdiff_t kMaxFilterLevels = 128;
+bool is_too_deep(std::string_view filter) {
+  return std::count(filter.begin(), filter.end(), '/') >= kMaxFilterLevels;
+}
+
 // 3.1.1 knows no shared subscriptions: there it is a filter like any other.
 bool is_shared(std::string_view filter, Version version) {
   return version == Version::kV5 && parse_subscribed_filter(filter)->shared();
@@ -63,6 +70,9 @@ void MqttConnection::on_subscribe(const Frame& frame) {
   for (const Subscription& asked : packet->subscriptions) {
     if (is_shared(asked.filter, version_)) {
       reasons.push_back(ReasonCode::kSharedSubscriptionsNotSupported);
+    } else if (is_too_deep(asked.filter)) {
+      STELE_MARK("mqtt: filter of too many levels");
+      reasons.push_back(ReasonCode::kTopicFilterInvalid);
     } else {
       reasons.push_back(kToBeAsked);
       requests.push_back(request_of(asked, packet->subscription_id));

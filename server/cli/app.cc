@@ -6,7 +6,6 @@
 #include "server/cli/cli.h"
 #include "server/config.h"
 #include "server/console.h"
-#include "server/nearest.h"
 #include "server/serve.h"
 #include "server/version.h"
 
@@ -40,7 +39,7 @@ std::string explain(const CLI::App& app, const CLI::ParseError& failure) {
   if (const auto left = app.remaining(true); !left.empty()) {
     const std::string word = left.front().substr(0, left.front().find('='));
     text = "'" + word + "' is not understood";
-    if (const auto meant = nearest(word, words_of(command))) text += "; did you mean '" + *meant + "'?";
+    text += did_you_mean(word, words_of(command));
   }
   std::string path;
   for (const CLI::App* at = &command; at; at = at->get_parent())
@@ -83,13 +82,14 @@ void add_serve(CLI::App& app, Chosen& chosen, const std::map<std::string, std::s
   });
 }
 
-void add_version(CLI::App& app, Chosen& chosen) {
-  app.add_subcommand("version", "Tells the version")->callback([&chosen] {
-    chosen.run = [] { return print(version_line() + "\n") ? kDone : kFailed; };
+void add_version(CLI::App& app, Chosen& chosen, std::string_view commit) {
+  app.add_subcommand("version", "Tells the version")->callback([&chosen, commit] {
+    chosen.run = [commit] { return print(version_line(commit) + "\n") ? kDone : kFailed; };
   });
 }
 
-int run(int argc, const char* const* argv, const std::map<std::string, std::string>& environment) {
+int run(int argc, const char* const* argv, const std::map<std::string, std::string>& environment,
+        std::string_view commit) {
   CLI::App app("Stele: one durable log, read and written as MQTT and Kafka", "stele");
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "Tells the flags of the command");
@@ -100,7 +100,7 @@ int run(int argc, const char* const* argv, const std::map<std::string, std::stri
   add_sub(app, chosen);
   add_bench(app, chosen);
   add_verify(app, chosen);
-  add_version(app, chosen);
+  add_version(app, chosen, commit);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success&) {

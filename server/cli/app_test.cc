@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "server/cli/cli.h"
+#include "server/version.h"
 
 namespace stele::server::cli {
 namespace {
@@ -78,6 +79,8 @@ TEST(CommandLine, Version) {
   const Said said = call({"version"});
   EXPECT_EQ(said.status, kDone);
   EXPECT_EQ(said.out.substr(0, 6), "stele ");
+  EXPECT_EQ(said.out.find("commit"), std::string::npos);
+  EXPECT_NE(version_line("0123456789ab").find(", commit 0123456789ab)"), std::string::npos);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace stele::server::cli {
 
@@ -25,9 +26,11 @@ void add_pub(CLI::App& app, Chosen& chosen);
 void add_sub(CLI::App& app, Chosen& chosen);
 void add_bench(CLI::App& app, Chosen& chosen);
 void add_verify(CLI::App& app, Chosen& chosen);
-void add_version(CLI::App& app, Chosen& chosen);
+void add_version(CLI::App& app, Chosen& chosen, std::string_view commit);
 
-// Parses and runs. What is printed goes to standard output and standard error.
-int run(int argc, const char* const* argv, const std::map<std::string, std::string>& environment);
+// Parses and runs. What is printed goes to standard output and standard error. `commit`: what the program was
+// built from.
+int run(int argc, const char* const* argv, const std::map<std::string, std::string>& environment,
+        std::string_view commit = {});
 
 }  // namespace stele::server::cli
