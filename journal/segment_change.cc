@@ -80,7 +80,15 @@ Task<ShardLog::Impl::Swap> ShardLog::Impl::try_swap(Lsn end) {
 // No answer, or one that says no: perhaps to the second of two attempts. The chain knows.
 Task<ShardLog::Impl::Swap> ShardLog::Impl::learn_swap(Lsn end) {
   auto shards = co_await keeper_->read({shard_});
-  if (!shards) co_return Swap::kNotYet;
+  if (!shards) {
+    // A meta service that failed or is gone does not come back in this process; a stop must not wait for it.
+    const ErrorCode code = shards.error().code;
+    if (code != ErrorCode::kIo && code != ErrorCode::kCorrupt && code != ErrorCode::kClosed)
+      co_return Swap::kNotYet;
+    STELE_MARK("journal: meta service lost in the middle of a roll");
+    lose(shards.error());
+    co_return Swap::kLost;
+  }
   const meta::Shard& shard = shards->at(0);
   if (shard.epoch != epoch_) {
     lose({ErrorCode::kFenced, "epoch " + std::to_string(shard.epoch.value) + " owns it"});

@@ -158,6 +158,11 @@ void OneNodeLog::start_read() {
 void OneNodeLog::finished() {
   STELE_ASSERT(running_);
   running_ = false;
+  if (on_failure_ && machine_->failed()) {
+    STELE_MARK("meta: database failed");
+    const Error why{ErrorCode::kIo, "the meta database failed: " + machine_->failed()->message};
+    runtime_.post(runtime_.core(), [tell = std::exchange(on_failure_, {}), why] { tell(why); });
+  }
   pump();
 }
 

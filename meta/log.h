@@ -41,6 +41,10 @@ class MetaLog {
   using OnView = std::function<void(const std::shared_ptr<const MetaView>&)>;
   virtual void on_view(OnView callback) = 0;
 
+  // `callback` is told, once, when the database has failed for good.
+  using OnFailure = std::function<void(const Error&)>;
+  virtual void on_failure(OnFailure callback) = 0;
+
   // Takes no more, and completes when everything that was taken is answered.
   virtual runtime::Task<void> close() = 0;
 };
@@ -65,6 +69,7 @@ class OneNodeLog final : public MetaLog {
   runtime::Task<Result<void>> read(Reader reader) override;
   std::shared_ptr<const MetaView> view() const override { return view_; }
   void on_view(OnView callback) override { on_view_ = std::move(callback); }
+  void on_failure(OnFailure callback) override { on_failure_ = std::move(callback); }
   runtime::Task<void> close() override;
 
  private:
@@ -94,6 +99,7 @@ class OneNodeLog final : public MetaLog {
   std::uint64_t applied_ = 0;
   std::shared_ptr<const MetaView> view_;
   OnView on_view_;
+  OnFailure on_failure_;
   std::deque<Item> queue_;
   std::size_t queued_bytes_ = 0;
   bool running_ = false;

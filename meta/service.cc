@@ -34,6 +34,7 @@ Task<Result<std::unique_ptr<MetaService>>> MetaService::open(runtime::Runtime& r
   STELE_ASSERT(runtime.core() == kServiceCore);
   auto state = std::make_shared<ServiceState>(runtime);
   STELE_CO_TRY(state->log, co_await OneNodeLog::open(runtime, options.directory, options.limits));
+  state->log->on_failure(std::move(options.on_failure));
   STELE_CO_CHECK(co_await make_cluster(runtime, *state->log, options.shard_count));
   // The log belongs to the state, so its callback must not keep the state alive.
   state->log->on_view([weak = std::weak_ptr(state)](const std::shared_ptr<const MetaView>& view) {

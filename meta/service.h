@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,9 @@ struct MetaServiceOptions {
   std::string directory;           // of the database; made if missing
   std::uint32_t shard_count = 64;  // of the cluster, when there is none yet
   OneNodeLog::Limits limits;
+  // The database failed: every command and read from now on does too, and only a new process may tell what it
+  // holds. Called once, in a turn of its own.
+  std::function<void(const Error&)> on_failure;
 };
 
 struct ServiceState;

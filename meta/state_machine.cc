@@ -109,8 +109,11 @@ Result<std::vector<std::string>> StateMachine::apply(runtime::BlockingFiles& fil
 
   Error failure = database_->failure() ? *database_->failure() : *std::move(refused);
   const bool undone = database_->roll_back().has_value();
-  failed_ = !undone || failure.code != ErrorCode::kNoSpace;
-  if (!failed_) STELE_MARK("meta: no space, transaction undone");
+  if (undone && failure.code == ErrorCode::kNoSpace) {
+    STELE_MARK("meta: no space, transaction undone");
+  } else {
+    failed_ = failure;
+  }
   return std::unexpected(std::move(failure));
 }
 
@@ -152,7 +155,7 @@ Result<std::vector<Shard>> StateMachine::read_shards(runtime::BlockingFiles& fil
   for (ShardId id : ids) {
     auto shard = tables.shard(id);
     if (database_->failure()) {
-      failed_ = true;
+      failed_ = *database_->failure();
       return std::unexpected(*database_->failure());
     }
     if (!shard) return error(ErrorCode::kNotFound, "there is no shard " + std::to_string(id.value));

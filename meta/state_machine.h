@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,7 +44,7 @@ class StateMachine {
   // they may be tried again; any other error, and this state machine is of no use any more (failed()).
   Result<std::vector<std::string>> apply(runtime::BlockingFiles& files, std::uint64_t first_index,
                                          std::span<const std::string> commands, Inputs inputs);
-  bool failed() const { return failed_; }
+  const std::optional<Error>& failed() const { return failed_; }
 
   // In the order asked for. kNotFound: no such shard.
   Result<std::vector<Shard>> read_shards(runtime::BlockingFiles& files, std::span<const ShardId> ids,
@@ -65,7 +66,7 @@ class StateMachine {
   std::uint64_t applied_ = 0;
   std::uint64_t view_version_ = 0;
   std::shared_ptr<const MetaView> view_;
-  bool failed_ = false;
+  std::optional<Error> failed_;
 };
 
 }  // namespace stele::meta

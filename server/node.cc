@@ -66,6 +66,7 @@ Task<Result<void>> Node::start_parts() {
   STELE_CO_CHECK(co_await open_meta());
   STELE_CO_CHECK(go_on());
   config_.journal.store.directory = config_.data + "/journal";
+  config_.journal.on_failure = config_.on_failure;
   STELE_CO_TRY(shared_->journal, co_await journal::JournalServer::open(runtime_, config_.journal));
   STELE_CO_CHECK(go_on());
   STELE_CO_CHECK(co_await make_brokers());
@@ -125,6 +126,7 @@ Task<Result<void>> Node::open_meta() {
   meta::MetaServiceOptions options;
   options.directory = config_.data + "/meta";
   options.shard_count = config_.shards;
+  options.on_failure = config_.on_failure;
   STELE_CO_TRY(shared_->meta, co_await meta::MetaService::open(runtime_, options));
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     STELE_CO_CHECK(co_await on_core<Result<void>>(

@@ -48,6 +48,10 @@ struct NodeConfig {
   mqtt::MqttOptions mqtt_options;
   kafka::KafkaOptions kafka_options;
   http::HttpOptions http_options;
+  // Nothing can be stored any more in this process: it should stop, and the next one goes on from what is on
+  // the disk. Once, or once for the journal and once for the meta service; on core 0; also while start()
+  // runs, which then may or may not give an error.
+  std::function<void(const Error&)> on_failure;
   // What /metrics says about the process, besides what the node counts; empty in the simulator.
   std::function<void(std::vector<http::MetricFamily>& out)> process_metrics;
   std::string version;

@@ -100,7 +100,7 @@ class Service {
   Service(runtime::uv::UvProcess& process, const Config& config) : process_(process), config_(config) {
     NodeConfig node = to_node_config(config);
     node.process_metrics = add_process_metrics;
-    node.journal.on_failure = [this](const Error& why) { on_journal_failure(why); };
+    node.on_failure = [this](const Error& why) { on_failure(why); };
     std::vector<Runtime*> cores;
     for (std::uint32_t i = 0; i < process.core_count(); ++i) cores.push_back(&process.core(CoreId(i)));
     node_ = std::make_unique<Node>(cores, std::move(node));
@@ -120,8 +120,11 @@ class Service {
 
  private:
   // Nothing can be acknowledged any more in this process; the next one goes on from what is on the disk.
-  void on_journal_failure(const Error& why) {
-    if (!node_->serving()) return;  // start() says it
+  void on_failure(const Error& why) {
+    if (!node_->serving()) {  // start() says it, or does not
+      failed_early_ = why;
+      return;
+    }
     complain(why.message + ": stopping, because nothing can be stored any more");
     status_ = 1;
     if (!std::exchange(asked_to_stop_, true)) stop_.wake_all();
@@ -131,6 +134,8 @@ class Service {
     if (auto started = co_await prepare(); !started) {
       complain(started.error().message);
       status_ = 1;
+    } else if (failed_early_) {
+      on_failure(*failed_early_);
     } else if (!asked_to_stop_) {
       if (!print(node_->ready_line() + "\n")) {
         process_.log().write(runtime::LogLevel::kWarn, "server", "nobody reads standard output");
@@ -157,6 +162,7 @@ class Service {
   runtime::Notification stop_;
   bool asked_to_stop_ = false;
   bool began_ = false;
+  std::optional<Error> failed_early_;
   int status_ = 0;
   runtime::Scope scope_;
 };

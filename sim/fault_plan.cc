@@ -30,6 +30,7 @@ constexpr Kind kKinds[kFaultKinds] = {
     {"kill", 16, milliseconds(1), seconds(5), 0, 3},
     {"crash-in-file-operation", 30, seconds(10), minutes(2), 1, 400},
     {"kill-in-file-operation", 10, seconds(10), minutes(2), 1, 400},
+    {"terminate", 10, milliseconds(1), seconds(5), 0, 3},
     {"pause", 12, milliseconds(10), seconds(40), 0, 0},
     {"slow-node", 6, seconds(1), minutes(1), 2, 200},
     {"clock-jump", 6, Duration(0), Duration(0), 1, 100'000},

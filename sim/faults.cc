@@ -145,6 +145,11 @@ bool Faults::inject(const Fault& fault, Host& host, Host* other) {
       supervisor_of(host)->plan(fault.kind, fault.lasts, fault.amount);
       host.crash(fault.kind == FaultKind::kKill ? CrashMode::kKill : CrashMode::kPowerLoss);
       return true;
+    case FaultKind::kTerminate:
+      if (!host.running()) return false;
+      supervisor_of(host)->plan(fault.kind, fault.lasts, fault.amount);
+      host.terminate();
+      return true;
     case FaultKind::kCrashInFileOperation:
     case FaultKind::kKillInFileOperation:
       if (!host.running() || host.crash_planned() || fault.amount == 0) return false;
@@ -307,6 +312,7 @@ std::uint64_t Faults::met(FaultKind kind) const {
     case FaultKind::kKill:
     case FaultKind::kCrashInFileOperation:
     case FaultKind::kKillInFileOperation:
+    case FaultKind::kTerminate:
       return met_[static_cast<std::size_t>(kind)];
     default:
       return injected(kind);

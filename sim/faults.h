@@ -32,6 +32,7 @@ enum class FaultKind : std::uint8_t {
   kKill,                  // likewise
   kCrashInFileOperation,  // in the `amount`-th from then; forgotten if that does not come within `lasts`
   kKillInFileOperation,   // the process alone
+  kTerminate,             // SIGTERM: it ends by itself, in good order; otherwise as kPowerLoss
   kPause,                 // for `lasts`
   kSlowNode,              // `amount` times as slow
   // Clock
@@ -54,7 +55,7 @@ enum class FaultKind : std::uint8_t {
   kDiskStalls,  // nothing ends for `lasts`
   kBitFlip,     // of what is stored
 };
-constexpr std::size_t kFaultKinds = 22;
+constexpr std::size_t kFaultKinds = 23;
 std::string_view to_string(FaultKind kind);
 
 struct Fault {

@@ -2,10 +2,13 @@
 // codecs, note in the ledger what they did and saw, and go on whatever happens to their connections.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "runtime/network.h"
@@ -21,9 +24,11 @@ struct Workload {
   Ledger& ledger;
   runtime::Endpoint mqtt;
   runtime::Endpoint kafka;
-  bool stopping = false;        // no new work; finish what is under way
-  std::uint32_t producing = 0;  // clients that may still send something
-  std::uint32_t running = 0;    // clients in all
+  bool loaded = false;            // an episode of load is on
+  std::uint64_t send_until = 0;   // so many messages in all before the next episode
+  bool stopping = false;          // no new work; finish what is under way
+  std::uint32_t producing = 0;    // clients that may still send something
+  std::set<std::string> running;  // clients that are not done, by name
   // Publishers whose messages go to a Kafka topic by capture, and who produce to it.
   std::set<std::uint32_t> mqtt_publishers, kafka_producers;
   // What a producer was told: (topic, partition, offset) → message.
@@ -32,7 +37,21 @@ struct Workload {
   std::map<std::tuple<std::string, std::int32_t, std::int64_t>, std::string> records;
   // Retained messages: per address the highest sequence sent and acknowledged.
   std::map<std::uint32_t, std::uint64_t> retained_sent, retained_acknowledged;
+
+  // When the node's disk has no room, or had none a moment ago: a message may then be refused while a later
+  // one of the same connection is taken, and the answer that says so may be lost.
+  std::vector<std::pair<Time, Time>> short_of_space;
+  bool may_be_refused_since(Time when) const {
+    return std::ranges::any_of(
+        short_of_space, [&](const auto& span) { return span.first <= world.now() && when <= span.second; });
+  }
+
+  // Clients send; otherwise they wait, look around rarely, and cost nothing.
+  bool busy() const { return loaded && !stopping && ledger.sent_count() < send_until; }
 };
+
+// Until there is something to do.
+runtime::Task<void> wait_while_quiet(runtime::Runtime& runtime, Workload& workload);
 
 // MQTT QoS 1 into captured addresses `sensors/P/A`; unacknowledged ones are sent again, in order.
 runtime::Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher,

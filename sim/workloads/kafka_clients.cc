@@ -51,10 +51,11 @@ bool note_record(Workload& workload, const std::string& topic, std::int32_t part
 }  // namespace
 
 Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher) {
-  ++workload.running;
+  workload.running.insert("producer-" + std::to_string(publisher));
   ++workload.producing;
   std::map<std::int32_t, std::uint64_t> next_sequence;
   while (!workload.stopping) {
+    co_await wait_while_quiet(runtime, workload);
     auto client = co_await kafka::Client::connect(runtime, workload.kafka, {});
     if (!client) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
@@ -63,7 +64,7 @@ Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std
     (void)co_await (*client)->metadata({"orders.eu"}, true);
     const runtime::Instant until =
         runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
-    while (!(*client)->closed() && runtime.now() < until && !workload.stopping) {
+    while (!(*client)->closed() && runtime.now() < until && workload.busy()) {
       const auto partition = static_cast<std::int32_t>(runtime.random().below(kOrderPartitions));
       std::vector<MessageId> ids;
       for (std::uint64_t i = 0; i < 1 + runtime.random().below(5); ++i) {
@@ -95,12 +96,12 @@ Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std
     (*client)->close();
   }
   --workload.producing;
-  --workload.running;
+  workload.running.erase("producer-" + std::to_string(publisher));
 }
 
 Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
                               std::int32_t partitions, std::string name) {
-  ++workload.running;
+  workload.running.insert(name);
   std::map<std::int32_t, std::int64_t> next;
   bool complete = false;
   while (!complete) {
@@ -119,7 +120,7 @@ Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std
       bool at_end = true;
       for (std::int32_t partition = 0; partition < partitions; ++partition) {
         kafka::FetchOptions options;
-        options.max_wait_ms = last_round ? 10 : 200;
+        options.max_wait_ms = last_round ? 10 : workload.busy() ? 200 : 3000;
         auto fetched = co_await (*client)->fetch(topic, partition, Offset(next[partition]), options);
         if (!fetched) break;
         workload.ledger.operation();
@@ -153,8 +154,9 @@ Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std
     }
     (*client)->close();
     if (!complete) co_await runtime::sleep(runtime, short_pause(runtime, 200));
+    if (runtime.random().chance(3, 4)) co_await wait_while_quiet(runtime, workload);
   }
-  --workload.running;
+  workload.running.erase(name);
 }
 
 // ---- administration -------------------------------------------------------------------------------------
@@ -199,10 +201,11 @@ Task<Result<void>> come_and_go(runtime::Runtime& runtime, Workload& workload, ka
 }  // namespace
 
 Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher) {
-  ++workload.running;
+  workload.running.insert("admin");
   ++workload.producing;
   std::uint64_t sequence = 0;
   while (!workload.stopping) {
+    co_await wait_while_quiet(runtime, workload);
     auto client = co_await kafka::Client::connect(runtime, workload.kafka, {});
     if (!client) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
@@ -213,7 +216,7 @@ Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_
     (void)co_await (*client)->create_topic("trimmed", 1, configs);
     const runtime::Instant until =
         runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
-    while (!(*client)->closed() && runtime.now() < until && !workload.stopping) {
+    while (!(*client)->closed() && runtime.now() < until && workload.busy()) {
       std::vector<MessageId> ids;
       for (int i = 0; i < 10; ++i) {
         ids.push_back({publisher, 0, sequence++});
@@ -229,7 +232,7 @@ Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_
     (*client)->close();
   }
   --workload.producing;
-  --workload.running;
+  workload.running.erase("admin");
 }
 
 }  // namespace stele::sim

@@ -46,13 +46,9 @@ void Ledger::received(const std::string& who, const MessageId& id, bool duplicat
   }
   std::uint64_t& highest = receiver.highest[{id.publisher, id.address}];
   if (id.sequence < highest) {
-    if (gaps && sent_again_.contains(id)) return;
+    if ((gaps && sent_again_.contains(id)) || refused_.contains(id)) return;
     return world_.fail(who + " received message " + id.text() + " for the first time after message " +
                        std::to_string(highest - 1) + " of the same publisher and address");
-  }
-  if (!gaps && id.sequence > highest && highest > 0) {
-    return world_.fail(who + " received message " + id.text() + " without those from " +
-                       std::to_string(highest) + " on");
   }
   highest = id.sequence + 1;
 }

@@ -35,6 +35,8 @@ class Ledger {
   // Once more: receivers that may miss messages can see it out of order from now on.
   void sent_again(const MessageId& id) { sent_again_.insert(id); }
   void acknowledged(const MessageId& id);
+  // It may be there or not, and what follows need not wait for it.
+  void refused(const MessageId& id) { refused_.insert(id); }
   // The shadow says so.
   void committed(const MessageId& id) { committed_.insert(id); }
   bool is_acknowledged(const MessageId& id) const { return acknowledged_.contains(id); }
@@ -43,7 +45,8 @@ class Ledger {
 
   // ---- receiving. `who` names a receiver, for whom order is kept over all its connections.
   // Only what is committed may be seen; the first copies of one publisher and address come in order.
-  // `gaps`: the receiver may miss messages (it was not connected).
+  // `gaps`: the receiver may miss messages (it was not connected). Otherwise too one may be missing here, for
+  // it may have been refused; what was acknowledged is asked for at the end.
   void received(const std::string& who, const MessageId& id, bool duplicate_allowed, bool gaps);
   bool has_received(const std::string& who, const MessageId& id) const;
   std::size_t received_count(const std::string& who) const;
@@ -57,7 +60,7 @@ class Ledger {
 
  private:
   World& world_;
-  std::set<MessageId> sent_, sent_again_, acknowledged_, committed_;
+  std::set<MessageId> sent_, sent_again_, acknowledged_, committed_, refused_;
   struct Receiver {
     std::set<MessageId> seen;
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> highest;  // + 1

@@ -35,20 +35,25 @@ std::uint16_t packet_id_of(const mqtt::Packet& packet) {
 
 }  // namespace
 
+Task<void> wait_while_quiet(runtime::Runtime& runtime, Workload& workload) {
+  while (!workload.busy() && !workload.stopping) co_await runtime::sleep(runtime, 500ms);
+}
+
 Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher,
                               std::uint32_t window) {
-  ++workload.running;
+  workload.running.insert("publisher-" + std::to_string(publisher));
   ++workload.producing;
   struct Pending {
     MessageId id;
     std::uint16_t packet_id;
-    bool sent_before;
+    Time sent_at;
   };
   std::deque<Pending> pending;  // in order of sending
   std::map<std::uint32_t, std::uint64_t> next_sequence;
   std::uint16_t next_packet_id = 1;
   const mqtt::Version version = publisher % 2 == 0 ? mqtt::Version::kV5 : mqtt::Version::kV311;
   while (!workload.stopping || !pending.empty()) {
+    if (pending.empty()) co_await wait_while_quiet(runtime, workload);
     auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt);
     if (!dialed) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
@@ -63,15 +68,16 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
     // What is not acknowledged may or may not have come through.
     for (Pending& one : pending) {
       workload.ledger.sent_again(one.id);
+      if (workload.may_be_refused_since(one.sent_at)) workload.ledger.refused(one.id);
       peer.publish(sensor_topic(one.id), payload_of(one.id), 1, one.packet_id, true, false);
     }
     const runtime::Instant until =
         runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
     while (!peer.closed() && (runtime.now() < until || workload.stopping)) {
-      while (!workload.stopping && pending.size() < window) {
+      while (workload.busy() && pending.size() < window) {
         const auto address = static_cast<std::uint32_t>(runtime.random().below(4));
         const MessageId id{publisher, address, next_sequence[address]++};
-        pending.push_back({id, next_packet_id, false});
+        pending.push_back({id, next_packet_id, workload.world.now()});
         next_packet_id = next_packet_id == UINT16_MAX ? 1 : next_packet_id + 1;
         workload.ledger.sent(id);
         peer.publish(sensor_topic(id), payload_of(id), 1, pending.back().packet_id, false, false);
@@ -89,7 +95,9 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
         workload.ledger.acknowledged(found->id);
         pending.erase(found);
       } else {
-        break;  // refused: again on a new connection, so that order is kept
+        workload.ledger.refused(found->id);
+        pending.erase(found);
+        co_await runtime::sleep(runtime, short_pause(runtime, 500));
       }
       if (runtime.random().chance(1, 4)) co_await runtime::sleep(runtime, short_pause(runtime, 40));
     }
@@ -101,11 +109,11 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
     co_await runtime::sleep(runtime, short_pause(runtime, 50));
   }
   --workload.producing;
-  --workload.running;
+  workload.running.erase("publisher-" + std::to_string(publisher));
 }
 
 Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& workload, std::string client_id) {
-  ++workload.running;
+  workload.running.insert(client_id);
   bool subscribed = false;
   std::set<MessageId> expected_from;  // acknowledged before the subscription: need not come
   bool complete = false;
@@ -179,13 +187,15 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
     } else {
       peer.drop();
     }
+    // Away for a moment, or for the quiet time.
     if (!complete) co_await runtime::sleep(runtime, short_pause(runtime, workload.stopping ? 50 : 3000));
+    if (runtime.random().chance(1, 2)) co_await wait_while_quiet(runtime, workload);
   }
-  --workload.running;
+  workload.running.erase(client_id);
 }
 
 Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, std::string client_id) {
-  ++workload.running;
+  workload.running.insert(client_id);
   while (!workload.stopping) {
     auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt);
     if (!dialed) {
@@ -222,8 +232,9 @@ Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, st
     }
     peer.drop();
     co_await runtime::sleep(runtime, short_pause(runtime, 200));
+    if (runtime.random().chance(1, 2)) co_await wait_while_quiet(runtime, workload);
   }
-  --workload.running;
+  workload.running.erase(client_id);
 }
 
 // ---- retained -------------------------------------------------------------------------------------------
@@ -267,7 +278,7 @@ Task<Result<std::optional<std::uint64_t>>> look_at_retained(runtime::Runtime& ru
 }  // namespace
 
 Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint32_t address) {
-  ++workload.running;
+  workload.running.insert("retained-" + std::to_string(address));
   std::uint64_t sequence = 1;
   const std::string topic = "state/" + std::to_string(address);
   while (!workload.stopping) {
@@ -299,8 +310,10 @@ Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint
       }
     }
     co_await runtime::sleep(runtime, short_pause(runtime, 2000));
+    // Now and then in quiet times too.
+    if (!runtime.random().chance(1, 8)) co_await wait_while_quiet(runtime, workload);
   }
-  --workload.running;
+  workload.running.erase("retained-" + std::to_string(address));
 }
 
 }  // namespace stele::sim

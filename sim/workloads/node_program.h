@@ -11,7 +11,7 @@ namespace stele::sim {
 
 class NodeProgram final : public Program {
  public:
-  // `on_failed`: start() gave an error although nothing was wrong with the process.
+  // `on_failed`: start() gave an error. The process then ends.
   NodeProgram(ProcessContext& process, server::NodeConfig config,
               std::function<void(const Error&)> on_failed);
   ~NodeProgram() override;
@@ -25,6 +25,7 @@ class NodeProgram final : public Program {
   std::function<void(const Error&)> on_failed_;
   std::unique_ptr<server::Node> node_;
   bool stopping_ = false;
+  bool storage_failed_ = false;
   runtime::Scope scope_;  // last
 };
 

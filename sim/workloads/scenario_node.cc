@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "broker/message_batch.h"
 #include "protocols/kafka/client.h"
+#include "sim/faults.h"
 #include "sim/host.h"
 #include "sim/network.h"
 #include "sim/scenario.h"
 #include "sim/workloads/clients.h"
 #include "sim/workloads/node_program.h"
+#include "sim/workloads/pace.h"
 #include "sim/workloads/shadow.h"
 #include "sim/world.h"
 
@@ -22,9 +25,14 @@ using runtime::Duration;
 
 namespace {
 
-// A run in which less happened shows nothing; per virtual minute.
-constexpr std::uint64_t kOperationsPerMinute = 100;
-constexpr std::uint64_t kFaultsPerMinute = 1;
+// A run of half an hour in which less happened shows nothing; a shorter one is held to a part of that.
+constexpr std::uint64_t kOperations = 3000;
+constexpr std::uint64_t kFaults = 12;
+constexpr std::uint64_t kCrashes = 2;
+// So many messages are sent in all.
+constexpr std::uint64_t kMessages = 20'000;
+// The menu's rates are for ordinary hours; episodes are none.
+constexpr std::uint32_t kFaultsTimes = 12;
 // After the faults everything must be done within so much virtual time.
 constexpr Duration kCalmDown = 10min;
 
@@ -48,15 +56,15 @@ class NodeScenario {
  private:
   server::NodeConfig config(ProcessContext& process);
   void boot_node();
-  void watch();
-  void plan_fault();
-  void inject();
-  void node_came_down();
-  void heal();
+  std::vector<Fault> draw_plan();
+  void begin_load(Duration base);
+  void start_failed(const Error& error, std::uint64_t incarnation);
+  std::uint64_t disk_faults_met();
   void note_committed(const broker::DataEntry& data, std::string_view batch);
   void check_produced();
+  void check_enough_happened();
   std::string unfinished();
-  bool finished() const { return workload_.running == 0; }
+  bool finished() const { return workload_.running.empty(); }
 
   const ScenarioOptions options_;
   World world_;
@@ -65,10 +73,10 @@ class NodeScenario {
   Workload workload_;
   Host& node_;
   Host& clients_;
-  bool faults_ = true;
-  bool coming_back_ = false;
-  std::uint64_t injected_ = 0;
-  Duration mean_between_faults_{};
+  Pace pace_;
+  std::optional<Faults> faults_;
+  bool faulty_ = false;                   // faults may come
+  std::uint64_t disk_faults_before_ = 0;  // when the process began
   std::uint32_t cores_ = 1;
   // Knobs of this run.
   std::uint64_t file_bytes_ = 0;
@@ -102,11 +110,26 @@ server::NodeConfig NodeScenario::config(ProcessContext& process) {
 
 void NodeScenario::boot_node() {
   node_.boot(cores_, [this](ProcessContext& process) {
+    disk_faults_before_ = disk_faults_met();
+    // Now and then it does not get far.
+    runtime::Random& random = world_.random(Concern::kFaults);
+    if (faulty_ && random.chance(1, 6)) node_.crash_at_file_operation(1 + random.below(200));
     return std::make_unique<NodeProgram>(process, config(process), [this, &process](const Error& error) {
-      world_.fail("the node does not start: " + error.to_string() + " (process " +
-                  std::to_string(process.incarnation()) + ")");
+      start_failed(error, process.incarnation());
     });
   });
+}
+
+std::uint64_t NodeScenario::disk_faults_met() {
+  const DiskEffects& effects = node_.disk().effects();
+  return effects.syncs_failed + effects.reads_failed + effects.writes_failed + effects.no_space;
+}
+
+// With a disk that fails it may; the next process tries again.
+void NodeScenario::start_failed(const Error& error, std::uint64_t incarnation) {
+  if (disk_faults_met() > disk_faults_before_) return;
+  world_.fail("the node does not start: " + error.to_string() + " (process " + std::to_string(incarnation) +
+              ")");
 }
 
 class Clients final : public Program {
@@ -154,97 +177,41 @@ runtime::Task<void> prepare(runtime::Runtime& runtime, Workload& workload, bool&
 
 // ---- faults ---------------------------------------------------------------------------------------------
 
-void NodeScenario::node_came_down() {
-  ++injected_;
+// The faults of the episodes. A run without enough crashes gets some.
+std::vector<Fault> NodeScenario::draw_plan() {
+  FaultMenu menu = FaultMenu::ordinary({"node"}, {"clients"});
+  for (std::uint32_t& rate : menu.per_hour) rate *= kFaultsTimes;
+  menu.rate(FaultKind::kUnresolvable) = 0;  // clients go by addresses
+  menu.until = pace_.busy();
   runtime::Random& random = world_.random(Concern::kFaults);
-  world_.after(Duration(random.between(1'000'000, 3'000'000'000)), [this] {
-    coming_back_ = false;
-    if (node_.running()) return;
-    if (faults_ && world_.random(Concern::kFaults).chance(1, 4)) {
-      cores_ = static_cast<std::uint32_t>(world_.random(Concern::kFaults).between(1, 3));
-    }
-    node_.restart(cores_);
-    // Now and then it does not get far.
-    runtime::Random& again = world_.random(Concern::kFaults);
-    if (faults_ && again.chance(1, 6)) node_.crash_at_file_operation(1 + again.below(200));
-  });
-}
-
-void NodeScenario::inject() {
-  runtime::Random& random = world_.random(Concern::kFaults);
-  const CrashMode mode = random.chance(2, 3) ? CrashMode::kPowerLoss : CrashMode::kKill;
-  switch (random.below(10)) {
-    case 0:
-    case 1:
-      if (!node_.running()) return;
-      node_.crash(mode);
-      return;
-    case 2:
-    case 3:
-      if (!node_.running() || node_.crash_planned()) return;
-      node_.crash_at_file_operation(1 + random.below(60), mode);
-      return;
-    case 4:
-      if (!node_.running()) return;
-      node_.terminate();
-      ++injected_;
-      return;
-    case 5:
-      injected_ += world_.fabric().cut(clients_, node_, random);
-      return;
-    case 6:
-      injected_ += world_.fabric().cut_all(clients_, node_) > 0 ? 1 : 0;
-      return;
-    case 7: {
-      if (random.chance(1, 2)) {
-        world_.fabric().split(clients_, node_);
-      } else if (random.chance(1, 2)) {
-        world_.fabric().split_one_way(clients_, node_);
-      } else {
-        world_.fabric().split_one_way(node_, clients_);
-      }
-      ++injected_;
-      world_.after(Duration(random.between(1'000'000, 20'000'000'000)),
-                   [this] { world_.fabric().heal(clients_, node_); });
-      return;
-    }
-    case 8:
-      node_.stall_disk(Duration(random.between(1'000'000, 2'000'000'000)));
-      ++injected_;
-      return;
-    default:
-      if (!node_.running()) return;
-      node_.pause(Duration(random.between(1'000'000, 5'000'000'000)));
-      ++injected_;
-      return;
+  std::vector<Fault> plan = draw_faults(random, menu);
+  std::uint64_t crashes = 0;
+  for (const Fault& fault : plan) {
+    crashes += fault.kind == FaultKind::kPowerLoss || fault.kind == FaultKind::kKill;
   }
-}
-
-void NodeScenario::plan_fault() {
-  if (!faults_) return;
-  runtime::Random& random = world_.random(Concern::kFaults);
-  world_.after(Duration(random.between(1, 2 * mean_between_faults_.count())), [this] {
-    if (!faults_) return;
-    inject();
-    plan_fault();
-  });
-}
-
-void NodeScenario::heal() {
-  faults_ = false;
-  world_.fabric().heal_all();
-  node_.set_disk_slowness(1);
-  node_.cancel_planned_crash();
-}
-
-// A process that is down without anybody having planned it (a crash in a file operation, a clean stop) comes
-// back too.
-void NodeScenario::watch() {
-  if (!node_.running() && !coming_back_) {
-    coming_back_ = true;
-    node_came_down();
+  for (; crashes < 2 * kCrashes; ++crashes) {
+    plan.push_back({.at = Duration(random.between(0, menu.until.count())),
+                    .kind = FaultKind::kPowerLoss,
+                    .host = "node",
+                    .lasts = Duration(random.between(1'000'000, 3'000'000'000))});
   }
-  world_.after(100ms, [this] { watch(); });
+  for (Fault& fault : plan) fault.at = world_.elapsed() + pace_.when(fault.at);
+  std::ranges::sort(plan);
+  for (const Fault& fault : plan) {
+    if (fault.kind != FaultKind::kNoSpace) continue;
+    workload_.short_of_space.emplace_back(Time(fault.at), Time(fault.at + fault.lasts + 10s));
+  }
+  return plan;
+}
+
+void NodeScenario::begin_load(Duration base) {
+  for (const Episode& episode : pace_.episodes()) {
+    world_.at(Time(base + episode.begin), [this, &episode] {
+      workload_.loaded = true;
+      workload_.send_until = ledger_.sent_count() + episode.messages;
+    });
+    world_.at(Time(base + episode.load_end), [this] { workload_.loaded = false; });
+  }
 }
 
 // ---- judging --------------------------------------------------------------------------------------------
@@ -294,6 +261,17 @@ void NodeScenario::check_produced() {
   }
 }
 
+void NodeScenario::check_enough_happened() {
+  const auto part = [this](std::uint64_t floor) {
+    const auto minutes = static_cast<std::uint64_t>(options_.duration / 1min);
+    return floor * std::min<std::uint64_t>(minutes, 30) / 30;
+  };
+  if (ledger_.operations() < part(kOperations) || faults_->injected() < part(kFaults) ||
+      node_.crashes() < part(kCrashes)) {
+    world_.fail("too little happened to show anything");
+  }
+}
+
 ScenarioResult NodeScenario::run() {
   if (options_.trace) {
     world_.trace().set_sink(
@@ -306,7 +284,7 @@ ScenarioResult NodeScenario::run() {
   segment_bytes_ = 8192ULL << knobs.below(10);
   snapshot_bytes_ = 16384ULL << knobs.below(6);
   tail_bytes_ = 16384ULL << knobs.below(8);
-  mean_between_faults_ = std::chrono::milliseconds(knobs.between(2'000, 20'000));
+  pace_ = Pace::draw(world_.random(Concern::kWorkload), options_.duration, kMessages);
 
   boot_node();
   bool ready = false;
@@ -319,25 +297,24 @@ ScenarioResult NodeScenario::run() {
   if (result.reason == StopReason::kTime) world_.fail("the node does not serve within a minute");
   clients_.crash(CrashMode::kKill);
   clients_.boot(1, [this](ProcessContext& process) { return std::make_unique<Clients>(process, workload_); });
-  watch();
-  plan_fault();
+  begin_load(world_.elapsed());
+  faults_.emplace(world_, draw_plan());
+  faults_->supervise(node_);
+  faulty_ = true;
   if (!world_.failed()) result = world_.run_for(options_.duration);
-  heal();
+  faulty_ = false;
+  faults_->stop();
   workload_.stopping = true;
   if (!world_.failed()) {
     result = world_.run_until([this] { return finished(); }, kCalmDown);
     if (result.reason == StopReason::kTime) {
-      world_.fail("after the faults, " + std::to_string(workload_.running) + " clients (" +
-                  std::to_string(workload_.producing) + " producing) are not done within the time" +
-                  unfinished());
+      std::string who;
+      for (const std::string& name : workload_.running) who += " " + name;
+      world_.fail("after the faults, clients are not done within the time:" + who + unfinished());
     }
   }
   if (!world_.failed()) check_produced();
-  const auto minutes = static_cast<std::uint64_t>(options_.duration / 1min);
-  if (!world_.failed() && (ledger_.operations() < kOperationsPerMinute * minutes ||
-                           injected_ < kFaultsPerMinute * minutes || node_.crashes() < minutes / 10)) {
-    world_.fail("too little happened to show anything");
-  }
+  if (!world_.failed()) check_enough_happened();
   world_.mix(shadow_.hash());
   world_.mix(ledger_.operations());
   if (!world_.failed()) result = world_.run_for(0ns);
@@ -349,7 +326,7 @@ ScenarioResult NodeScenario::run() {
     out.lines = world_.trace().lines();
   }
   out.operations = ledger_.operations();
-  out.faults = injected_;
+  out.faults = faults_->injected();
   out.crashes = node_.crashes();
   out.events = world_.counters().events;
   out.hash = world_.hash();
