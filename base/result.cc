@@ -26,6 +26,8 @@ std::string_view to_string(ErrorCode code) {
       return "closed";
     case ErrorCode::kFenced:
       return "fenced";
+    case ErrorCode::kOutOfOrder:
+      return "out of order";
     case ErrorCode::kIo:
       return "I/O error";
     case ErrorCode::kNoSpace:

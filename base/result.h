@@ -18,12 +18,13 @@ enum class ErrorCode {
   kUnauthorized,  // the principal may not do this
   kUnavailable,   // not now: retry later, perhaps elsewhere
   kTimedOut,
-  kCancelled,  // a stop token fired
-  kClosed,     // the connection, file or log is closed
-  kFenced,     // a newer epoch owns it: never retry with the old one
-  kIo,         // the device failed
-  kNoSpace,    // disk full, or a configured limit reached
-  kCorrupt,    // stored data fails its checksum or contradicts itself
+  kCancelled,   // a stop token fired
+  kClosed,      // the connection, file or log is closed
+  kFenced,      // a newer epoch owns it: never retry with the old one
+  kOutOfOrder,  // what should have come before it has not
+  kIo,          // the device failed
+  kNoSpace,     // disk full, or a configured limit reached
+  kCorrupt,     // stored data fails its checksum or contradicts itself
   kAddressInUse,
   kRefused,  // the peer refused the connection
   kUnsupported,

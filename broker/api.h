@@ -205,6 +205,8 @@ struct StreamStatus {
 // What a topic made by first use gets, unless the node is told otherwise.
 inline constexpr bool kDefaultAutoCreateTopics = true;
 inline constexpr std::int32_t kDefaultPartitions = 1;
+// An idempotent producer that has been silent for so long is forgotten.
+inline constexpr runtime::Duration kDefaultProducerExpiry = std::chrono::hours(24);
 
 // ---- the broker of one core ----------------------------------------------------------------------------
 

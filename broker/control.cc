@@ -28,11 +28,11 @@ Offset<fbs::Session> session_of(Builder& builder, TenantId tenant, std::string_v
 
 storage::LogEntry owner_started(WallTime time, Epoch epoch, NodeId node, const ShardLimits& limits) {
   Builder builder;
-  return finish(
-      builder, time,
-      fbs::CreateOwnerStarted(builder, epoch.value, node.value, limits.session_queue.messages,
-                              limits.session_queue.bytes, limits.retained_messages, limits.retained_bytes,
-                              limits.queued_messages, limits.sessions, limits.subscriptions_per_session));
+  return finish(builder, time,
+                fbs::CreateOwnerStarted(builder, epoch.value, node.value, limits.session_queue.messages,
+                                        limits.session_queue.bytes, limits.retained_messages,
+                                        limits.retained_bytes, limits.queued_messages, limits.sessions,
+                                        limits.subscriptions_per_session, limits.producers));
 }
 
 storage::LogEntry stream_set(WallTime time, StreamId stream, const StreamConfig& config) {
@@ -116,6 +116,11 @@ storage::LogEntry retained_expired(WallTime time, std::span<const ExpiredRetaine
   }
   const auto vector = builder.CreateVector(list);
   return finish(builder, time, fbs::CreateRetainedExpired(builder, vector));
+}
+
+storage::LogEntry producers_expired(WallTime time, WallTime silent_since) {
+  Builder builder;
+  return finish(builder, time, fbs::CreateProducersExpired(builder, silent_since.ms));
 }
 
 storage::LogEntry forwarded_up_to(WallTime time, ShardId target, Lsn end) {

@@ -37,6 +37,7 @@ struct ExpiredRetained {
   Lsn lsn;
 };
 storage::LogEntry retained_expired(WallTime time, std::span<const ExpiredRetained> messages);
+storage::LogEntry producers_expired(WallTime time, WallTime silent_since);
 storage::LogEntry forwarded_up_to(WallTime time, ShardId target, Lsn end);
 
 }  // namespace stele::broker::control

@@ -101,6 +101,47 @@ bool can_retain(const ShardState& state, const Data& data) {
   return deletes;
 }
 
+Error refusal(const ProducerTable::Check& check, const BatchProducer& batch) {
+  const std::string who = "producer " + std::to_string(batch.id) + ": ";
+  if (check.what == ProducerTable::Check::What::kOldEpoch) {
+    return {ErrorCode::kFenced, who + "epoch " + std::to_string(batch.epoch) + " is older than " +
+                                    std::to_string(check.epoch) + ", which wrote last"};
+  }
+  return {ErrorCode::kOutOfOrder, who + "sequence number " + std::to_string(batch.first_sequence) +
+                                      " of epoch " + std::to_string(batch.epoch) + " does not follow " +
+                                      std::to_string(check.last_sequence) + " of epoch " +
+                                      std::to_string(check.epoch)};
+}
+
+// A Kafka producer's batch for its partition.
+Result<Publish> produce(const ShardState& state, const Owner& owner, Data data, DataEntryParts parts) {
+  const StreamId id = *data.stream;
+  const StreamState* stream = state.stream(id);
+  if (!stream) return error(ErrorCode::kNotFound, "there is no such topic and partition");
+  const BatchProducer producer = producer_of(data.batch);
+  if (producer.idempotent()) {
+    const ProducerTable::Check check = state.producers().check(id, producer);
+    switch (check.what) {
+      case ProducerTable::Check::What::kNext:
+        break;
+      case ProducerTable::Check::What::kDuplicate: {
+        STELE_MARK("shard: produced batch sent again");
+        Publish made;
+        made.base_offset = check.written.base;
+        made.log_start = stream->start();
+        if (stream->config().log_append_time) made.append_time_ms = check.written.time.ms;
+        made.duplicate_of = check.written.lsn;
+        return made;
+      }
+      case ProducerTable::Check::What::kOutOfOrder:
+      case ProducerTable::Check::What::kOldEpoch:
+        STELE_MARK("shard: produced batch out of its turn refused");
+        return std::unexpected(refusal(check, producer));
+    }
+  }
+  return make(state, owner, std::move(data), std::span(&id, 1), parts);
+}
+
 }  // namespace
 
 Result<Publish> publish(const ShardState& state, Owner owner, Data data, std::span<const ShardId> forwards,
@@ -113,11 +154,7 @@ Result<Publish> publish(const ShardState& state, Owner owner, Data data, std::sp
   }
   if (data.kafka_batch) {
     if (!data.stream) return make(state, owner, std::move(data), {}, parts);
-    if (!state.stream(*data.stream)) {
-      return error(ErrorCode::kNotFound, "there is no such topic and partition");
-    }
-    const StreamId stream = *data.stream;
-    return make(state, owner, std::move(data), std::span(&stream, 1), parts);
+    return produce(state, owner, std::move(data), parts);
   }
   std::vector<StreamId> streams = capturing(state, data);
   // The one that the publisher meant goes first, if it is still one of them: its key is right already.

@@ -41,10 +41,14 @@ struct Publish {
   Offset base_offset{-1};
   Offset log_start;
   std::int64_t append_time_ms = -1;  // of streams that set it
+  // A batch that its producer sends again: this is the LSN of the one that is stored, and the offsets are
+  // its. There is nothing to append.
+  std::optional<Lsn> duplicate_of;
 };
 
 // A message or batch whose home this shard is. `retained_home`: it is also the home of retained messages of
-// the address. kNotFound: data.stream is not here; kNoSpace: too many retained messages.
+// the address. kNotFound: data.stream is not here; kNoSpace: too many retained messages; of an idempotent
+// producer's batch kOutOfOrder: not the next one, kFenced: of an old epoch.
 Result<Publish> publish(const ShardState& state, Owner owner, Data data, std::span<const ShardId> forwards,
                         bool retained_home);
 

@@ -7,6 +7,7 @@
 
 #include "broker/shard_testing.h"
 #include "model/record_batch.h"
+#include "model/record_batch_builder.h"
 
 namespace stele::broker {
 namespace {
@@ -120,6 +121,70 @@ TEST(Decide, ProduceGoesToItsPartitionOnly) {
   EXPECT_EQ(stored(made->entry).key, "second");  // as the producer made it
   data.stream = StreamId{TopicId(9), PartitionId(0)};
   EXPECT_EQ(decide::publish(shard.state, kOwner, data, {}, false).error().code, ErrorCode::kNotFound);
+}
+
+Data produced(std::int64_t producer, std::int16_t epoch, std::int32_t sequence, int records) {
+  std::string batch;
+  RecordBatchOptions options;
+  options.producer_id = producer;
+  options.producer_epoch = epoch;
+  options.base_sequence = sequence;
+  RecordBatchBuilder builder(batch, options);
+  for (int i = 0; i < records; ++i) builder.append(1000, std::nullopt, "v");
+  EXPECT_TRUE(builder.finish().has_value());
+  Data data;
+  data.kafka_batch = true;
+  data.stream = kFirst;
+  data.address = Bytes::copy("first");
+  data.batch = Bytes::copy(batch);
+  return data;
+}
+
+TEST(Decide, AnIdempotentProducersBatchIsStoredOnce) {  // KIP-98
+  LogAndState shard;
+  add_stream(shard, kFirst, "first", {});
+  std::vector<Lsn> lsns;
+  for (std::int32_t i = 0; i < 3; ++i) {
+    auto made = decide::publish(shard.state, kOwner, produced(5, 0, 2 * i, 2), {}, false);
+    ASSERT_TRUE(made.has_value());
+    EXPECT_EQ(made->base_offset, Offset(2 * i));
+    EXPECT_EQ(made->duplicate_of, std::nullopt);
+    lsns.push_back(shard.state.next());
+    carry_out(shard, *std::move(made));
+  }
+  const auto again = decide::publish(shard.state, kOwner, produced(5, 0, 2, 2), {}, false);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->duplicate_of, lsns[1]);
+  EXPECT_EQ(again->base_offset, Offset(2));
+  EXPECT_EQ(again->append_time_ms, -1);
+  const auto code = [&](const Data& data) {
+    const auto made = decide::publish(shard.state, kOwner, data, {}, false);
+    return made ? std::nullopt : std::optional(made.error().code);
+  };
+  EXPECT_EQ(code(produced(5, 0, 7, 1)), ErrorCode::kOutOfOrder);
+  EXPECT_EQ(code(produced(5, 1, 6, 1)), ErrorCode::kOutOfOrder);
+  EXPECT_EQ(code(produced(5, 1, 0, 1)), std::nullopt);
+  EXPECT_EQ(code(produced(6, 3, 77, 1)), std::nullopt);  // KIP-360
+  carry_out(shard, *decide::publish(shard.state, kOwner, produced(5, 1, 0, 1), {}, false));
+  EXPECT_EQ(code(produced(5, 0, 6, 1)), ErrorCode::kFenced);
+  // Without an id every batch is a new one.
+  for (int i = 0; i < 2; ++i) {
+    auto made = decide::publish(shard.state, kOwner, produced(-1, -1, -1, 1), {}, false);
+    EXPECT_EQ(made->base_offset, Offset(7 + i));
+    carry_out(shard, *std::move(made));
+  }
+}
+
+TEST(Decide, ADuplicateIsAnsweredWithTheTimeOfTheFirst) {
+  LogAndState shard;
+  add_stream(shard, kFirst, "first", {}, "address", true);
+  auto made = decide::publish(shard.state, kOwner, produced(5, 0, 0, 1), {}, false);
+  EXPECT_EQ(made->append_time_ms, 5000);
+  carry_out(shard, *std::move(made));
+  const auto again =
+      decide::publish(shard.state, {WallTime{9000}, Epoch(7)}, produced(5, 0, 0, 1), {}, false);
+  EXPECT_TRUE(again->duplicate_of.has_value());
+  EXPECT_EQ(again->append_time_ms, 5000);
 }
 
 TEST(Decide, RetainedBeyondTheLimitIsRefused) {

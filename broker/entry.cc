@@ -51,6 +51,14 @@ std::uint32_t small(Reader& reader) {
   return static_cast<std::uint32_t>(value);
 }
 
+// The fields behind the timestamps of a batch's header.
+BatchProducer read_producer(const char* header, std::int32_t count) {
+  return {.id = load_be<std::int64_t>(header + 43),
+          .epoch = load_be<std::int16_t>(header + 51),
+          .first_sequence = load_be<std::int32_t>(header + 53),
+          .count = count};
+}
+
 // What apply relies on of the batch, whose first bytes and the rest may lie apart.
 bool read_facts(DataEntry& data) {
   if (data.batch_size() < kRecordBatchHeaderSize) return false;
@@ -73,7 +81,8 @@ bool read_facts(DataEntry& data) {
   data.facts = {.base_offset = Offset(base),
                 .leader_epoch = load_be<std::int32_t>(header + 12),
                 .count = last_delta + 1,
-                .max_timestamp_ms = load_be<std::int64_t>(header + 35)};
+                .max_timestamp_ms = load_be<std::int64_t>(header + 35),
+                .producer = read_producer(header, last_delta + 1)};
   return true;
 }
 
@@ -159,6 +168,11 @@ Result<EntryView> parse_entry(std::string_view head, std::string_view body) {
 
 Result<EntryView> parse_entry(const storage::LogEntry& entry) {
   return parse_entry(entry.head, entry.body);
+}
+
+BatchProducer producer_of(std::string_view batch) {
+  STELE_ASSERT(batch.size() >= kRecordBatchHeaderSize);
+  return read_producer(batch.data(), load_be<std::int32_t>(batch.data() + 23) + 1);
 }
 
 std::vector<Bytes> batch_slices(const storage::LogEntry& entry, const DataEntry& data) {

@@ -38,12 +38,25 @@ struct DirectedTo {
   std::uint32_t subscription_id = 0;  // 0: none
 };
 
+// Who wrote a batch, if it is an idempotent producer (KIP-98).
+struct BatchProducer {
+  std::int64_t id = -1;  // -1: it is none
+  std::int16_t epoch = -1;
+  std::int32_t first_sequence = -1;
+  std::int32_t count = 0;  // of records, and so of sequence numbers
+  bool idempotent() const { return id >= 0 && epoch >= 0 && first_sequence >= 0; }
+  std::int32_t last_sequence() const;  // 0 follows 2^31 - 1
+};
+// Of a whole batch whose header has been checked.
+BatchProducer producer_of(std::string_view batch);
+
 // What of its batch's header is of interest without the records.
 struct BatchFacts {
   Offset base_offset;
   std::int32_t leader_epoch = -1;
   std::int32_t count = 0;              // of offsets it takes
   std::int64_t max_timestamp_ms = -1;  // -1: none
+  BatchProducer producer;
   Offset next_offset() const { return base_offset + count; }
 };
 

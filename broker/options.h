@@ -33,6 +33,11 @@ struct BrokerOptions {
   std::uint64_t shard_queue_messages = 10'000'000;  // queued for all of them; then the longest queues give
   std::uint32_t subscriptions_per_session = 10'000;
 
+  // Idempotent producers that a shard remembers, each as often as the streams that it writes to; then those
+  // go that have been silent longest. `producer.id.expiration.ms`.
+  std::uint64_t producers = 50'000;
+  runtime::Duration producer_expiry = kDefaultProducerExpiry;
+
   // A shard writes a snapshot when its log grew by so much, or by its last snapshot's size if that is more.
   std::uint64_t snapshot_log_bytes = 64ULL << 20;
   // Retention, expiry, forward progress and snapshots are looked at so often.

@@ -100,6 +100,7 @@ void Shard::serve() {
   limits.queued_messages = options.shard_queue_messages;
   limits.sessions = options.sessions;
   limits.subscriptions_per_session = options.subscriptions_per_session;
+  limits.producers = options.producers;
   append(control::owner_started(now(), log_->epoch(), options.node, limits));
   on_view();
   wake_at_turn_end();
@@ -175,6 +176,10 @@ void Shard::on_committed(Lsn end) {
     reveals_.pop_front();
     reveal(std::move(item));
   }
+  while (!duplicates_.empty() && duplicates_.begin()->first < end) {
+    auto item = duplicates_.extract(duplicates_.begin());
+    answer_duplicate(item.key(), std::move(item.mapped()));
+  }
   answer_taken(end);
   while (!waiters_.empty() && waiters_.front().end <= end) waiters_.pop_front().resume(true);
   for (auto& [attachment, connected] : by_attachment_) {
@@ -191,6 +196,7 @@ void Shard::on_lost(const Error& why) {
   // What was not committed may be stored or not: whoever asked has to ask again.
   for (Reveal& item : std::exchange(reveals_, {})) refuse(item.answering.reply, unavailable);
   for (auto& [lsn, answering] : std::exchange(awaiting_forwards_, {})) refuse(answering.reply, unavailable);
+  for (auto& [lsn, answering] : std::exchange(duplicates_, {})) refuse(answering.reply, unavailable);
   while (!waiters_.empty()) waiters_.pop_front().resume(false);
   for (const auto& [stream, config] : state_.streams()) wake_readers(stream);
   for (auto& [attachment, connected] : by_attachment_) {
@@ -262,6 +268,7 @@ void Shard::tick() {
     expire_sessions();
     retain_streams();
     expire_retained();
+    expire_producers();
     note_forward_progress();
   }
   fire_wills();
@@ -288,6 +295,15 @@ void Shard::expire_retained() {
   const auto keys = state_.expired_retained(now(), kMaxExpiredAtOnce);
   for (const auto& key : keys) expired.push_back({key.first, key.second, state_.retained().at(key).lsn});
   if (!expired.empty()) append(control::retained_expired(now(), expired));
+}
+
+void Shard::expire_producers() {
+  const std::int64_t silent_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(core_.options().producer_expiry).count();
+  const auto oldest = state_.producers().oldest();
+  if (!oldest || now().ms - oldest->ms < silent_ms) return;
+  STELE_MARK("shard: producers that fell silent forgotten");
+  append(control::producers_expired(now(), WallTime{now().ms - silent_ms}));
 }
 
 void Shard::on_view() {

@@ -155,6 +155,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void announce(std::vector<RouteChange> changes);
   void retain_streams();
   void expire_retained();
+  void expire_producers();
   static constexpr std::size_t kMaxExpiredAtOnce = 1000;  // sessions, or retained messages, per tick
 
   // ---- shard_data.cc
@@ -189,6 +190,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   Lsn append(decide::Publish&& made);
   void reveal(Reveal&& item);
   void answer(Answering&& answering);
+  void answer_duplicate(Lsn original, Answering&& answering);
   void note_pending_forward(ShardId target, Lsn lsn);
   void forward_more();
   std::optional<Lsn> next_to_forward(ShardId target, const Forwarding& forwarding) const;
@@ -276,7 +278,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     std::vector<RouteChange> changes;
   };
   std::deque<RouteChanges> route_changes_;  // not committed
-  std::map<Lsn, Answering> awaiting_forwards_;
+  std::multimap<Lsn, Answering> awaiting_forwards_;
+  std::multimap<Lsn, Answering> duplicates_;  // of what is not committed
   std::map<ShardId, Forwarding> forwarding_;
   bool retrying_forwards_ = false;
   std::deque<Taken> taken_;

@@ -40,12 +40,22 @@ void Shard::accept(DataMail&& mail) {
   }
   const bool retained_home = keeps_retained(mail.data);
   auto made = decide::publish(state_, deciding(), std::move(mail.data), mail.forwards, retained_home);
-  if (!made) return refuse(mail.reply, made.error());
+  if (!made) {
+    const ErrorCode code = made.error().code;
+    if (code == ErrorCode::kOutOfOrder || code == ErrorCode::kFenced) ++core_.stats().produced_out_of_order;
+    return refuse(mail.reply, std::move(made).error());
+  }
+  Answering answering;
+  answering.reply = mail.reply;
+  answering.produced = {made->base_offset, made->append_time_ms, made->log_start};
+  if (made->duplicate_of) {
+    ++core_.stats().produced_duplicates;
+    return answer_duplicate(*made->duplicate_of, std::move(answering));
+  }
 
   Reveal item;
-  item.answering.reply = mail.reply;
+  item.answering = std::move(answering);
   item.answering.forwards = mail.forwards.size();
-  item.answering.produced = {made->base_offset, made->append_time_ms, made->log_start};
   item.data = std::move(made->data);
   item.lsn = append(*std::move(made));
   item.answering.matched = applied_.matched || !mail.forwards.empty() || core_.any_live(item.data);
@@ -67,6 +77,23 @@ void Shard::answer(Answering&& answering) {
   mail.matched = answering.matched;
   mail.produced = answering.produced;
   core_.send(answering.reply.core, std::move(mail));
+}
+
+// When the one that was sent first is: once it is committed, here and wherever it is forwarded to.
+void Shard::answer_duplicate(Lsn original, Answering&& answering) {
+  if (original >= log_->committed()) {
+    STELE_MARK("shard: produced batch sent again before it was committed");
+    duplicates_.emplace(original, std::move(answering));
+    return;
+  }
+  answering.forwards = 0;
+  for (const auto& [target, lsns] : state_.pending_forwards()) {
+    const auto found = forwarding_.find(target);
+    if (found != forwarding_.end() && original < found->second.answered) continue;
+    answering.forwards += std::binary_search(lsns.begin(), lsns.end(), original) ? 1 : 0;
+  }
+  if (answering.forwards == 0) return answer(std::move(answering));
+  awaiting_forwards_.emplace(original, std::move(answering));
 }
 
 // ---- forwards: the source's side ------------------------------------------------------------------------
@@ -182,11 +209,16 @@ void Shard::accept(ForwardAnswerMail&& mail) {
     forwarding.in_flight.pop_front();
     forwarding.bytes -= bytes;
     forwarding.answered = lsn + 1;
-    auto waiting = awaiting_forwards_.find(lsn);
-    if (waiting == awaiting_forwards_.end() || --waiting->second.forwards > 0) continue;
-    Answering done = std::move(waiting->second);
-    awaiting_forwards_.erase(waiting);
-    answer(std::move(done));
+    for (auto waiting = awaiting_forwards_.lower_bound(lsn);
+         waiting != awaiting_forwards_.end() && waiting->first == lsn;) {
+      if (--waiting->second.forwards > 0) {
+        ++waiting;
+        continue;
+      }
+      Answering done = std::move(waiting->second);
+      waiting = awaiting_forwards_.erase(waiting);
+      answer(std::move(done));
+    }
   }
   wake_at_turn_end();
 }

@@ -10,7 +10,7 @@ namespace stele::broker {
 namespace {
 
 constexpr std::string_view kMagic = "STELSNAP";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kSectionOverhead = 1 + 8 + 4;  // kind, length; CRC behind it
 constexpr std::size_t kSectionBytes = 256 << 10;     // a section ends with the record that passes it
 
@@ -21,6 +21,7 @@ enum Section : std::uint8_t {
   kRetained = 4,
   kCursors = 5,
   kPendingForwards = 6,
+  kProducers = 7,
   kEnd = 255,
 };
 
@@ -81,6 +82,7 @@ void ShardState::encode_sections(Sink&& sink) const {
         .uvarint(limits_.retained_bytes);
     writer.uvarint(limits_.sessions).uvarint(limits_.subscriptions_per_session);
     writer.uvarint(next_session_number_).uvarint(dropped_messages_);
+    writer.uvarint(limits_.producers).uvarint(producers_.evicted());
     sink(kGeneral, std::string_view(general));
   }
   Sections streams(kStreams, sink);
@@ -127,6 +129,9 @@ void ShardState::encode_sections(Sink&& sink) const {
     });
   }
   pending.flush();
+  Sections producers(kProducers, sink);
+  producers_.encode([&](auto&& one) { producers.add(one); });
+  producers.flush();
 }
 
 std::uint64_t ShardState::hash() const {
@@ -170,7 +175,7 @@ Result<ShardState> ShardState::decode_snapshot(std::string_view bytes) {
     return error(ErrorCode::kUnsupported, "shard snapshot: version " + std::to_string(version) +
                                               " was written by a newer version of Stele");
   }
-  if (reader.failed() || version != kVersion) return bad("unknown version");
+  if (reader.failed() || version == 0) return bad("unknown version");
   ShardState state;
   std::uint8_t before = 0;
   while (true) {
@@ -195,16 +200,16 @@ Result<ShardState> ShardState::decode_snapshot(std::string_view bytes) {
     if ((before == 0) != (kind == kGeneral) || kind < before) return bad("sections out of order");
     before = kind;
     do {
-      state.decode_section(kind, section);
+      state.decode_section(kind, version, section);
     } while (section.ok() && !section.at_end() && kind != kGeneral);
     if (section.failed() || !section.at_end()) return bad("content of a section makes no sense");
   }
 }
 
-void ShardState::decode_section(std::uint8_t kind, Reader& reader) {
+void ShardState::decode_section(std::uint8_t kind, std::uint32_t version, Reader& reader) {
   switch (kind) {
     case kGeneral:
-      return decode_general(reader);
+      return decode_general(version, reader);
     case kStreams:
       return decode_stream(reader);
     case kSessions:
@@ -215,12 +220,15 @@ void ShardState::decode_section(std::uint8_t kind, Reader& reader) {
       return decode_cursor(reader);
     case kPendingForwards:
       return decode_pending(reader);
+    case kProducers:
+      if (version < 2) return reader.fail();
+      return decode_producer(reader);
     default:
       return reader.fail();
   }
 }
 
-void ShardState::decode_general(Reader& reader) {
+void ShardState::decode_general(std::uint32_t version, Reader& reader) {
   next_ = Lsn(reader.uvarint());
   time_ = WallTime{reader.varint()};
   epoch_ = Epoch(reader.uvarint());
@@ -233,6 +241,10 @@ void ShardState::decode_general(Reader& reader) {
   limits_.subscriptions_per_session = reader.uvarint();
   next_session_number_ = small(reader);
   dropped_messages_ = reader.uvarint();
+  if (version >= 2) {  // before there were no producers
+    limits_.producers = reader.uvarint();
+    producers_.set_evicted(reader.uvarint());
+  }
   constexpr std::int64_t kTimeLimit = std::int64_t{1} << 60;
   if (next_session_number_ == 0 || time_.ms < -kTimeLimit || time_.ms > kTimeLimit) reader.fail();
 }
@@ -305,6 +317,13 @@ void ShardState::decode_pending(Reader& reader) {
   if (!pending_forwards_.empty() && !(pending_forwards_.rbegin()->first < target)) reader.fail();
   if (count == 0) reader.fail();
   if (reader.ok()) pending_forwards_.emplace(target, std::move(lsns));
+}
+
+void ShardState::decode_producer(Reader& reader) {
+  const auto [id, next] = producers_.decode(reader, next_, time_);
+  if (reader.failed()) return;
+  const StreamState* written = stream(id);
+  if (!written || next > written->next() || producers_.size() > limits_.producers) reader.fail();
 }
 
 }  // namespace stele::broker

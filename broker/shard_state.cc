@@ -80,6 +80,10 @@ Result<void> ShardState::apply_data(Lsn lsn, const DataEntry& entry, ApplyResult
     const std::int64_t timestamp_ms =
         entry.facts.max_timestamp_ms < 0 ? time_.ms : entry.facts.max_timestamp_ms;
     stream.append(lsn, entry.facts, entry.batch_size(), timestamp_ms);
+    if (entry.kafka_batch && entry.facts.producer.idempotent()) {
+      producers_.wrote(*entry.stream, entry.facts.producer, entry.facts.base_offset, lsn, time_,
+                       limits_.producers);
+    }
   }
   if (entry.stream_only) return {};
   if (entry.retain_here) keep_retained(lsn, entry, result);

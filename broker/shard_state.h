@@ -23,6 +23,7 @@
 #include "base/result.h"
 #include "broker/entry.h"
 #include "broker/filter_trie.h"
+#include "broker/producer_table.h"
 #include "broker/session_state.h"
 #include "broker/stream_state.h"
 #include "model/ids.h"
@@ -38,6 +39,7 @@ struct ShardLimits {
   std::uint64_t retained_bytes = UINT64_MAX;  // addresses included
   std::uint64_t sessions = UINT64_MAX;
   std::uint64_t subscriptions_per_session = UINT64_MAX;
+  std::uint64_t producers = UINT64_MAX;  // of all streams, each as often as it writes to: then the silent go
   friend bool operator==(const ShardLimits&, const ShardLimits&) = default;
 };
 
@@ -108,6 +110,9 @@ class ShardState {
   std::uint64_t retained_bytes() const { return retained_bytes_; }
   // Whether a retained message whose batch has that size may be kept. One that deletes always may.
   bool can_retain(TenantId tenant, std::string_view address, std::size_t bytes) const;
+
+  // Idempotent producers, each with every stream that it writes to.
+  const ProducerTable& producers() const { return producers_; }
 
   // What is over at `now`, the earliest first, no more than `max`.
   std::vector<const SessionState*> expired_sessions(WallTime now, std::size_t max) const;
@@ -190,13 +195,14 @@ class ShardState {
   // ---- shard_snapshot.cc
   template <class Sink>
   void encode_sections(Sink&& sink) const;
-  void decode_section(std::uint8_t kind, Reader& reader);
-  void decode_general(Reader& reader);
+  void decode_section(std::uint8_t kind, std::uint32_t version, Reader& reader);
+  void decode_general(std::uint32_t version, Reader& reader);
   void decode_stream(Reader& reader);
   void decode_session(Reader& reader);
   void decode_retained(Reader& reader);
   void decode_cursor(Reader& reader);
   void decode_pending(Reader& reader);
+  void decode_producer(Reader& reader);
 
   Lsn next_;
   WallTime time_;
@@ -209,6 +215,7 @@ class ShardState {
   std::map<RetainedKey, Retained> retained_;
   std::map<ShardId, Cursor> cursors_;
   std::map<ShardId, Fifo<Lsn>> pending_forwards_;
+  ProducerTable producers_;
 
   // Derived from the above.
   std::uint64_t queued_messages_ = 0;

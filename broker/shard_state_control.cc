@@ -48,6 +48,7 @@ ShardLimits limits_of(const fbs::OwnerStarted& body) {
   limits.retained_bytes = body.retained_bytes();
   limits.sessions = body.sessions();
   limits.subscriptions_per_session = body.subscriptions_per_session();
+  limits.producers = body.producers();
   return limits;
 }
 
@@ -176,6 +177,10 @@ Result<void> ShardState::apply_control(Lsn lsn, std::string_view control, ApplyR
       }
       return {};
     }
+    case fbs::Body::ProducersExpired: {
+      producers_.expire(WallTime{entry->body_as_ProducersExpired()->silent_since()});
+      return {};
+    }
     case fbs::Body::NONE:
       break;
   }
@@ -185,6 +190,7 @@ Result<void> ShardState::apply_control(Lsn lsn, std::string_view control, ApplyR
 void ShardState::start_owner(Lsn lsn, Epoch epoch, const ShardLimits& limits) {
   epoch_ = epoch;
   limits_ = limits;
+  producers_.shrink(limits.producers);
   // Whoever was connected to the owner before is not connected any more.
   for (auto& [key, session] : sessions_) {
     if (!session.connected) continue;
@@ -211,6 +217,7 @@ void ShardState::delete_stream(StreamId id) {
   if (found == streams_.end()) return;
   index_captures(id, found->second, false);
   streams_.erase(found);
+  producers_.forget_stream(id);
 }
 
 void ShardState::index_captures(StreamId id, StreamState& stream, bool on) {

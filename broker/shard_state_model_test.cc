@@ -250,7 +250,7 @@ class RandomShard {
       case 11:
         return kafka_batch();
       case 12:
-        return expire_retained();
+        return random_.chance(1, 3) ? expire_producers() : expire_retained();
       default:
         return publish();
     }
@@ -296,6 +296,7 @@ class RandomShard {
     ShardLimits limits;
     limits.session_queue.messages = random_.chance(1, 2) ? UINT64_MAX : random_.below(6);
     model_.queue_limit = limits.session_queue.messages;
+    if (random_.chance(1, 2)) limits.producers = random_.below(4);
     shard_.add(control::owner_started(shard_.time, shard_.state.epoch() + 1, NodeId(1), limits));
     for (auto& [key, session] : model_.sessions) {
       if (session.connected) session.closed_at_ms = now();
@@ -411,6 +412,12 @@ class RandomShard {
     shard_.add(control::forwarded_up_to(shard_.time, target, end));
     std::erase_if(model_.pending[target], [&](Lsn lsn) { return lsn < end; });
   }
+  void expire_producers() {
+    const WallTime since{now() - random_.between(0, 300)};
+    shard_.add(control::producers_expired(shard_.time, since));
+    const auto oldest = shard_.state.producers().oldest();
+    ASSERT_TRUE(!oldest || *oldest > since);
+  }
   void expire_retained() {
     const WallTime later{now() + random_.between(-20, 20)};
     const auto keys = shard_.state.expired_retained(later, SIZE_MAX);
@@ -513,9 +520,14 @@ class RandomShard {
   void kafka_batch() {
     const std::string topic = address();
     std::string batch;
-    RecordBatchBuilder builder(
-        batch,
-        {.base_offset = {}, .compression = random_.chance(1, 2) ? Compression::kLz4 : Compression::kNone});
+    RecordBatchOptions options;
+    options.compression = random_.chance(1, 2) ? Compression::kLz4 : Compression::kNone;
+    if (random_.chance(2, 3)) {  // what becomes of these: producer_table_test.cc
+      options.producer_id = random_.between(0, 3);
+      options.producer_epoch = static_cast<std::int16_t>(random_.below(2));
+      options.base_sequence = static_cast<std::int32_t>(random_.below(4));
+    }
+    RecordBatchBuilder builder(batch, options);
     std::vector<Record> records;
     const bool allowed = random_.chance(1, 2);
     do {

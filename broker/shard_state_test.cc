@@ -9,6 +9,7 @@
 
 #include "base/crc32c.h"
 #include "base/mutants.h"
+#include "base/wire.h"
 #include "broker/shard_testing.h"
 #include "model/record_batch_builder.h"
 
@@ -492,8 +493,30 @@ TEST(ShardSnapshot, DamageIsNoticed) {
   }
   EXPECT_FALSE(ShardState::decode_snapshot(snapshot + "x").has_value());
   std::string newer = snapshot;
-  newer[8] = 2;
+  newer[8] = 3;
   EXPECT_EQ(ShardState::decode_snapshot(newer).error().code, ErrorCode::kUnsupported);
+}
+
+TEST(ShardSnapshot, OfVersion1IsTaken) {
+  LogAndState shard;
+  shard.add(control::stream_set(shard.time, kStream, config("t")));
+  shard.open("c");
+  std::string old = shard.state.encode_snapshot();
+  // What version 2 added: at the end of the first section the limit of producers, none, and how many were
+  // forgotten at it, 0.
+  const auto length = load_le<std::uint64_t>(old.data() + 13);
+  const std::size_t gone = 11;
+  store_le(old.data() + 8, std::uint32_t{1});
+  store_le(old.data() + 13, length - gone);
+  old.erase(21 + length - gone, gone);
+  store_le(old.data() + 21 + length - gone, crc32c(std::string_view(old).substr(12, 9 + length - gone)));
+  const std::size_t end = old.size() - 25;
+  store_le(old.data() + end + 9, std::uint64_t{end});
+  store_le(old.data() + end + 17, crc32c(std::string_view(old).substr(0, end)));
+  store_le(old.data() + end + 21, crc32c(std::string_view(old).substr(end, 21)));
+  const auto state = ShardState::decode_snapshot(old);
+  ASSERT_TRUE(state.has_value()) << state.error().to_string();
+  EXPECT_EQ(state->hash(), shard.state.hash());
 }
 
 TEST(ShardSnapshot, LargeStatesComeInChunks) {

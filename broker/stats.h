@@ -11,6 +11,8 @@ struct CoreStats {
   std::uint64_t produced_batches = 0;
   std::uint64_t produced_records = 0;
   std::uint64_t produced_bytes = 0;
+  std::uint64_t produced_duplicates = 0;    // sent again, and not stored again
+  std::uint64_t produced_out_of_order = 0;  // refused: not their producer's next
   std::uint64_t fetches = 0;
   std::uint64_t fetched_bytes = 0;
   std::uint64_t refused_no_space = 0;

@@ -27,9 +27,13 @@ Data message(std::string_view address, bool retain) {
   return data;
 }
 
-Data kafka_batch() {
+Data kafka_batch(std::int64_t producer = kNoProducerId, std::int32_t sequence = kNoSequence) {
   std::string batch;
-  RecordBatchBuilder builder(batch, {});
+  RecordBatchOptions options;
+  options.producer_id = producer;
+  options.producer_epoch = producer == kNoProducerId ? kNoProducerEpoch : 0;
+  options.base_sequence = sequence;
+  RecordBatchBuilder builder(batch, options);
   const RecordHeader headers[] = {{"mqtt.topic", "a/b"}};
   builder.append(900, "key", "value", headers);
   builder.append(901, std::nullopt, "value");
@@ -49,6 +53,7 @@ std::vector<storage::LogEntry> entries() {
   ShardLimits limits;
   limits.session_queue = {3, 10000};
   limits.queued_messages = 5;
+  limits.producers = 2;
   log.push_back(control::owner_started(time, Epoch(3), NodeId(1), limits));
   StreamConfig config;
   config.name = "t";
@@ -70,6 +75,12 @@ std::vector<storage::LogEntry> entries() {
   parts.base_offset = Offset(1);
   parts.forwards = {};
   log.push_back(encode_data(kafka_batch(), parts));
+  parts.base_offset = Offset(3);
+  log.push_back(encode_data(kafka_batch(17, 0), parts));
+  parts.base_offset = Offset(5);
+  log.push_back(encode_data(kafka_batch(17, 2), parts));
+  parts.base_offset = Offset(7);
+  log.push_back(encode_data(kafka_batch(18, INT32_MAX), parts));
   DataEntryParts plain;
   plain.time = time;
   plain.retain_here = true;
@@ -78,7 +89,7 @@ std::vector<storage::LogEntry> entries() {
   DataEntryParts copy;
   copy.time = time;
   copy.stream = kStream;
-  copy.base_offset = Offset(3);
+  copy.base_offset = Offset(9);
   copy.stream_only = true;
   copy.source = ForwardSource{ShardId(2), Epoch(1), Lsn(8)};
   log.push_back(encode_data(message("a/c", false), copy));
@@ -86,13 +97,14 @@ std::vector<storage::LogEntry> entries() {
   directed.time = time;
   directed.directed = DirectedTo{"client", 1, 7};
   log.push_back(encode_data(message("a/d", false), directed));
-  const control::Settled settled[] = {{Lsn(5), 1, 0}, {Lsn(8), 1, 0}};
+  const control::Settled settled[] = {{Lsn(5), 1, 0}, {Lsn(11), 1, 0}};
   log.push_back(control::settled(time, settled));
   log.push_back(control::forwarded_up_to(time, ShardId(9), Lsn(5)));
   log.push_back(control::stream_trimmed(time, kStream, Offset(1)));
-  log.push_back(control::session_closed(time, tenant, "client", 2, 30, Lsn(9)));
+  log.push_back(control::session_closed(time, tenant, "client", 2, 30, Lsn(12)));
   const control::ExpiredRetained expired[] = {{tenant, "x", Lsn(2)}};
   log.push_back(control::retained_expired(time, expired));
+  log.push_back(control::producers_expired(time, WallTime{999}));
   const std::vector<std::string> filters{"b"};
   log.push_back(control::unsubscribed(time, tenant, "client", filters));
   log.push_back(control::session_removed(time, tenant, "other"));

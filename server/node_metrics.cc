@@ -47,6 +47,10 @@ void add_broker(Metrics& out, broker::Core& core) {
   out.count("published_kept_total", "Messages that were committed first.", stats.published_kept);
   out.count("produced_batches_total", "Record batches produced by Kafka clients.", stats.produced_batches);
   out.count("produced_bytes_total", "Bytes of record batches produced.", stats.produced_bytes);
+  out.count("produced_duplicates_total", "Batches that idempotent producers sent again.",
+            stats.produced_duplicates);
+  out.count("produced_out_of_order_total", "Batches refused: not their idempotent producer's next.",
+            stats.produced_out_of_order);
   out.count("fetches_total", "Reads of a partition by Kafka clients.", stats.fetches);
   out.count("fetched_bytes_total", "Bytes of record batches fetched.", stats.fetched_bytes);
   out.count("refused_no_space_total", "Writes refused because the disk was full.", stats.refused_no_space);
@@ -80,6 +84,10 @@ void add_broker(Metrics& out, broker::Core& core) {
               shard->state().queued_messages());
     out.count("session_dropped_total", "Messages dropped at the limits of session queues.",
               shard->state().dropped_messages());
+    out.gauge("producers", "Idempotent producers remembered, per partition that they write to.",
+              shard->state().producers().size());
+    out.count("producers_evicted_total", "Of them, forgotten at the limit.",
+              shard->state().producers().evicted());
     out.gauge("retained_messages", "Retained messages.", shard->state().retained().size());
     out.gauge("retained_bytes", "Bytes of retained messages.", shard->state().retained_bytes());
   }

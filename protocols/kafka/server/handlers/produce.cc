@@ -35,6 +35,10 @@ KafkaError produce_error(const Error& error) {
       return KafkaError::kUnsupportedForMessageFormat;
     case ErrorCode::kInvalidArgument:
       return KafkaError::kInvalidRecord;
+    case ErrorCode::kOutOfOrder:
+      return KafkaError::kOutOfOrderSequenceNumber;
+    case ErrorCode::kFenced:
+      return KafkaError::kInvalidProducerEpoch;
     default:
       return kafka_error(error);
   }
