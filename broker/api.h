@@ -231,8 +231,15 @@ class Broker {
                                                                        SessionHandler& handler) = 0;
   virtual std::string new_client_id() = 0;
 
+  // An id that no producer of the cluster has had before (KIP-98). kUnauthorized, kUnavailable, kNoSpace,
+  // kIo.
+  virtual runtime::Task<Result<std::int64_t>> new_producer_id(Principal who) = 0;
+  virtual runtime::Duration producer_expiry() const = 0;
+
   // A batch that check_produced_batch has passed. kUnauthorized, kNotFound (no such partition),
-  // kInvalidArgument, kNoSpace, kUnavailable. `done` comes once it is committed.
+  // kInvalidArgument, kNoSpace, kUnavailable; of an idempotent producer also kOutOfOrder (its sequence number
+  // is not the next) and kFenced (its epoch is an old one). `done` comes once it is committed; for a batch
+  // that is there already, once that is.
   virtual void produce(const Principal& who, StreamId stream, Bytes batch,
                        std::move_only_function<void(Result<ProduceOk>)> done) = 0;
 

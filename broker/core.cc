@@ -398,6 +398,36 @@ Result<const meta::Topic*> Core::find_stream(const Principal& who, Action action
   return topic;
 }
 
+Task<Result<std::int64_t>> Core::new_producer_id(Principal who) {
+  if (!authorizer().allowed(who, Action::kProduce, {})) {
+    co_return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not produce");
+  }
+  // Others may take what came before it is this one's turn.
+  while (producer_ids_.count == 0) {
+    if (stopping_) co_return error(ErrorCode::kUnavailable, "the node is stopping");
+    if (!std::exchange(asking_for_producer_ids_, true)) {
+      producer_ids_error_.reset();
+      // In the core's name: who asked may be gone before the answer comes.
+      scope_.spawn(ask_for_producer_ids());
+    }
+    if (asking_for_producer_ids_) co_await producer_ids_came_.wait();
+    if (producer_ids_.count == 0 && producer_ids_error_) co_return std::unexpected(*producer_ids_error_);
+  }
+  --producer_ids_.count;
+  co_return producer_ids_.first++;
+}
+
+Task<void> Core::ask_for_producer_ids() {
+  auto given = co_await meta_.execute(meta::AllocateProducerIds{.count = kProducerIdsAtOnce});
+  asking_for_producer_ids_ = false;
+  if (given) {
+    producer_ids_ = *given;
+  } else {
+    producer_ids_error_ = std::move(given).error();
+  }
+  producer_ids_came_.wake_all();
+}
+
 void Core::produce(const Principal& who, StreamId stream, Bytes batch,
                    std::move_only_function<void(Result<ProduceOk>)> done) {
   auto topic = find_stream(who, Action::kProduce, stream);

@@ -26,6 +26,8 @@
 #include "journal/client.h"
 #include "journal/shard_log.h"
 #include "meta/client.h"
+#include "meta/commands.h"
+#include "runtime/notification.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
 
@@ -66,6 +68,8 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<Result<std::unique_ptr<Session>>> open_session(SessionOptions options,
                                                                SessionHandler& handler) override;
   std::string new_client_id() override;
+  runtime::Task<Result<std::int64_t>> new_producer_id(Principal who) override;
+  runtime::Duration producer_expiry() const override { return options_.producer_expiry; }
   void produce(const Principal& who, StreamId stream, Bytes batch,
                std::move_only_function<void(Result<ProduceOk>)> done) override;
   runtime::Task<std::vector<Result<FetchOk>>> fetch(Principal who, std::vector<FetchRead> reads,
@@ -149,6 +153,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<Result<void>> start_shards(std::vector<ShardId> ids);
   runtime::Task<void> retake(ShardId id);
   runtime::Task<void> tick();
+  runtime::Task<void> ask_for_producer_ids();
   Result<const meta::Topic*> find_stream(const Principal& who, Action action, StreamId stream);
   static runtime::Task<std::vector<Result<FetchOk>>> read_here(Core& there, std::vector<FetchRead> reads,
                                                                std::vector<ShardId> shards,
@@ -177,6 +182,12 @@ class Core final : public Broker, private runtime::TurnEndHook {
   std::uint64_t next_attachment_ = 1;
   absl::flat_hash_map<std::uint64_t, std::move_only_function<void(Result<ProduceOk>)>> produces_;
   std::uint64_t next_produce_ = 1;
+  // Producer ids to give out; more are asked for when they are all gone.
+  static constexpr std::uint32_t kProducerIdsAtOnce = 1000;
+  meta::ProducerIds producer_ids_;
+  bool asking_for_producer_ids_ = false;
+  std::optional<Error> producer_ids_error_;  // what came of it
+  runtime::Notification producer_ids_came_;
   class FetchWait;
   absl::flat_hash_map<std::uint64_t, FetchWait*> fetch_waits_;  // look-ups only
   std::uint64_t next_fetch_wait_ = 1;

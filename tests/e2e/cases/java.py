@@ -2,8 +2,8 @@
 from harness.case import case
 from harness.clients import BUILD_LIMIT_S, java_command
 
-NAMES = ("topics", "topic_errors", "cluster", "idempotent_producer", "plain_producer", "compressed", "seek", "times",
-         "poll_waits", "auto_create")
+NAMES = ("topics", "topic_errors", "cluster", "configs", "idempotent_producer", "plain_producer", "compressed", "seek",
+         "times", "poll_waits", "auto_create")
 
 
 @case("kafka", each={name: name for name in NAMES}, timeout=BUILD_LIMIT_S + 90)

@@ -12,6 +12,8 @@ Handler find_handler(ApiKey api) {
       return handle_create_topics;
     case ApiKey::kDeleteTopics:
       return handle_delete_topics;
+    case ApiKey::kInitProducerId:
+      return handle_init_producer_id;
     case ApiKey::kDescribeConfigs:
       return handle_describe_configs;
     case ApiKey::kDescribeCluster:

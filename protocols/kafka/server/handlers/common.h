@@ -47,6 +47,8 @@ runtime::Task<Result<ResponseBytes>> handle_describe_configs(HandlerContext& con
                                                              IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_describe_cluster(HandlerContext& context,
                                                              IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_init_producer_id(HandlerContext& context,
+                                                             IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_produce(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_fetch(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_list_offsets(HandlerContext& context, IncomingRequest request);

@@ -116,6 +116,8 @@ std::vector<Setting> settings_of(const HandlerContext& context) {
   add("node.id", std::to_string(broker.node_id().value), std::nullopt, kInt, "The number of this broker.");
   add("num.partitions", std::to_string(broker.default_partitions()),
       std::to_string(broker::kDefaultPartitions), kInt, "How many partitions a topic has if nobody says.");
+  add("producer.id.expiration.ms", ms(broker.producer_expiry()), ms(broker::kDefaultProducerExpiry), kInt,
+      "After so long without a batch an idempotent producer is forgotten.");
   add("socket.request.max.bytes", std::to_string(options.max_frame_bytes),
       std::to_string(defaults.max_frame_bytes), kInt, "The largest request that is taken, in bytes.");
   // What topics have unless they are given something else.

@@ -38,6 +38,9 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
     return topics_.back();
   }
 
+  // What new_producer_id fails with; else it counts from 1000.
+  std::optional<Error> producer_ids_fail;
+
   bool allowed(const broker::Principal&, broker::Action action, std::string_view resource) override {
     return !forbidden.contains({action, std::string(resource)});
   }
@@ -53,6 +56,12 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
   bool stopping() const override { return false; }
   bool auto_create_topics() const override { return broker::kDefaultAutoCreateTopics; }
   std::int32_t default_partitions() const override { return partitions; }
+
+  runtime::Duration producer_expiry() const override { return broker::kDefaultProducerExpiry; }
+  runtime::Task<Result<std::int64_t>> new_producer_id(broker::Principal) override {
+    if (producer_ids_fail) co_return std::unexpected(*producer_ids_fail);
+    co_return next_producer_id_++;
+  }
 
   // ---- not for these tests
   runtime::Runtime& runtime() override { return unexpected<runtime::Runtime&>(); }
@@ -97,6 +106,7 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
   }
 
   std::vector<meta::Topic> topics_;
+  std::int64_t next_producer_id_ = 1000;
 };
 
 // What a client gets that sends this. The handler must not have to wait.

@@ -12,6 +12,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
@@ -22,6 +23,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.InvalidTopicException;
@@ -35,6 +37,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
 /** One case of the Java client per call: `Cases BOOTSTRAP CASE PREFIX`. PREFIX begins every topic's name. */
 public final class Cases {
   private static final int LIMIT_S = 30;
+  // Records of long ago may be deleted as soon as they are written.
+  private static final long START_MS = System.currentTimeMillis() - 60_000;
   private final String bootstrap;
   private final String prefix;
 
@@ -49,6 +53,7 @@ public final class Cases {
       case "topics" -> cases.topics();
       case "topic_errors" -> cases.topicErrors();
       case "cluster" -> cases.cluster();
+      case "configs" -> cases.configs();
       case "idempotent_producer" -> cases.produceAndConsume(Map.of());
       case "plain_producer" -> cases.produceAndConsume(Map.of("enable.idempotence", "false", "acks", "1"));
       case "compressed" -> cases.compressed();
@@ -105,6 +110,33 @@ public final class Cases {
     }
   }
 
+  private void configs() throws Exception {
+    try (Admin admin = admin()) {
+      NewTopic topic = new NewTopic(prefix + "configured", 1, (short) 1).configs(Map.of("retention.ms", "86400000"));
+      get(admin.createTopics(List.of(topic)).all());
+      ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, prefix + "configured");
+      eventually(() -> get(admin.listTopics().names()).contains(prefix + "configured"), "listed after it was created");
+      Config config = get(admin.describeConfigs(List.of(resource)).all()).get(resource);
+      ConfigEntry set = config.get("retention.ms");
+      equal(set.value(), "86400000", "retention.ms");
+      equal(set.source(), ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG, "where it comes from");
+      check(!set.isReadOnly() && !set.isDefault() && !set.isSensitive(), "it can be set");
+      equal(config.get("cleanup.policy").value(), "delete", "cleanup.policy");
+      equal(config.get("cleanup.policy").source(), ConfigEntry.ConfigSource.DEFAULT_CONFIG, "of the default");
+      equal(config.get("compression.type").value(), "producer", "compression.type");
+      equal(config.get("min.insync.replicas").value(), "1", "min.insync.replicas");
+      equal(config.get("max.message.bytes").value(), "1048588", "max.message.bytes");
+      equal(config.get("message.timestamp.type").value(), "CreateTime", "message.timestamp.type");
+      Node node = get(admin.describeCluster().nodes()).iterator().next();
+      ConfigResource broker = new ConfigResource(ConfigResource.Type.BROKER, node.idString());
+      Config own = get(admin.describeConfigs(List.of(broker)).all()).get(broker);
+      check(own.get("num.partitions") != null && own.get("num.partitions").isReadOnly(), "num.partitions");
+      check(own.get("auto.create.topics.enable") != null, "auto.create.topics.enable");
+      ConfigResource never = new ConfigResource(ConfigResource.Type.TOPIC, prefix + "never");
+      fails(UnknownTopicOrPartitionException.class, admin.describeConfigs(List.of(never)).all());
+    }
+  }
+
   private void autoCreate() throws Exception {
     try (KafkaProducer<String, String> producer = producer(Map.of())) {
       equal(get(producer.send(new ProducerRecord<>(prefix + "auto", "x"))).offset(), 0L, "offset");
@@ -122,7 +154,7 @@ public final class Cases {
       create(admin, "records", 1);
       List<Future<RecordMetadata>> sent = new ArrayList<>();
       for (int i = 0; i < count; i++) {
-        sent.add(producer.send(new ProducerRecord<>(prefix + "records", 0, 1_000_000L + i, "k" + i, "v" + i, headers)));
+        sent.add(producer.send(new ProducerRecord<>(prefix + "records", 0, START_MS + i, "k" + i, "v" + i, headers)));
       }
       for (int i = 0; i < count; i++) {
         equal(get(sent.get(i)).offset(), (long) i, "offset of record " + i);
@@ -135,7 +167,7 @@ public final class Cases {
       equal(record.offset(), (long) i, "offset");
       equal(record.key(), "k" + i, "key");
       equal(record.value(), "v" + i, "value");
-      equal(record.timestamp(), 1_000_000L + i, "timestamp");
+      equal(record.timestamp(), START_MS + i, "timestamp");
       equal(List.of(record.headers().toArray()), headers, "headers");
     }
     check(got.get(count).key() == null && got.get(count).value() == null, "null key and value");
@@ -187,16 +219,16 @@ public final class Cases {
     TopicPartition partition = new TopicPartition(prefix + "times", 0);
     try (KafkaProducer<String, String> producer = producer(Map.of("batch.size", "1"))) {
       for (long time : new long[] {1000, 2000, 2000, 5000}) {
-        get(producer.send(new ProducerRecord<>(prefix + "times", 0, time, null, "at " + time)));
+        get(producer.send(new ProducerRecord<>(prefix + "times", 0, START_MS + time, null, "at " + time)));
       }
     }
     try (KafkaConsumer<String, String> consumer = consumer()) {
       long[][] expected = {{0, 0}, {1000, 0}, {1001, 1}, {2000, 1}, {2001, 3}, {5000, 3}};
       for (long[] pair : expected) {
-        OffsetAndTimestamp found = consumer.offsetsForTimes(Map.of(partition, pair[0])).get(partition);
+        OffsetAndTimestamp found = consumer.offsetsForTimes(Map.of(partition, START_MS + pair[0])).get(partition);
         equal(found.offset(), pair[1], "offset for time " + pair[0]);
       }
-      check(consumer.offsetsForTimes(Map.of(partition, 5001L)).get(partition) == null, "nothing after the last");
+      check(consumer.offsetsForTimes(Map.of(partition, START_MS + 5001L)).get(partition) == null, "nothing after the last");
     }
     try (Admin admin = admin()) {
       var newest = get(admin.listOffsets(Map.of(partition, OffsetSpec.maxTimestamp())).all()).get(partition);
