@@ -1,5 +1,4 @@
 """What `stele serve` refuses, and how it says so: one clear line, exit status above 0, nothing half made."""
-import ctypes
 import http.client
 import json
 import os
@@ -11,9 +10,9 @@ from harness.broker import Failure
 from harness.case import case
 from harness.kafka import Kcat
 from harness.mqtt import connection
+from harness.namespaces import mount_small_disk
 
 LISTEN = ["--mqtt", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
-CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_REMOUNT = 0x00020000, 0x4000, 1 << 18, 32
 
 
 def refused(t, *flags, words, prefix=(), data=None, listen=LISTEN):
@@ -211,27 +210,11 @@ def _answers(t):
         return False
 
 
-def mount_small_disk(t, size):
-    """A tmpfs that only this case's processes see, and that vanishes with them."""
-    t.true(os.geteuid() == 0, "a small disk needs root: run ./test as root or in a container")
-    libc = ctypes.CDLL(None, use_errno=True)
-    where = t.dir / "disk"
-    where.mkdir()
-    for what in (lambda: libc.unshare(CLONE_NEWNS), lambda: libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None),
-                 lambda: libc.mount(b"none", str(where).encode(), b"tmpfs", 0, f"size={size}".encode())):
-        t.true(what() == 0, f"mount of a small disk: {os.strerror(ctypes.get_errno())}")
-
-    def resize(bigger):
-        flags = ctypes.c_ulong(MS_REMOUNT)
-        t.true(libc.mount(b"none", str(where).encode(), b"tmpfs", flags, f"size={bigger}".encode()) == 0, "remount")
-
-    return where, resize
-
-
 @case("stele", start=False, timeout=180)
 def disk_full(t):
     """New writes are refused, what was acknowledged is there, and with room again it goes on."""
-    where, resize = mount_small_disk(t, "24m")
+    where = t.dir / "disk"
+    resize = mount_small_disk(where, "24m")
     t.start(data=where / "data")
     t.stele("topic", "create", "log", "--capture", "log/#")
     acked = 0
@@ -263,7 +246,8 @@ def disk_full(t):
 
 @case("stele", start=False)
 def disk_full_at_start(t):
-    where, _ = mount_small_disk(t, "64k")
+    where = t.dir / "disk"
+    mount_small_disk(where, "64k")
     refused(t, data=where / "data", words=["space"])
 
 
