@@ -84,6 +84,10 @@ class TopicsOnly : public broker::Broker {
                                                               broker::SessionHandler&) override {
     return unexpected<Task<Result<std::unique_ptr<broker::Session>>>>();
   }
+  Task<Result<std::int64_t>> new_producer_id(broker::Principal) override {
+    return unexpected<Task<Result<std::int64_t>>>();
+  }
+  runtime::Duration producer_expiry() const override { return broker::kDefaultProducerExpiry; }
   void produce(const broker::Principal&, StreamId, Bytes,
                std::move_only_function<void(Result<broker::ProduceOk>)>) override {
     ADD_FAILURE();

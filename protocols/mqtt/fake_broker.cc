@@ -350,6 +350,9 @@ Task<Result<meta::Topic>> FakeBroker::create_topic(broker::Principal, std::strin
                                                    meta::TopicConfig, bool) {
   co_return not_here();
 }
+Task<Result<std::int64_t>> FakeBroker::new_producer_id(broker::Principal) {
+  co_return not_here();
+}
 Task<Result<void>> FakeBroker::delete_topic(broker::Principal, std::string) {
   co_return not_here();
 }

@@ -80,6 +80,8 @@ class FakeBroker : public broker::Broker, private broker::Authorizer {
                                                   std::int32_t partitions, meta::TopicConfig config,
                                                   bool validate_only) override;
   runtime::Task<Result<void>> delete_topic(broker::Principal who, std::string name) override;
+  runtime::Task<Result<std::int64_t>> new_producer_id(broker::Principal who) override;
+  runtime::Duration producer_expiry() const override { return broker::kDefaultProducerExpiry; }
   bool auto_create_topics() const override { return false; }
   std::int32_t default_partitions() const override { return 1; }
 
