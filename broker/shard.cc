@@ -254,6 +254,7 @@ void Shard::answer_for_want_of_room() {
   };
   for (Reveal& item : reveals_) decline(item.answering);
   for (auto& [lsn, answering] : awaiting_forwards_) decline(answering);
+  for (auto& [lsn, answering] : duplicates_) decline(answering);
   // Those that wait again are for the next time.
   IntrusiveList<Committed> waiting;
   while (!waiters_.empty()) waiting.push_back(waiters_.pop_front());

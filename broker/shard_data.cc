@@ -117,8 +117,7 @@ void Shard::forward_more() {
 std::optional<Lsn> Shard::next_to_forward(ShardId target, const Forwarding& forwarding) const {
   const BrokerOptions& options = core_.options();
   if (forwarding.in_flight.size() >= options.forward_window ||
-      forwarding.bytes >= options.forward_window_bytes ||
-      core_.runtime().now() < forwarding.again_at) {
+      forwarding.bytes >= options.forward_window_bytes || core_.runtime().now() < forwarding.again_at) {
     return std::nullopt;
   }
   auto pending = state_.pending_forwards().find(target);
