@@ -10,8 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "broker/options.h"
 #include "model/record_batch_builder.h"
 #include "protocols/kafka/client.h"
+#include "protocols/mqtt/client.h"
 #include "runtime/scope.h"
 #include "server/node.h"
 #include "sim/host.h"
@@ -65,34 +67,40 @@ struct Batch {
   }
 };
 
+struct Received final : mqtt::ClientHandler {
+  std::int64_t messages = 0;
+  void on_publish(const mqtt::Publish&, const Bytes&) override { ++messages; }
+};
+
 class Scenario {
  public:
-  explicit Scenario(std::uint64_t seed)
-      : world_(seed), node_(world_.add_host("node")), client_host_(world_.add_host("client")) {}
+  explicit Scenario(std::uint64_t seed, broker::BrokerOptions options = {})
+      : options_(std::move(options)),
+        world_(seed),
+        node_(world_.add_host("node")),
+        client_host_(world_.add_host("client")) {}
 
-  void run() {
-    node_.boot(1 + world_.seed() % 2, [](sim::ProcessContext& process) {
+  using Body = Task<void> (*)(Scenario* self, runtime::Runtime* runtime);
+  void run(Body body) {
+    node_.boot(1 + world_.seed() % 2, [this](sim::ProcessContext& process) {
       server::NodeConfig config;
       config.data = "/data";
       config.shards = 3;
+      config.broker = options_;
+      config.mqtt = {{process.host().ip(), 1883}};
       config.kafka = {{process.host().ip(), 9092}};
       config.advertise_kafka = runtime::Endpoint{process.host().ip(), 9092};
       return std::make_unique<NodeProgram>(process, config);
     });
     client_host_.boot(
-        1, sim::program([this](sim::ProcessContext& process) { return all(this, &process.core(0)); }));
+        1, sim::program([this, body](sim::ProcessContext& process) { return body(this, &process.core(0)); }));
     const auto result = world_.run_until([this] { return done_; }, 10min);
     EXPECT_TRUE(done_) << sim::to_string(result.reason) << ": " << result.detail;
   }
 
- private:
-  static Task<void> all(Scenario* self, runtime::Runtime* runtime) {
-    self->runtime_ = runtime;
-    co_await self->connect();
-    EXPECT_TRUE(co_await self->client_->create_topic("t", 1));
-    self->first_ = co_await self->new_producer();
-    self->second_ = co_await self->new_producer();
-    EXPECT_NE(self->first_, self->second_);
+  static Task<void> crashes(Scenario* self, runtime::Runtime* runtime) {
+    co_await self->prepare(runtime);
+    co_await self->subscribe();
     co_await self->store_once();
     co_await self->while_it_is_not_committed();
     // The tail of the log alone; a snapshot; a snapshot and a tail behind it.
@@ -107,7 +115,40 @@ class Scenario {
     co_await self->new_producer();
     const auto end = co_await self->client_->list_offset("t", 0, -1);
     EXPECT_EQ(end->offset, self->end_);
+    co_await self->each_once();
     self->done_ = true;
+  }
+
+  // With one producer remembered.
+  static Task<void> forgets_at_the_limit(Scenario* self, runtime::Runtime* runtime) {
+    co_await self->prepare(runtime);
+    co_await self->write({.producer = self->first_, .sequence = 0});
+    const auto early = co_await self->send({.producer = self->first_, .sequence = 50});
+    EXPECT_EQ(early.error, KafkaError::kOutOfOrderSequenceNumber);
+    co_await self->write({.producer = self->second_, .sequence = 0});
+    co_await self->write({.producer = self->first_, .sequence = 50});
+    self->done_ = true;
+  }
+
+  // After a second.
+  static Task<void> forgets_the_silent(Scenario* self, runtime::Runtime* runtime) {
+    co_await self->prepare(runtime);
+    co_await self->write({.producer = self->first_, .sequence = 0});
+    const auto early = co_await self->send({.producer = self->first_, .sequence = 50});
+    EXPECT_EQ(early.error, KafkaError::kOutOfOrderSequenceNumber);
+    co_await runtime::sleep(*runtime, 10s);
+    co_await self->write({.producer = self->first_, .sequence = 50});
+    self->done_ = true;
+  }
+
+ private:
+  Task<void> prepare(runtime::Runtime* runtime) {
+    runtime_ = runtime;
+    co_await connect();
+    EXPECT_TRUE(co_await client_->create_topic("t", 1));
+    first_ = co_await new_producer();
+    second_ = co_await new_producer();
+    EXPECT_NE(first_, second_);
   }
 
   Task<void> connect() {
@@ -195,6 +236,38 @@ class Scenario {
     EXPECT_EQ(old.error, KafkaError::kInvalidProducerEpoch);
   }
 
+  // MQTT sessions, in all shards, whose clients are away: what is stored is forwarded to them.
+  Task<std::unique_ptr<mqtt::Client>> session(std::string id, mqtt::ClientHandler* handler) {
+    mqtt::ClientOptions options;
+    options.client_id = std::move(id);
+    options.clean_start = false;
+    options.session_expiry_s = 100'000;
+    auto made = co_await mqtt::Client::connect(*runtime_, {node_.ip(), 1883}, options, *handler);
+    EXPECT_TRUE(made) << made.error().to_string();
+    co_return *std::move(made);
+  }
+  Task<void> subscribe() {
+    for (const char* id : kSessions) {
+      Received nothing;
+      const auto client = co_await session(id, &nothing);
+      EXPECT_TRUE(co_await client->subscribe({{.filter = "t", .qos = mqtt::Qos::kAtLeastOnce}}));
+      co_await client->disconnect();
+    }
+  }
+  // Nobody has a record twice.
+  Task<void> each_once() {
+    for (const char* id : kSessions) {
+      Received received;
+      const auto client = co_await session(id, &received);
+      while (received.messages < end_) co_await runtime::sleep(*runtime_, 10ms);
+      co_await runtime::sleep(*runtime_, 1s);
+      EXPECT_EQ(received.messages, end_) << id;
+      co_await client->disconnect();
+    }
+  }
+
+  static constexpr const char* kSessions[] = {"a", "b", "c", "d", "e"};
+  const broker::BrokerOptions options_;
   bool done_ = false;
   runtime::Runtime* runtime_ = nullptr;
   std::int64_t first_ = -1, second_ = -1;
@@ -211,9 +284,21 @@ class Scenario {
 TEST(KafkaIdempotence, ABatchIsStoredOnceWhateverCrashes) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(seed);
-    Scenario(seed).run();
+    Scenario(seed).run(&Scenario::crashes);
     if (::testing::Test::HasFailure()) return;
   }
+}
+
+TEST(KafkaIdempotence, TheLongestSilentIsForgottenAtTheLimit) {
+  broker::BrokerOptions options;
+  options.producers = 1;
+  Scenario(1, options).run(&Scenario::forgets_at_the_limit);
+}
+
+TEST(KafkaIdempotence, WhoIsSilentForTooLongIsForgotten) {
+  broker::BrokerOptions options;
+  options.producer_expiry = 1s;
+  Scenario(1, options).run(&Scenario::forgets_the_silent);
 }
 
 }  // namespace
