@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "base/wire.h"
 #include "broker/control.h"
+#include "broker/decide.h"
 #include "broker/entry.h"
 #include "broker/message_batch.h"
 #include "broker/shard_state.h"
@@ -74,6 +76,29 @@ void BM_ParseApplyIntoStream(benchmark::State& run) {
   run.SetItemsProcessed(run.iterations());
 }
 BENCHMARK(BM_ParseApplyIntoStream);
+
+// A Kafka batch of one record, decided and applied. So many idempotent producers take turns; 0: none is.
+void BM_Produce(benchmark::State& run) {
+  Setup setup(64);
+  setup.data.kafka_batch = true;
+  setup.data.stream = kStream;
+  char* header = const_cast<char*>(setup.data.batch.data());
+  const std::int64_t producers = run.range(0);
+  std::int64_t sent = 0;
+  for (auto _ : run) {
+    if (producers > 0) {
+      store_be(header + 43, sent % producers);
+      store_be(header + 51, std::int16_t{0});
+      store_be(header + 53, static_cast<std::int32_t>(sent / producers));
+      ++sent;
+    }
+    auto made = decide::publish(setup.state, {WallTime{1000}, Epoch(1)}, setup.data, {}, false);
+    if (!made || made->duplicate_of) std::abort();
+    setup.apply(made->entry);
+  }
+  run.SetItemsProcessed(run.iterations());
+}
+BENCHMARK(BM_Produce)->Arg(0)->Arg(1)->Arg(1000)->Arg(50000);
 
 // One message queued for so many sessions, then settled by all.
 void BM_QueueAndSettle(benchmark::State& run) {
