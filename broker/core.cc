@@ -60,6 +60,7 @@ Core::~Core() {
     const auto keep = shard;
     keep->abandon();
   }
+  for (auto& shard : lost_) shard->abandon();
 }
 
 void Core::know(std::vector<Core*> cores) {
@@ -114,7 +115,11 @@ Task<void> Core::retake(ShardId id) {
   for (runtime::Duration pause = 100ms; !stopping_; pause = std::min<runtime::Duration>(pause * 2, 5s)) {
     if (!co_await runtime::sleep(runtime_, pause, scope_.token())) co_return;
     // Dropped here and not in the call that told of it, in which it was still at work.
-    shards_.erase(id);
+    if (auto found = shards_.find(id); found != shards_.end()) {
+      lost_.push_back(std::move(found->second));
+      shards_.erase(found);
+      drop_lost();
+    }
     auto started = co_await start_shards({id});
     if (started) co_return;
     runtime_.log().write(runtime::LogLevel::kError, "broker",
@@ -125,6 +130,7 @@ Task<void> Core::retake(ShardId id) {
 Task<void> Core::tick() {
   while (co_await runtime::sleep(runtime_, options_.tick, scope_.token())) {
     for (auto& [id, shard] : shards_) shard->tick();
+    drop_lost();
   }
 }
 

@@ -176,6 +176,11 @@ class Core final : public Broker, private runtime::TurnEndHook {
   LiveTable live_;
   CoreStats stats_;
   std::map<ShardId, std::shared_ptr<Shard>> shards_;
+  // Lost their logs, but a task of theirs still holds them. They end between its steps, never within one.
+  std::vector<std::shared_ptr<Shard>> lost_;
+  void drop_lost() {
+    std::erase_if(lost_, [](const std::shared_ptr<Shard>& shard) { return shard.use_count() == 1; });
+  }
   absl::flat_hash_map<std::uint32_t, PublisherImpl*> publishers_;  // look-ups only
   std::uint32_t next_publisher_ = 1;
   absl::flat_hash_map<std::uint64_t, SessionImpl*> sessions_;  // look-ups only

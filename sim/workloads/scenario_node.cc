@@ -26,7 +26,7 @@ using runtime::Duration;
 namespace {
 
 // A run of half an hour in which less happened shows nothing; a shorter one is held to a part of that.
-constexpr std::uint64_t kOperations = 3000;
+constexpr std::uint64_t kOperations = 1500;
 constexpr std::uint64_t kFaults = 12;
 constexpr std::uint64_t kCrashes = 2;
 // So many messages are sent in all.

@@ -1,6 +1,9 @@
 // Scenario `node` on a few seeds, and that a seed means one run.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdint>
+
 #include "sim/scenario.h"
 
 namespace stele::sim {
@@ -17,6 +20,31 @@ TEST_P(NodeScenario, KeepsWhatItAcknowledged) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, NodeScenario, testing::Range<std::uint64_t>(1, 8));
+
+// Seeds that once found something, at the length of then.
+struct Regression {
+  std::uint64_t seed;
+  std::uint64_t minutes;
+  const char* found;
+};
+class NodeRegression : public testing::TestWithParam<Regression> {};
+
+TEST_P(NodeRegression, StaysGone) {
+  const auto& [seed, minutes, found] = GetParam();
+  const ScenarioResult result = run_node({.seed = seed, .duration = std::chrono::minutes(minutes)});
+  EXPECT_TRUE(result.ok) << result.lines << result.why << "\nonce: " << found
+                         << "\nreplay: ./simulate --seed " << seed << " --scenario node --minutes "
+                         << minutes;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Seeds, NodeRegression,
+    testing::Values(Regression{14, 2, "small log files with many segments held nothing but their states"},
+                    Regression{21, 30,
+                               "a stop waited for the roll of a shard, and that for a meta database "
+                               "that had failed"},
+                    Regression{53, 30, "the last task of a lost shard destroyed it, and itself"},
+                    Regression{85, 30, "a node whose meta database had failed went on refusing everything"}));
 
 TEST(NodeScenarioTwice, ASeedMeansOneRun) {
   const ScenarioResult once = run_node({.seed = 3, .duration = 1min});
