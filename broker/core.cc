@@ -176,7 +176,7 @@ void Core::receive(std::vector<Mail> mail) {
 }
 
 void Core::handle(Mail mail) {
-  std::visit([this](auto&& one) { handle(std::move(one)); }, std::move(mail));
+  std::visit([this](auto& one) { handle(std::move(one)); }, mail);
 }
 
 void Core::answer(const ReplyTo& to, std::optional<Error> error) {
@@ -476,7 +476,8 @@ void Core::produce(const Principal& who, StreamId stream, Bytes batch,
   ++stats_.produced_batches;
   stats_.produced_bytes += data.batch.size();
   produces_.emplace(mail.reply.ticket, std::move(done));
-  send(core_of(mail.shard), Mail(std::move(mail)));
+  const CoreId home = core_of(mail.shard);
+  send(home, Mail(std::move(mail)));
 }
 
 Task<Result<OffsetAndTime>> Core::list_offset(Principal who, StreamId stream, std::int64_t timestamp_ms) {

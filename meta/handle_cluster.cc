@@ -29,7 +29,7 @@ Result<ClusterInfo> handle(Context context, const CreateCluster& command) {
   }
   const Uuid& random = context.envelope.random;
   const Uuid id = command.id.is_zero() ? Uuid::from_random(random.high, random.low) : command.id;
-  const ClusterInfo cluster{.id = id.to_string(), .shard_count = command.shard_count};
+  ClusterInfo cluster{.id = id.to_string(), .shard_count = command.shard_count};
   const Tenant tenant{.id = kDefaultTenant, .name = std::string(kDefaultTenantName)};
   context.tables.set_cluster(cluster);
   context.tables.insert_tenant(tenant);
@@ -83,7 +83,7 @@ Result<Tenant> handle(Context context, const CreateTenant& command) {
                  "there are " + std::to_string(kMaxTenants) + " tenants, and no more can be");
   }
   const auto id = static_cast<std::uint32_t>(context.tables.draw(Tables::Counter::kTenant));
-  const Tenant tenant{.id = TenantId(id), .name = command.name};
+  Tenant tenant{.id = TenantId(id), .name = command.name};
   context.tables.insert_tenant(tenant);
   context.change.put_tenant = tenant;
   return tenant;

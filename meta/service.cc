@@ -136,8 +136,8 @@ void ServiceState::on_view(const std::shared_ptr<ServiceState>& self,
 // Takes the view to the client's core, and brings back that it is there.
 void ServiceState::deliver(const std::shared_ptr<ServiceState>& self, const Client& client,
                            const std::shared_ptr<const MetaView>& view) {
-  self->runtime.post(client.core, [self, number = client.number, there = client.runtime, inbox = client.inbox,
-                                   view]() mutable {
+  self->runtime.post(client.core, [self = self, number = client.number, there = client.runtime,
+                                   inbox = client.inbox, view]() mutable {
     inbox->deliver(view);
     const bool alive = inbox->alive;
     there->post(kServiceCore, [self = std::move(self), number, version = view->version(), alive] {

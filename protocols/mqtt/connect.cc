@@ -102,7 +102,7 @@ runtime::Task<void> MqttConnection::open_session(std::string body) {
   session_expiry_s_ = options.expiry_s;
   in_flight_max_ = static_cast<std::uint16_t>(options.receive_maximum);
   auto session = co_await shared_.broker.open_session(std::move(options), *this);
-  if (session) session_ = *std::move(session);
+  if (session) session_ = std::move(*session);
   if (state_ == State::kOpening) {
     if (session) {
       accept(*packet);

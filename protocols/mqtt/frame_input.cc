@@ -30,7 +30,8 @@ void FrameInput::feed(Bytes data) {
   Buffer joined(rest().size() + data.size());
   std::memcpy(joined.data(), rest().data(), rest().size());
   std::memcpy(joined.data() + rest().size(), data.data(), data.size());
-  chunk_ = std::move(joined).freeze(joined.capacity());
+  const std::size_t size = joined.capacity();
+  chunk_ = std::move(joined).freeze(size);
   at_ = 0;
 }
 

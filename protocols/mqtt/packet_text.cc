@@ -251,7 +251,6 @@ void append_connect(std::string& out, const Words& words, Version& version) {
   packet.receive_maximum = words.find_number<std::uint16_t>("receive_maximum");
   packet.maximum_packet_size = words.find_number<std::uint32_t>("maximum_packet_size");
   packet.authentication_method = words.find("auth");
-  std::string user;
   if (auto will_text = words.find("will")) {  // topic:payload:qos
     const auto will = parts(*will_text, ':');
     packet.will.emplace();

@@ -41,9 +41,9 @@ std::string explain(const CLI::App& app, const CLI::ParseError& failure) {
     text = "'" + word + "' is not understood";
     text += did_you_mean(word, words_of(command));
   }
-  std::string path;
-  for (const CLI::App* at = &command; at; at = at->get_parent())
-    path = at->get_name() + (path.empty() ? "" : " ") + path;
+  std::string path = command.get_name();
+  for (const CLI::App* at = command.get_parent(); at; at = at->get_parent())
+    path.insert(0, at->get_name() + " ");
   return text + " (" + path + " --help tells more)";
 }
 
