@@ -149,7 +149,7 @@ void Shard::after_apply(Lsn lsn) {
     appended_.push_back({lsn, appended.stream, appended.base + appended.count});
   }
   for (std::uint32_t number : applied_.sessions) wake(number);
-  if (!applied_.routes.empty()) route_changes_.push_back({lsn, std::move(applied_.routes)});
+  if (!applied_.routes.empty()) note_routes(lsn, std::exchange(applied_.routes, {}));
   for (std::uint32_t number : applied_.removed_sessions) attachment_of_.erase(number);
   auto* observer = core_.options().observer;
   if (observer && observer->wants_hash(id_)) observer->on_hash(id_, state_.next(), state_.hash());
@@ -166,10 +166,12 @@ void Shard::on_committed(Lsn end) {
     high_watermarks_[done.stream] = done.next;
     wake_readers(done.stream);
   }
-  // Interest is told before anybody is answered who counts on it.
   while (!route_changes_.empty() && route_changes_.front().lsn < end) {
-    announce(std::move(route_changes_.front().changes));
+    std::vector<RouteChange> ended = std::move(route_changes_.front().changes);
     route_changes_.pop_front();
+    std::erase_if(ended,
+                  [this](const RouteChange& c) { return state_.has_subscription(c.tenant, c.filter); });
+    if (!ended.empty()) announce(std::move(ended));
   }
   while (!reveals_.empty() && reveals_.front().lsn < end) {
     Reveal item = std::move(reveals_.front());
@@ -218,6 +220,18 @@ void Shard::on_turn_end() {
   flush_settled();
   deliver_dirty();
   forward_more();
+}
+
+// New interest is told at once: what is sent here for it is appended behind its subscription. That it has
+// ended is told when that is committed, for a crash may undo it.
+void Shard::note_routes(Lsn lsn, std::vector<RouteChange> changes) {
+  std::vector<RouteChange> ended;
+  const auto gone = std::stable_partition(changes.begin(), changes.end(),
+                                          [](const RouteChange& change) { return change.interested; });
+  std::move(gone, changes.end(), std::back_inserter(ended));
+  changes.erase(gone, changes.end());
+  if (!changes.empty()) announce(std::move(changes));
+  if (!ended.empty()) route_changes_.push_back({lsn, std::move(ended)});
 }
 
 void Shard::announce(std::vector<RouteChange> changes) {

@@ -152,6 +152,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   runtime::Task<void> write_snapshot();
   runtime::Task<Result<void>> publish_snapshot(Lsn lsn, Bytes bytes);
   void trim();
+  void note_routes(Lsn lsn, std::vector<RouteChange> changes);
   void announce(std::vector<RouteChange> changes);
   void retain_streams();
   void expire_retained();
@@ -277,7 +278,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     Lsn lsn;
     std::vector<RouteChange> changes;
   };
-  std::deque<RouteChanges> route_changes_;  // not committed
+  std::deque<RouteChanges> route_changes_;  // interest that ended; not committed
   std::multimap<Lsn, Answering> awaiting_forwards_;
   std::multimap<Lsn, Answering> duplicates_;  // of what is not committed
   std::map<ShardId, Forwarding> forwarding_;

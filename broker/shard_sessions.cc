@@ -215,7 +215,7 @@ Task<Result<void>> Shard::subscribe(Core& there, ShardId id, std::uint64_t attac
                                                           connected->key.second, requests));
   const Lsn lsn = shard->append(std::move(entry));
   if (!co_await shard->committed(lsn + 1)) co_return std::unexpected(shard->not_committed());
-  // The interest went to every core when this was committed; once all answer behind it, all know.
+  // The interest went to every core when this was appended; once all answer behind it, all know.
   co_await there.on_every_core([](Core&) {});
   co_return Result<void>();
 }

@@ -299,6 +299,11 @@ std::vector<std::pair<TenantId, std::string>> ShardState::interests() const {
   return all;
 }
 
+bool ShardState::has_subscription(TenantId tenant, std::string_view filter) const {
+  auto found = tenants_.find(tenant);
+  return found != tenants_.end() && found->second.uses.contains(filter);
+}
+
 bool ShardState::any_session_interest(TenantId tenant) const {
   auto found = tenants_.find(tenant);
   return found != tenants_.end() && !found->second.trie.empty();

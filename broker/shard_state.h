@@ -131,6 +131,7 @@ class ShardState {
 
   // All filters of sessions with QoS > 0.
   std::vector<std::pair<TenantId, std::string>> interests() const;
+  bool has_subscription(TenantId tenant, std::string_view filter) const;  // one of those
   bool any_session_interest(TenantId tenant) const;
   bool interested(TenantId tenant, std::string_view address) const;
 
