@@ -276,7 +276,10 @@ Task<std::vector<RetainedMessage>> Shard::retained(Core& there, TenantId tenant,
       if (trie.matches(it->first.second)) found.push_back({Bytes::copy(it->first.second), it->second.batch});
     }
     if (found.empty()) continue;
-    if (!co_await shard->committed(seen)) continue;
+    // However long the disk is full: without an answer nobody takes it that there is no such message.
+    while (!co_await shard->committed(seen) && shard->serving()) {
+    }
+    if (!shard->serving()) continue;
     std::move(found.begin(), found.end(), std::back_inserter(all));
   }
   co_return all;
