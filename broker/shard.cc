@@ -419,8 +419,26 @@ Task<Result<void>> Shard::publish_snapshot(Lsn lsn, Bytes bytes) {
   co_return Result<void>();
 }
 
+// What is needed is known of the state after the last append. Until that is committed and on the disk, a
+// crash may bring back a state that needs more: a session whose acknowledgements are lost wants its messages
+// again.
 void Shard::trim() {
-  log_->trim(std::min({snapshot_lsn_, state_.lsn_needed(), log_->committed()}));
+  log_->trim(trimmable_);
+  if (trimming_) return;
+  const Lsn below = std::min(snapshot_lsn_, state_.lsn_needed());
+  if (below <= trimmable_) return;
+  trimming_ = true;
+  scope_->spawn(trim_below(below));
+}
+
+Task<void> Shard::trim_below(Lsn below) {
+  const auto self = shared_from_this();
+  bool kept = co_await committed(state_.next());
+  if (kept) kept = (co_await log_->sync()).has_value();
+  trimming_ = false;
+  if (!kept || !serving_) co_return;
+  trimmable_ = below;
+  log_->trim(below);
 }
 
 Task<void> Shard::stop() {

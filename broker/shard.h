@@ -152,6 +152,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   runtime::Task<void> write_snapshot();
   runtime::Task<Result<void>> publish_snapshot(Lsn lsn, Bytes bytes);
   void trim();
+  runtime::Task<void> trim_below(Lsn below);
   void note_routes(Lsn lsn, std::vector<RouteChange> changes);
   void announce(std::vector<RouteChange> changes);
   void retain_streams();
@@ -305,6 +306,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::uint64_t snapshot_size_ = 0;
   std::uint64_t log_bytes_ = 0;  // appended since the snapshot
   bool snapshotting_ = false;
+  Lsn trimmable_;  // nothing below it is needed, whatever crashes
+  bool trimming_ = false;
   // Last: its tasks use all of the above, and each holds the Shard.
   std::unique_ptr<runtime::Scope> scope_ = std::make_unique<runtime::Scope>();
 };

@@ -44,6 +44,7 @@ INSTANTIATE_TEST_SUITE_P(
                                "a stop waited for the roll of a shard, and that for a meta database "
                                "that had failed"},
                     Regression{53, 30, "the last task of a lost shard destroyed it, and itself"},
+                    Regression{67, 30, "the log was trimmed by acknowledgements that a crash then took back"},
                     Regression{85, 30, "a node whose meta database had failed went on refusing everything"}));
 
 TEST(NodeScenarioTwice, ASeedMeansOneRun) {
