@@ -92,7 +92,11 @@ Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
   }
   // Everybody knows what the shards' sessions want before anything is accepted here.
   std::vector<std::pair<ShardId, std::vector<SessionInterest>>> interests;
-  for (ShardId id : ids) interests.emplace_back(id, shards_[id]->interests());
+  for (ShardId id : ids) {
+    // One may have been lost while the others started: who takes it over again tells of it.
+    const auto here = shards_.find(id);
+    if (here != shards_.end()) interests.emplace_back(id, here->second->interests());
+  }
   co_await on_every_core([interests](Core& there) {
     for (auto& [shard, filters] : interests) {
       there.routes().forget_shard(shard);

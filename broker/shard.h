@@ -151,6 +151,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void start_snapshot();
   runtime::Task<void> write_snapshot();
   runtime::Task<Result<void>> publish_snapshot(Lsn lsn, Bytes bytes);
+  static runtime::Task<bool> retained_of(Core& there, ShardId id, TenantId tenant, std::string_view literal,
+                                         const FilterTrie& trie, std::vector<RetainedMessage>& all);
   void trim();
   runtime::Task<void> trim_below(Lsn below);
   void note_routes(Lsn lsn, std::vector<RouteChange> changes);

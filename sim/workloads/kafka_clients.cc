@@ -77,7 +77,10 @@ Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std
       Bytes batch = batch_of(ids, runtime.wall_now().ms, codecs[runtime.random().below(5)], padding);
       auto produced = co_await (*client)->produce("orders.eu", partition, batch);
       workload.ledger.operation();
-      // With an error nobody knows whether it is there; it is not sent again.
+      // With an error nobody knows whether it is there, or comes there later; it is not sent again.
+      if (!produced || produced->error != kafka::KafkaError::kNone) {
+        for (const MessageId& id : ids) workload.ledger.refused(id);
+      }
       if (!produced) break;
       if (produced->error != kafka::KafkaError::kNone) {
         co_await runtime::sleep(runtime, short_pause(runtime, 300));

@@ -45,6 +45,8 @@ INSTANTIATE_TEST_SUITE_P(
                                "that had failed"},
                     Regression{53, 30, "the last task of a lost shard destroyed it, and itself"},
                     Regression{67, 30, "the log was trimmed by acknowledgements that a crash then took back"},
+                    Regression{494, 30, "retained messages of a lost shard were answered as none"},
+                    Regression{598, 30, "a shard was lost while others of its core started"},
                     Regression{85, 30, "a node whose meta database had failed went on refusing everything"}));
 
 TEST(NodeScenarioTwice, ASeedMeansOneRun) {
