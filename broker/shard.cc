@@ -405,9 +405,9 @@ Task<Result<void>> Shard::publish_snapshot(Lsn lsn, Bytes bytes) {
   STELE_CO_CHECK(co_await files.sync_directory(core_.options().snapshot_directory));
   if (!mutant(Mutant::kSnapshotOfUncommittedState)) {
     if (!co_await committed(lsn)) co_return std::unexpected(not_committed());
+    // A snapshot must never be newer than the log, whatever the durability is.
+    STELE_CO_CHECK(co_await log_->sync());
   }
-  // A snapshot must never be newer than the log, whatever the durability is.
-  STELE_CO_CHECK(co_await log_->sync());
   if (!serving_) co_return error(ErrorCode::kCancelled, "the shard was lost");
   auto before = co_await core_.meta_client().execute(
       meta::SetSnapshot{.shard = id_, .epoch = log_->epoch(), .snapshot = {.lsn = lsn, .file = name}});
