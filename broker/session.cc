@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/marks.h"
 #include "broker/core.h"
 #include "broker/message_batch.h"
 #include "broker/shard.h"
@@ -119,10 +120,16 @@ Task<void> SessionImpl::look_up_retained(std::vector<SubscribeRequest> requests)
     const CoreId only = core_.core_of(shard_of(tenant, request.filter, core_.routes().shard_count()));
     for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
       if (exact && CoreId(core) != only) continue;
-      auto part = co_await core_.on_core<std::vector<RetainedMessage>>(
+      auto part = co_await core_.on_core<Result<std::vector<RetainedMessage>>>(
           CoreId(core),
           [tenant, filter = request.filter](Core& there) { return Shard::retained(there, tenant, filter); });
-      std::move(part.begin(), part.end(), std::back_inserter(found));
+      if (!part) {
+        // It is subscribed, but what it should be given first is not known: it has to begin again.
+        STELE_MARK("session: retained messages cannot be looked up");
+        live_.handler->on_session_lost(part.error());
+        co_return;
+      }
+      std::move(part->begin(), part->end(), std::back_inserter(found));
     }
     std::sort(found.begin(), found.end(),
               [](const auto& a, const auto& b) { return a.address.view() < b.address.view(); });

@@ -85,8 +85,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
                                                  std::vector<std::string> filters);
   static runtime::Task<bool> queue_retained(Core& there, ShardId shard, std::uint64_t attachment,
                                             std::vector<RetainedMessage> messages, SubscribeRequest request);
-  static runtime::Task<std::vector<RetainedMessage>> retained(Core& there, TenantId tenant,
-                                                              std::string filter);
+  static runtime::Task<Result<std::vector<RetainedMessage>>> retained(Core& there, TenantId tenant,
+                                                                      std::string filter);
   static void end_session(Core& there, ShardId shard, TenantId tenant, const std::string& client_id,
                           std::uint64_t attachment, SessionEnd ending);
   void start_delivery(std::uint64_t attachment);
@@ -151,8 +151,9 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void start_snapshot();
   runtime::Task<void> write_snapshot();
   runtime::Task<Result<void>> publish_snapshot(Lsn lsn, Bytes bytes);
-  static runtime::Task<bool> retained_of(Core& there, ShardId id, TenantId tenant, std::string_view literal,
-                                         const FilterTrie& trie, std::vector<RetainedMessage>& all);
+  static runtime::Task<Result<void>> retained_of(Core& there, ShardId id, TenantId tenant,
+                                                 std::string_view literal, const FilterTrie& trie,
+                                                 std::vector<RetainedMessage>& all);
   void trim();
   runtime::Task<void> trim_below(Lsn below);
   void note_routes(Lsn lsn, std::vector<RouteChange> changes);

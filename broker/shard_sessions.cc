@@ -256,15 +256,11 @@ Task<bool> Shard::queue_retained(Core& there, ShardId id, std::uint64_t attachme
   co_return true;
 }
 
-namespace {
-constexpr runtime::Duration kRetainedAgain = std::chrono::milliseconds(50);
-}  // namespace
-
-// Of one shard, once what is found is committed. False if the shard is not there.
-Task<bool> Shard::retained_of(Core& there, ShardId id, TenantId tenant, std::string_view literal,
-                              const FilterTrie& trie, std::vector<RetainedMessage>& all) {
+// Of one shard, once what is found is committed.
+Task<Result<void>> Shard::retained_of(Core& there, ShardId id, TenantId tenant, std::string_view literal,
+                                      const FilterTrie& trie, std::vector<RetainedMessage>& all) {
   const std::shared_ptr<Shard> shard = there.shard_ptr(id);
-  if (!shard) co_return false;
+  if (!shard) co_return std::unexpected(starting(id));
   const Lsn seen = shard->state_.next();
   std::vector<RetainedMessage> found;
   const auto& kept = shard->state_.retained();
@@ -274,29 +270,25 @@ Task<bool> Shard::retained_of(Core& there, ShardId id, TenantId tenant, std::str
     if (it->first.first != tenant || !std::string_view(it->first.second).starts_with(literal)) break;
     if (trie.matches(it->first.second)) found.push_back({Bytes::copy(it->first.second), it->second.batch});
   }
-  if (!found.empty()) {
-    // However long the disk is full.
-    while (!co_await shard->committed(seen) && shard->serving()) {
-    }
-    if (!shard->serving()) co_return false;
-  }
+  if (!found.empty() && !co_await shard->committed(seen)) co_return std::unexpected(shard->not_committed());
   std::move(found.begin(), found.end(), std::back_inserter(all));
-  co_return true;
+  co_return Result<void>();
 }
 
-Task<std::vector<RetainedMessage>> Shard::retained(Core& there, TenantId tenant, std::string filter) {
+Task<Result<std::vector<RetainedMessage>>> Shard::retained(Core& there, TenantId tenant, std::string filter) {
   std::vector<RetainedMessage> all;
   const std::string_view literal = std::string_view(filter).substr(0, filter.find_first_of("+#"));
   FilterTrie trie;
   trie.insert(filter, 0, 0);
+  if (literal.size() == filter.size()) {
+    STELE_CO_CHECK(co_await retained_of(there, shard_of(tenant, filter, there.routes().shard_count()), tenant,
+                                        literal, trie, all));
+    co_return all;
+  }
   for (std::uint32_t number = 0; number < there.routes().shard_count(); ++number) {
     const ShardId id(number);
     if (there.core_of(id) != there.runtime().core()) continue;
-    // A shard that is lost and not yet taken over again is waited for: without an answer nobody takes it that
-    // there is no such message.
-    while (!co_await retained_of(there, id, tenant, literal, trie, all)) {
-      if (!co_await runtime::sleep(there.runtime(), kRetainedAgain, there.scope().token())) co_return all;
-    }
+    STELE_CO_CHECK(co_await retained_of(there, id, tenant, literal, trie, all));
   }
   co_return all;
 }
