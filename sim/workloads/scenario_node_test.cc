@@ -47,6 +47,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Regression{67, 30, "the log was trimmed by acknowledgements that a crash then took back"},
                     Regression{494, 30, "retained messages of a lost shard were answered as none"},
                     Regression{598, 30, "a shard was lost while others of its core started"},
+                    Regression{796, 30, "a stop waited for a look-up that nothing could answer"},
+                    Regression{3, 30, "retained messages were answered as none while the disk was full"},
                     Regression{85, 30, "a node whose meta database had failed went on refusing everything"}));
 
 TEST(NodeScenarioTwice, ASeedMeansOneRun) {
