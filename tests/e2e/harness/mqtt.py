@@ -282,7 +282,14 @@ class Wire:
         return got is not None and got.type == PINGRESP
 
     def disconnect(self):
+        """In good order: the broker closes once it has taken all that was sent. What a next connection of the same
+        client sends may overtake it otherwise."""
         self.send(disconnect(self.version))
+        try:
+            while self.socket.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
         self.close()
 
     def close(self):
