@@ -225,12 +225,9 @@ void Shard::on_turn_end() {
 // New interest is told at once: what is sent here for it is appended behind its subscription. That it has
 // ended is told when that is committed, for a crash may undo it.
 void Shard::note_routes(Lsn lsn, std::vector<RouteChange> changes) {
-  std::vector<RouteChange> ended;
-  const auto gone = std::stable_partition(changes.begin(), changes.end(),
-                                          [](const RouteChange& change) { return change.interested; });
-  std::move(gone, changes.end(), std::back_inserter(ended));
-  changes.erase(gone, changes.end());
-  if (!changes.empty()) announce(std::move(changes));
+  std::vector<RouteChange> begun, ended;
+  for (RouteChange& change : changes) (change.interested ? begun : ended).push_back(std::move(change));
+  if (!begun.empty()) announce(std::move(begun));
   if (!ended.empty()) route_changes_.push_back({lsn, std::move(ended)});
 }
 

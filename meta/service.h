@@ -23,7 +23,7 @@ struct MetaServiceOptions {
   OneNodeLog::Limits limits;
   // The database failed: every command and read from now on does too, and only a new process may tell what it
   // holds. Called once, in a turn of its own.
-  std::function<void(const Error&)> on_failure;
+  std::function<void(const Error&)> on_failure = nullptr;
 };
 
 struct ServiceState;
