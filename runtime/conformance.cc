@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "runtime/channel.h"
 #include "runtime/scope.h"
 
 namespace stele::runtime {
@@ -144,6 +145,80 @@ STELE_CONFORMANCE(ASuspendedTaskMayBeDestroyed, 1) {
   }
   co_await sleep(rt, 6ms);
   EXPECT_TRUE(slept.empty());
+}
+
+// --- Channels
+
+Task<void> send_numbers(Channel<int>& to, int count, std::vector<bool>* sent) {
+  for (int i = 0; i < count; ++i) sent->push_back((co_await to.send(i)).has_value());
+}
+
+Task<void> receive_all(Runtime& runtime, Channel<int>& from, std::vector<int>* received) {
+  while (const auto value = co_await from.receive(runtime)) received->push_back(*value);
+  received->push_back(-1);
+}
+
+STELE_CONFORMANCE(AChannelPassesValuesInOrderAndHoldsNoMoreThanItsCapacity, 1) {
+  Runtime& rt = p.runtime();
+  Channel<int> channel(3);
+  std::vector<bool> sent;
+  Scope scope;
+  scope.spawn(send_numbers(channel, 10, &sent));
+  co_await next_turn(rt);
+  EXPECT_EQ(sent.size(), 3u);
+  EXPECT_TRUE(channel.full());
+  EXPECT_FALSE(channel.try_send(99));
+  std::vector<int> received;
+  scope.spawn(receive_all(rt, channel, &received));
+  EXPECT_TRUE(co_await until(rt, [&] { return sent.size() == 10 && channel.size() == 0; }));
+  channel.close();
+  co_await scope.join();
+  EXPECT_EQ(received, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, -1}));
+}
+
+STELE_CONFORMANCE(AClosedChannelGivesWhatItHoldsAndTakesNoMore, 1) {
+  Runtime& rt = p.runtime();
+  Channel<int> channel(1);
+  std::vector<bool> sent;
+  Scope scope;
+  scope.spawn(send_numbers(channel, 2, &sent));  // the second waits for room
+  channel.close();
+  co_await scope.join();
+  EXPECT_EQ(sent, (std::vector<bool>{true, false}));
+  EXPECT_EQ(co_await channel.receive(rt), 0);
+  EXPECT_FALSE(channel.try_send(7));  // for all the room there is
+  const auto ended = co_await channel.receive(rt);
+  EXPECT_FALSE(ended.has_value());
+  if (!ended) EXPECT_EQ(ended.error().code, ErrorCode::kClosed);
+}
+
+STELE_CONFORMANCE(ReceivingFromAChannelEndsAtItsDeadline, 1) {
+  Runtime& rt = p.runtime();
+  Channel<int> channel(1);
+  const Instant deadline = rt.now() + 5ms;
+  const auto nothing = co_await channel.receive(rt, deadline);
+  EXPECT_GE(rt.now(), deadline);
+  EXPECT_FALSE(nothing.has_value());
+  if (!nothing) EXPECT_EQ(nothing.error().code, ErrorCode::kTimedOut);
+  EXPECT_TRUE(channel.try_send(1));
+  EXPECT_EQ(co_await channel.receive(rt, rt.now()), 1);  // what is there needs no time
+}
+
+Task<void> receive_and_destroy(Runtime& runtime, std::unique_ptr<Channel<int>>* channel, int* received) {
+  if (const auto value = co_await (*channel)->receive(runtime)) *received = *value;
+  channel->reset();
+}
+
+STELE_CONFORMANCE(WhoReceivesMayDestroyTheChannel, 1) {
+  Runtime& rt = p.runtime();
+  auto channel = std::make_unique<Channel<int>>(1);
+  int received = 0;
+  Scope scope;
+  scope.spawn(receive_and_destroy(rt, &channel, &received));
+  EXPECT_TRUE(channel->try_send(5));
+  EXPECT_EQ(channel, nullptr);
+  EXPECT_EQ(received, 5);
+  co_await scope.join();
 }
 
 // --- Posts and turn ends

@@ -2,10 +2,15 @@
 
 #include <utility>
 
+#include "base/assert.h"
+
 namespace stele::sim {
 
 using runtime::Task;
 using namespace std::chrono_literals;
+
+// More than a broker may have under way to a client that does not answer.
+constexpr std::size_t kMaxReceived = 100'000;
 
 Task<Result<std::unique_ptr<MqttPeer>>> MqttPeer::dial(runtime::Runtime& runtime, runtime::Endpoint to) {
   std::unique_ptr<MqttPeer> peer(new MqttPeer(runtime));
@@ -13,6 +18,9 @@ Task<Result<std::unique_ptr<MqttPeer>>> MqttPeer::dial(runtime::Runtime& runtime
   peer->connection_->start(*peer);
   co_return peer;
 }
+
+MqttPeer::MqttPeer(runtime::Runtime& runtime)
+    : runtime_(runtime), received_(std::make_shared<runtime::Channel<ReceivedPacket>>(kMaxReceived)) {}
 
 MqttPeer::~MqttPeer() = default;
 
@@ -27,7 +35,7 @@ Task<Result<MqttPeer::Opened>> MqttPeer::open(std::string client_id, bool clean,
   if (version == mqtt::Version::kV5) connect.session_expiry_s = expiry_s;
   std::string out;
   mqtt::encode(out, connect);
-  if (closed_) co_return error(ErrorCode::kClosed, "the connection ended");
+  if (closed()) co_return error(ErrorCode::kClosed, "the connection ended");
   connection_->write(out);
   STELE_CO_TRY(const ReceivedPacket answer, co_await next(20s));
   const auto* connack = std::get_if<mqtt::Connack>(&answer.packet);
@@ -48,26 +56,19 @@ void MqttPeer::publish(std::string_view topic, std::string_view payload, std::ui
 }
 
 Task<Result<ReceivedPacket>> MqttPeer::next(runtime::Duration timeout) {
-  const runtime::Instant deadline = runtime_.now() + timeout;
-  while (received_.empty()) {
-    if (closed_) co_return error(ErrorCode::kClosed, "the connection ended");
-    if (runtime_.now() >= deadline) co_return error(ErrorCode::kTimedOut, "nothing came");
-    runtime_.arm(*this, deadline);
-    co_await wake_.wait();
-  }
-  ReceivedPacket packet = std::move(received_.front());
-  received_.pop_front();
-  co_return packet;
+  return received_->receive(runtime_, runtime_.now() + timeout);
 }
 
 void MqttPeer::drop() {
   connection_.reset();
-  closed_ = true;
+  received_->close();
 }
 
 void MqttPeer::on_data(Bytes data) {
   input_ += data.view();
-  while (true) {
+  const std::weak_ptr<runtime::Channel<ReceivedPacket>> mine = received_;
+  while (const auto received = mine.lock()) {
+    if (received->is_closed()) return;
     const mqtt::FrameResult frame = mqtt::next_frame(input_, mqtt::kMaxVarint);
     if (frame.status != mqtt::FrameResult::Status::kFrame) break;
     auto bytes = std::make_unique<std::string>(input_.substr(0, frame.frame.total_size));
@@ -75,15 +76,14 @@ void MqttPeer::on_data(Bytes data) {
     auto packet = mqtt::decode(own.frame, version_);
     input_.erase(0, frame.frame.total_size);
     if (!packet) continue;  // the workload waits for it and says so
-    received_.push_back({std::move(bytes), *std::move(packet)});
+    STELE_ASSERT(!received->full());
+    (void)received->try_send({std::move(bytes), *std::move(packet)});
   }
-  wake_.wake_all();
 }
 
 void MqttPeer::on_closed(const Error&) {
-  closed_ = true;
   connection_.reset();
-  wake_.wake_all();
+  received_->close();
 }
 
 }  // namespace stele::sim

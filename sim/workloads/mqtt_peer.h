@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,8 +15,8 @@
 #include "base/result.h"
 #include "protocols/mqtt/decode.h"
 #include "protocols/mqtt/encode.h"
+#include "runtime/channel.h"
 #include "runtime/network.h"
-#include "runtime/notification.h"
 #include "runtime/runtime.h"
 
 namespace stele::sim {
@@ -28,7 +27,7 @@ struct ReceivedPacket {
   mqtt::Packet packet;
 };
 
-class MqttPeer final : private runtime::ConnectionHandler, private runtime::Timer {
+class MqttPeer final : private runtime::ConnectionHandler {
  public:
   static runtime::Task<Result<std::unique_ptr<MqttPeer>>> dial(runtime::Runtime& runtime,
                                                                runtime::Endpoint to);
@@ -51,24 +50,22 @@ class MqttPeer final : private runtime::ConnectionHandler, private runtime::Time
                bool dup, bool retain);
   // The next packet; kClosed once the connection ended, kTimedOut.
   runtime::Task<Result<ReceivedPacket>> next(runtime::Duration timeout);
-  bool closed() const { return closed_; }
+  bool closed() const { return received_->is_closed(); }
   // Ends it without DISCONNECT.
   void drop();
   std::size_t queued_bytes() const { return connection_ ? connection_->queued_bytes() : 0; }
 
  private:
-  explicit MqttPeer(runtime::Runtime& runtime) : runtime_(runtime) {}
+  explicit MqttPeer(runtime::Runtime& runtime);
   void on_data(Bytes data) override;
   void on_closed(const Error& why) override;
-  void on_timer() override { wake_.wake_all(); }
 
   runtime::Runtime& runtime_;
   std::unique_ptr<runtime::Connection> connection_;
   mqtt::Version version_ = mqtt::Version::kV5;
   std::string input_;
-  std::deque<ReceivedPacket> received_;
-  runtime::Notification wake_;
-  bool closed_ = false;
+  // Closed with the connection. Shared: who is resumed by it may destroy this.
+  std::shared_ptr<runtime::Channel<ReceivedPacket>> received_;
 };
 
 }  // namespace stele::sim
