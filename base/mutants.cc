@@ -12,6 +12,11 @@ constexpr MutantInfo kMutants[] = {
     {Mutant::kSnapshotOfUncommittedState, "snapshot-uncommitted",
      "a snapshot of uncommitted state is published"},
     {Mutant::kForwardCursorNotStored, "forward-cursor", "the forward cursor is not stored with its entry"},
+    {Mutant::kPubrecBeforeCommit, "pubrec-before-commit", "PUBREC leaves before the message's entry commits"},
+    {Mutant::kReleaseNotLogged, "release-not-logged", "a released packet identifier is not logged"},
+    {Mutant::kUnreleasedForgottenAtTakeOver, "qos2-forgotten-at-take-over",
+     "QoS 2 packet identifiers are forgotten when a client connects anew"},
+    {Mutant::kQos2HomeMoves, "qos2-home-moves", "a QoS 2 message goes to another home than its session's"},
     {Mutant::kListOffsetsOffByOne, "list-offsets", "ListOffsets is off by one after retention"},
 };
 Mutant selected = Mutant::kNone;

@@ -17,6 +17,13 @@ enum class Mutant {
   kSnapshotOfUncommittedState,
   kForwardCursorNotStored,
   kListOffsetsOffByOne,
+  kPubrecBeforeCommit,
+  kPubcompBeforeCommit,
+  kReleaseNotLogged,
+  kUnreleasedForgottenAtTakeOver,
+  kQos2HomeMoves,
+  kPublishBeforeNumberCommits,
+  kPubrelBeforeCommit,
 };
 
 struct MutantInfo {

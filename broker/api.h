@@ -58,10 +58,13 @@ class Authorizer {
 struct PublishResult {
   const Error* error = nullptr;  // null: accepted, and if it had to be kept, committed
   bool matched = true;           // somebody wanted it, now or later
+  bool unknown = false;          // with an error: it may be kept all the same, now or later
 };
 
+class Session;
+
 // The publishing side of one connection: keeps order per address, knows what is in flight. Owned by the
-// connection; destroying it gives up the answers, not the messages.
+// connection; destroying it gives up the answers, but no message that was to be answered by then.
 class Publisher {
  public:
   class Listener {
@@ -80,7 +83,12 @@ class Publisher {
   // Publishes a message whose views lie in `owner` (or anywhere, if `owner` is empty; then they are copied if
   // they must outlive the call). The address is valid and checked. With `answer`, on_published follows.
   // False: taken, but take no more before on_publisher_ready (the caller pauses its socket).
+  //
+  // QoS 2 is kept exactly once for a session that outlives its connection (join): `token` is then the packet
+  // identifier, and what bears one that is not completed (Session::complete) is answered as the first was.
   virtual bool publish(const MessageView& message, const Bytes& owner, std::uint32_t token, bool answer) = 0;
+  // Whose messages these are; before the first of them. The session outlives the publisher.
+  virtual void join(const Session& session) = 0;
   // Messages whose answer is still to come.
   virtual std::size_t in_flight() const = 0;
 };
@@ -92,7 +100,10 @@ struct SettleToken {
   Lsn lsn;
   std::uint32_t index = 0;  // of the record within the entry
   bool durable = false;
+  std::uint16_t packet_id = 0;  // with QoS 2 and durable: the one to be used, no smaller than kFirstLoggedId
 };
+// Of persistent sessions; below it is the connection's own.
+inline constexpr std::uint16_t kFirstLoggedId = 0x8000;
 
 struct Delivery {
   const MessageView& message;
@@ -127,6 +138,11 @@ class SessionHandler {
   // One message for the client. Views are valid during the call only. Comes from within turns of this core,
   // never from within a call of Session.
   virtual void on_message(const Delivery& delivery) = 0;
+  // The client's release of a QoS 2 message (Session::complete) is committed. `known`: there was one to be
+  // released.
+  virtual void on_completed(std::uint16_t packet_id, bool known) = 0;
+  // To be released by the client now (PUBREL): Session::accept is committed, or was on an earlier connection.
+  virtual void on_release(std::uint16_t packet_id) = 0;
   // Another CONNECT with this client id: close the connection (reason "session taken over"), then destroy the
   // Session. The new one waits for that.
   virtual void on_taken_over() = 0;
@@ -157,8 +173,16 @@ class Session {
   // Whether each was there. One at a time with subscribe.
   virtual runtime::Task<Result<std::vector<bool>>> unsubscribe(std::vector<std::string> filters) = 0;
 
-  // The client has acknowledged it. Only for tokens that are durable.
+  // The client has acknowledged it, or will not have it. Only for tokens that are durable.
   virtual void settle(SettleToken token) = 0;
+  // Of QoS 2, durable: the client has the message (PUBREC); SessionHandler::on_release follows. Then it has
+  // let go of the packet identifier (PUBCOMP).
+  virtual void accept(SettleToken token) = 0;
+  virtual void released(std::uint16_t packet_id) = 0;
+  // QoS 2 from the client of a session that outlives its connection: its PUBREL. on_completed follows.
+  virtual void complete(std::uint16_t packet_id) = 0;
+  // Whether it outlives its connection.
+  virtual bool durable() const = 0;
 
   virtual void set_will(const WillMessage& will) = 0;
   // DISCONNECT: `expiry_s` replaces the session's if given. Afterwards the Session may be destroyed at once.

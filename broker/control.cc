@@ -24,15 +24,30 @@ Offset<fbs::Session> session_of(Builder& builder, TenantId tenant, std::string_v
   return fbs::CreateSession(builder, tenant.value, builder.CreateString(client_id.data(), client_id.size()));
 }
 
+auto items_of(Builder& builder, std::span<const Settled> items) {
+  std::vector<fbs::SettledItem> list;
+  list.reserve(items.size());
+  for (const Settled& item : items) list.emplace_back(item.lsn.value, item.session, item.index);
+  return builder.CreateVectorOfStructs(list);
+}
+
+auto ids_of(Builder& builder, std::span<const PacketId> ids) {
+  std::vector<fbs::PacketId> list;
+  list.reserve(ids.size());
+  for (const PacketId& one : ids) list.emplace_back(one.session, one.id);
+  return builder.CreateVectorOfStructs(list);
+}
+
 }  // namespace
 
 storage::LogEntry owner_started(WallTime time, Epoch epoch, NodeId node, const ShardLimits& limits) {
   Builder builder;
-  return finish(builder, time,
-                fbs::CreateOwnerStarted(builder, epoch.value, node.value, limits.session_queue.messages,
-                                        limits.session_queue.bytes, limits.retained_messages,
-                                        limits.retained_bytes, limits.queued_messages, limits.sessions,
-                                        limits.subscriptions_per_session, limits.producers));
+  return finish(
+      builder, time,
+      fbs::CreateOwnerStarted(builder, epoch.value, node.value, limits.session_queue.messages,
+                              limits.session_queue.bytes, limits.retained_messages, limits.retained_bytes,
+                              limits.queued_messages, limits.sessions, limits.subscriptions_per_session,
+                              limits.producers, limits.unreleased_per_session));
 }
 
 storage::LogEntry stream_set(WallTime time, StreamId stream, const StreamConfig& config) {
@@ -100,11 +115,36 @@ storage::LogEntry unsubscribed(WallTime time, TenantId tenant, std::string_view 
 
 storage::LogEntry settled(WallTime time, std::span<const Settled> items) {
   Builder builder;
-  std::vector<fbs::SettledItem> list;
-  list.reserve(items.size());
-  for (const Settled& item : items) list.emplace_back(item.lsn.value, item.session, item.index);
-  const auto vector = builder.CreateVectorOfStructs(list);
+  const auto vector = items_of(builder, items);
   return finish(builder, time, fbs::CreateSettled(builder, vector));
+}
+
+storage::LogEntry released(WallTime time, std::span<const PacketId> ids) {
+  Builder builder;
+  const auto vector = ids_of(builder, ids);
+  return finish(builder, time, fbs::CreateReleased(builder, vector));
+}
+
+storage::LogEntry numbered(WallTime time, std::span<const Numbered> items) {
+  Builder builder;
+  std::vector<fbs::NumberedItem> list;
+  list.reserve(items.size());
+  for (const Numbered& item : items)
+    list.emplace_back(item.lsn.value, item.session, item.index, item.packet_id);
+  const auto vector = builder.CreateVectorOfStructs(list);
+  return finish(builder, time, fbs::CreateNumbered(builder, vector));
+}
+
+storage::LogEntry accepted(WallTime time, std::span<const Settled> items) {
+  Builder builder;
+  const auto vector = items_of(builder, items);
+  return finish(builder, time, fbs::CreateAccepted(builder, vector));
+}
+
+storage::LogEntry completed(WallTime time, std::span<const PacketId> ids) {
+  Builder builder;
+  const auto vector = ids_of(builder, ids);
+  return finish(builder, time, fbs::CreateCompleted(builder, vector));
 }
 
 storage::LogEntry retained_expired(WallTime time, std::span<const ExpiredRetained> messages) {

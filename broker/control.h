@@ -31,6 +31,21 @@ struct Settled {
   std::uint32_t index = 0;
 };
 storage::LogEntry settled(WallTime time, std::span<const Settled> items);
+struct PacketId {
+  std::uint32_t session = 0;  // its number
+  std::uint16_t id = 0;
+  friend bool operator==(const PacketId&, const PacketId&) = default;
+};
+struct Numbered {
+  Lsn lsn;
+  std::uint32_t session = 0;
+  std::uint32_t index = 0;
+  std::uint16_t packet_id = 0;
+};
+storage::LogEntry released(WallTime time, std::span<const PacketId> ids);
+storage::LogEntry numbered(WallTime time, std::span<const Numbered> items);
+storage::LogEntry accepted(WallTime time, std::span<const Settled> items);
+storage::LogEntry completed(WallTime time, std::span<const PacketId> ids);
 struct ExpiredRetained {
   TenantId tenant;
   std::string_view address;

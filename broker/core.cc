@@ -252,7 +252,18 @@ void Core::handle(SessionMail&& mail) {
 }
 
 void Core::handle(SettleMail&& mail) {
-  if (Shard* here = shard(mail.shard)) here->settle(mail.attachment, mail.token);
+  Shard* here = shard(mail.shard);
+  if (!here) return;
+  switch (mail.what) {
+    case SettleMail::What::kSettled:
+      return here->settle(mail.attachment, mail.token);
+    case SettleMail::What::kAccepted:
+      return here->accept(mail.attachment, mail.token);
+    case SettleMail::What::kReleased:
+      return here->release(mail.attachment, mail.token.packet_id);
+    case SettleMail::What::kCompleted:
+      return here->complete(mail.attachment, mail.token.packet_id);
+  }
 }
 
 namespace {

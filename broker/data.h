@@ -16,6 +16,14 @@ inline std::uint64_t publisher_hash_of(std::string_view client_id) {
   return hash64(client_id) | 1;
 }
 
+// What tells a QoS 2 message from one that was sent before, for a client whose session outlives its
+// connection: the session by its number in its shard, its epoch, and the packet identifier.
+struct OnceId {
+  std::uint32_t session = 0;
+  std::uint64_t epoch = 0;
+  std::uint16_t packet_id = 0;
+};
+
 // What is committed in a home shard: one message as a batch of one record, or a Kafka producer's batch.
 struct Data {
   TenantId tenant;

@@ -68,6 +68,7 @@ Publish make(const ShardState& state, const Owner& owner, Data data, std::span<c
     copied.time = owner.now;
     copied.stream_only = true;
     copied.source = parts.source;
+    copied.received = parts.received;
     enter_stream(*state.stream(streams[i]), streams[i], owner, copy, copied);
     made.copies.push_back(encode_data(copy, copied));
   }
@@ -145,8 +146,26 @@ Result<Publish> produce(const ShardState& state, const Owner& owner, Data data, 
 }  // namespace
 
 Result<Publish> publish(const ShardState& state, Owner owner, Data data, std::span<const ShardId> forwards,
-                        bool retained_home) {
+                        bool retained_home, const std::optional<OnceId>& once) {
   DataEntryParts parts;
+  const SessionState* session = nullptr;
+  if (once) {
+    session = state.session(once->session);
+    if (!session || session->epoch != once->epoch) {
+      STELE_MARK("shard: QoS 2 of an earlier connection refused");
+      return error(ErrorCode::kClosed, "the client has connected anew");
+    }
+    if (const auto* original = session->unreleased(once->packet_id)) {
+      STELE_MARK("shard: QoS 2 message sent again");
+      Publish made;
+      made.duplicate_of = original->lsn;
+      return made;
+    }
+    if (session->all_unreleased().size() >= state.limits().unreleased_per_session) {
+      return error(ErrorCode::kNoSpace, "too many QoS 2 messages that the client has not released");
+    }
+    parts.received = ReceivedAs{once->session, once->packet_id};
+  }
   parts.forwards = forwards;
   parts.retain_here = data.retain && !data.kafka_batch && retained_home;
   if (parts.retain_here && !can_retain(state, data)) {
@@ -162,6 +181,8 @@ Result<Publish> publish(const ShardState& state, Owner owner, Data data, std::sp
     auto meant = std::find(streams.begin(), streams.end(), *data.stream);
     if (meant != streams.end()) std::rotate(streams.begin(), meant, meant + 1);
   }
+  // Copies that an earlier try left behind are not made again.
+  if (session) std::erase_if(streams, [&](StreamId id) { return session->copied(once->packet_id, id); });
   return make(state, owner, std::move(data), streams, parts);
 }
 
@@ -207,6 +228,22 @@ std::optional<storage::LogEntry> close_session(const ShardState& state, WallTime
   const std::uint32_t stays_s = expiry_s.value_or(session->expiry_s);
   if (stays_s == 0) return control::session_removed(now, tenant, client_id);
   return control::session_closed(now, tenant, client_id, epoch, stays_s, sent_below);
+}
+
+QueuePosition number(const SessionState& session, QueuePosition from, QueuePosition horizon, std::size_t max,
+                     std::vector<control::Numbered>& items) {
+  std::size_t in_use = session.numbers_in_use();
+  std::uint16_t last = session.last_number();
+  QueuePosition at = std::max(from, session.first());
+  for (; at < std::min(horizon, session.end()); ++at) {
+    const QueueItem& item = session.at(at);
+    if (item.settled || item.qos != 2 || item.packet_id != 0) continue;
+    if (in_use >= max) break;
+    ++in_use;
+    last = session.free_id_after(last);
+    items.push_back({item.lsn, session.number, item.index, last});
+  }
+  return at;
 }
 
 Result<storage::LogEntry> subscribe(const ShardState& state, WallTime now, TenantId tenant,

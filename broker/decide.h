@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "broker/control.h"
 #include "broker/data.h"
 #include "broker/entry.h"
 #include "broker/shard_state.h"
@@ -41,16 +42,18 @@ struct Publish {
   Offset base_offset{-1};
   Offset log_start;
   std::int64_t append_time_ms = -1;  // of streams that set it
-  // A batch that its producer sends again: this is the LSN of the one that is stored, and the offsets are
-  // its. There is nothing to append.
+  // A batch that its producer, or a QoS 2 message that its client sends again: this is the LSN of the one
+  // that is stored, and the offsets are its. There is nothing to append.
   std::optional<Lsn> duplicate_of;
 };
 
 // A message or batch whose home this shard is. `retained_home`: it is also the home of retained messages of
-// the address. kNotFound: data.stream is not here; kNoSpace: too many retained messages; of an idempotent
-// producer's batch kOutOfOrder: not the next one, kFenced: of an old epoch.
+// the address. `once`: of QoS 2 and a session of this shard; kClosed if that has been opened anew or removed,
+// kNoSpace if the client has released too few. kNotFound: data.stream is not here; kNoSpace: too many
+// retained messages; of an idempotent producer's batch kOutOfOrder: not the next one, kFenced: of an old
+// epoch.
 Result<Publish> publish(const ShardState& state, Owner owner, Data data, std::span<const ShardId> forwards,
-                        bool retained_home);
+                        bool retained_home, const std::optional<OnceId>& once = {});
 
 struct Forward {
   enum class What {
@@ -85,6 +88,11 @@ Result<OpenSession> open_session(const ShardState& state, WallTime now, TenantId
 std::optional<storage::LogEntry> close_session(const ShardState& state, WallTime now, TenantId tenant,
                                                std::string_view client_id, std::uint64_t epoch,
                                                std::optional<std::uint32_t> expiry_s, Lsn sent_below);
+
+// Packet identifiers for the session's QoS 2 messages that have none, from `from` up to `horizon`, as long as
+// no more than `max` are in use. Gives the first position that was not looked at.
+QueuePosition number(const SessionState& session, QueuePosition from, QueuePosition horizon, std::size_t max,
+                     std::vector<control::Numbered>& items);
 
 // kNotFound: no such session; kNoSpace: it would have too many subscriptions.
 Result<storage::LogEntry> subscribe(const ShardState& state, WallTime now, TenantId tenant,

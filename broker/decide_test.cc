@@ -314,5 +314,121 @@ TEST(Decide, LimitsOfSessions) {
             ErrorCode::kNotFound);
 }
 
+// Section 4.3.3 of MQTT 5.0: what the client has not released is the message it was.
+TEST(Decide, QoS2IsStoredOnce) {
+  LogAndState shard;
+  const SessionState& session = shard.open("c");
+  const OnceId once{session.number, session.epoch, 9};
+  const auto publish = [&](const OnceId& id) {
+    return decide::publish(shard.state, kOwner, data_of(message("a", "p", 2)), {}, false, id);
+  };
+  auto first = publish(once);
+  ASSERT_TRUE(first && !first->duplicate_of);
+  const Lsn stored_at = shard.state.next();
+  carry_out(shard, *std::move(first));
+  auto again = publish(once);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->duplicate_of, stored_at);
+  OnceId other = once;
+  other.packet_id = 10;
+  EXPECT_FALSE(publish(other)->duplicate_of);
+  // On the client's next connection too, and not for the one before any more.
+  const OnceId anew{session.number, shard.open("c").epoch, 9};
+  EXPECT_EQ(publish(anew)->duplicate_of, stored_at);
+  EXPECT_EQ(publish(once).error().code, ErrorCode::kClosed);
+  const control::PacketId released[] = {{session.number, 9}};
+  shard.add(control::released(shard.time, released));
+  EXPECT_FALSE(publish(anew)->duplicate_of);
+  shard.add(control::session_removed(shard.time, {}, "c"));
+  EXPECT_EQ(publish(anew).error().code, ErrorCode::kClosed);
+}
+
+TEST(Decide, TooManyUnreleasedAreRefused) {
+  LogAndState shard;
+  ShardLimits limits;
+  limits.unreleased_per_session = 2;
+  shard.add(control::owner_started(shard.time, Epoch(1), NodeId(1), limits));
+  const SessionState& session = shard.open("c");
+  for (std::uint16_t id = 1; id <= 3; ++id) {
+    auto made = decide::publish(shard.state, kOwner, data_of(message("a", "p", 2)), {}, false,
+                                OnceId{session.number, session.epoch, id});
+    if (id == 3) {
+      EXPECT_EQ(made.error().code, ErrorCode::kNoSpace);
+    } else {
+      carry_out(shard, *std::move(made));
+    }
+  }
+  EXPECT_TRUE(decide::publish(shard.state, kOwner, data_of(message("a", "p", 2)), {}, false,
+                              OnceId{session.number, session.epoch, 2})
+                  ->duplicate_of);
+}
+
+// The log ended between a copy and its message.
+TEST(Decide, CopiesOfAnUnfinishedQoS2MessageAreNotMadeAgain) {
+  LogAndState shard;
+  add_stream(shard, kFirst, "first", {"a/#"});
+  add_stream(shard, kSecond, "second", {"a/b"});
+  const SessionState& session = shard.open("c");
+  const OnceId once{session.number, session.epoch, 1};
+  const auto publish = [&] {
+    return decide::publish(shard.state, kOwner, data_of(message("a/b", "p", 2)), {}, false, once);
+  };
+  auto made = publish();
+  ASSERT_EQ(made->copies.size(), 1u);
+  shard.add(std::move(made->copies.front()));
+  auto rest = publish();
+  ASSERT_TRUE(rest && !rest->duplicate_of);
+  EXPECT_TRUE(rest->copies.empty());
+  carry_out(shard, *std::move(rest));
+  EXPECT_EQ(shard.state.stream(kFirst)->next(), Offset(1));
+  EXPECT_EQ(shard.state.stream(kSecond)->next(), Offset(1));
+  EXPECT_TRUE(publish()->duplicate_of);
+}
+
+// [MQTT-2.2.1-4]: what is in use is not given again; what was dropped stays in use until it is released.
+TEST(Decide, PacketIdentifiersOfTheLog) {
+  LogAndState shard;
+  ShardLimits limits;
+  limits.session_queue.messages = 3;
+  shard.add(control::owner_started(shard.time, Epoch(1), NodeId(1), limits));
+  const SessionState& session = shard.open("c");
+  shard.subscribe("c", {request("#", 2)});
+  const auto number = [&](std::size_t max) {
+    std::vector<control::Numbered> items;
+    decide::number(session, session.first(), session.end(), max, items);
+    if (!items.empty()) shard.add(control::numbered(shard.time, items));
+    return items.size();
+  };
+  shard.publish(data_of(message("a", "1", 2)));
+  shard.publish(data_of(message("a", "2", 1)));
+  shard.publish(data_of(message("a", "3", 2)));
+  EXPECT_EQ(number(1), 1u);
+  EXPECT_EQ(number(1), 0u);
+  EXPECT_EQ(number(9), 1u);
+  EXPECT_EQ(session.at(session.first()).packet_id, SessionState::kFirstNumber);
+  EXPECT_EQ(session.at(session.first() + 1).packet_id, 0);  // QoS 1: not the log's
+  EXPECT_EQ(session.at(session.first() + 2).packet_id, SessionState::kFirstNumber + 1);
+  // PUBREC of the last, then the first is dropped at the limit.
+  const control::Settled accepted[] = {{session.at(session.first() + 2).lsn, session.number, 0}};
+  shard.add(control::accepted(shard.time, accepted));
+  shard.publish(data_of(message("a", "4", 2)));
+  EXPECT_EQ(session.dropped, 1u);
+  EXPECT_EQ(session.releasing(),
+            (std::vector<std::uint16_t>{SessionState::kFirstNumber + 1, SessionState::kFirstNumber}));
+  EXPECT_EQ(session.numbers_in_use(), 2u);
+  const control::PacketId done[] = {{session.number, SessionState::kFirstNumber}};
+  shard.add(control::completed(shard.time, done));
+  EXPECT_EQ(number(9), 1u);
+  EXPECT_EQ(session.numbers_in_use(), 2u);
+}
+
+TEST(Decide, PacketIdentifiersGoRound) {
+  LogAndState shard;
+  const SessionState& session = shard.open("c");
+  EXPECT_EQ(session.free_id_after(0), SessionState::kFirstNumber);
+  EXPECT_EQ(session.free_id_after(UINT16_MAX), SessionState::kFirstNumber);
+  EXPECT_EQ(session.free_id_after(0x9000), 0x9001);
+}
+
 }  // namespace
 }  // namespace stele::broker

@@ -19,7 +19,8 @@ namespace {
 // version u8 | kind u8 | time varint (ms, zig-zag) | …
 // data: flags u16 | qos u8 | tenant uvarint | address sized | publisher hash u64 | [stream: topic uvarint,
 //   partition uvarint] | [source: shard uvarint, epoch uvarint, lsn uvarint] | [directed: client id sized,
-//   qos u8, subscription id uvarint] | [forwards: count uvarint, shard uvarint …] | batch (the rest)
+//   qos u8, subscription id uvarint] | [forwards: count uvarint, shard uvarint …] | [received: session
+//   uvarint, packet id u16] | batch (the rest)
 enum Flag : std::uint16_t {
   kKafkaBatch = 1,
   kRetain = 2,
@@ -30,8 +31,9 @@ enum Flag : std::uint16_t {
   kSource = 64,
   kDirected = 128,
   kForwards = 256,
+  kReceived = 512,  // from version 2 on, which is written for these entries only
 };
-constexpr std::uint16_t kAllFlags = 511;
+constexpr std::uint16_t kAllFlags = 1023;
 constexpr std::int64_t kTimeLimit = std::int64_t{1} << 60;  // so that sums of times stay in range
 
 std::unexpected<Error> bad(const char* what) {
@@ -86,9 +88,9 @@ bool read_facts(DataEntry& data) {
   return true;
 }
 
-bool read_data(Reader& reader, DataEntry& data) {
+bool read_data(Reader& reader, std::uint8_t version, DataEntry& data) {
   const auto flags = reader.le<std::uint16_t>();
-  if (flags & ~kAllFlags) reader.fail();
+  if (flags & ~kAllFlags || ((flags & kReceived) != 0) != (version == 2)) reader.fail();
   data.kafka_batch = flags & kKafkaBatch;
   data.retain = flags & kRetain;
   data.retain_here = flags & kRetainHere;
@@ -126,6 +128,12 @@ bool read_data(Reader& reader, DataEntry& data) {
     for (std::uint32_t i = 0; i < data.forward_count && reader.ok(); ++i) id<ShardId>(reader);
     if (reader.ok()) data.forwards = before.substr(0, before.size() - reader.remaining());
   }
+  if (flags & kReceived) {
+    data.received.emplace();
+    data.received->session = small(reader);
+    data.received->packet_id = reader.le<std::uint16_t>();
+    if (data.received->packet_id == 0 || data.source || data.directed || data.kafka_batch) reader.fail();
+  }
   return reader.ok();
 }
 
@@ -138,21 +146,21 @@ Result<EntryView> parse_entry(std::string_view head, std::string_view body) {
     return error(ErrorCode::kUnsupported, "shard log entry: version " + std::to_string(version) +
                                               " was written by a newer version of Stele");
   }
-  if (version != kEntryVersion) return bad("unknown version");
+  if (version == 0) return bad("unknown version");
   EntryView entry;
   entry.kind = static_cast<EntryKind>(reader.u8());
   entry.time = WallTime{reader.varint()};
   if (reader.failed()) return bad("cut short");
   if (entry.time.ms < -kTimeLimit || entry.time.ms > kTimeLimit) return bad("time out of range");
   if (entry.kind == EntryKind::kData) {
-    if (!read_data(reader, entry.data)) return bad("fields make no sense");
+    if (!read_data(reader, version, entry.data)) return bad("fields make no sense");
     entry.data.batch = reader.rest();
     entry.data.batch_rest = body;
     if (!body.empty() && entry.data.batch.size() != kBatchPrefix) return bad("body in the wrong place");
     if (!read_facts(entry.data)) return bad("its record batch makes no sense");
     return entry;
   }
-  if (entry.kind != EntryKind::kControl) return bad("unknown kind");
+  if (entry.kind != EntryKind::kControl || version != 1) return bad("unknown kind");
   entry.control = reader.rest();
   if (entry.control.empty()) return bad("control entry without content");
   if (reinterpret_cast<std::uintptr_t>(entry.control.data()) % alignof(std::uint64_t) != 0) {
@@ -196,12 +204,13 @@ storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts) {
   thread_local std::string scratch;
   scratch.clear();
   Writer writer(scratch);
-  writer.u8(kEntryVersion).u8(static_cast<std::uint8_t>(EntryKind::kData)).varint(parts.time.ms);
+  writer.u8(parts.received ? 2 : 1).u8(static_cast<std::uint8_t>(EntryKind::kData)).varint(parts.time.ms);
   const std::uint16_t flags = static_cast<std::uint16_t>(
       (data.kafka_batch ? kKafkaBatch : 0) | (data.retain ? kRetain : 0) |
       (parts.retain_here ? kRetainHere : 0) | (data.address_headers_allowed ? kAddressHeaders : 0) |
       (parts.stream ? kStream : 0) | (parts.stream_only ? kStreamOnly : 0) | (parts.source ? kSource : 0) |
-      (parts.directed ? kDirected : 0) | (parts.forwards.empty() ? 0 : kForwards));
+      (parts.directed ? kDirected : 0) | (parts.forwards.empty() ? 0 : kForwards) |
+      (parts.received ? kReceived : 0));
   writer.le(flags).u8(data.qos).uvarint(data.tenant.value).sized(data.address).le(data.publisher_hash);
   if (parts.stream) {
     writer.uvarint(parts.stream->topic.value)
@@ -219,6 +228,7 @@ storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts) {
     writer.uvarint(parts.forwards.size());
     for (ShardId shard : parts.forwards) writer.uvarint(shard.value);
   }
+  if (parts.received) writer.uvarint(parts.received->session).le(parts.received->packet_id);
   // A small batch is copied behind the head, so that an entry is one block; of a large one only what changes.
   constexpr std::size_t kCopyBelow = 2048;
   const std::size_t copied = data.batch.size() < kCopyBelow ? data.batch.size() : kBatchPrefix;
@@ -234,10 +244,7 @@ storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts) {
 storage::LogEntry encode_control(WallTime time, std::string_view flatbuffer) {
   std::string head;
   Writer writer(head);
-  writer.u8(kEntryVersion)
-      .u8(static_cast<std::uint8_t>(EntryKind::kControl))
-      .varint(time.ms)
-      .bytes(flatbuffer);
+  writer.u8(1).u8(static_cast<std::uint8_t>(EntryKind::kControl)).varint(time.ms).bytes(flatbuffer);
   return {Bytes::copy(head), {}};
 }
 

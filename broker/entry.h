@@ -20,7 +20,7 @@
 
 namespace stele::broker {
 
-inline constexpr std::uint8_t kEntryVersion = 1;
+inline constexpr std::uint8_t kEntryVersion = 2;
 enum class EntryKind : std::uint8_t { kControl = 1, kData = 2 };
 
 // Where a forwarded entry comes from.
@@ -36,6 +36,14 @@ struct DirectedTo {
   std::string_view client_id;
   std::uint8_t qos = 1;
   std::uint32_t subscription_id = 0;  // 0: none
+};
+
+// A QoS 2 message of a client whose session outlives its connection (section 4.3.3 of MQTT 5.0): the session,
+// by its number, remembers the packet identifier until the client releases it.
+struct ReceivedAs {
+  std::uint32_t session = 0;
+  std::uint16_t packet_id = 0;
+  friend bool operator==(const ReceivedAs&, const ReceivedAs&) = default;
 };
 
 // Who wrote a batch, if it is an idempotent producer (KIP-98).
@@ -74,7 +82,8 @@ struct DataEntry {
   bool stream_only = false;  // a further copy, for another stream that captures the same address
   std::optional<ForwardSource> source;
   std::optional<DirectedTo> directed;
-  std::string_view forwards;  // encoded shard ids: see for_each_forward
+  std::optional<ReceivedAs> received;  // never with `source`
+  std::string_view forwards;           // encoded shard ids: see for_each_forward
   std::uint32_t forward_count = 0;
 
   // The batch: either all in `batch`, or its first kBatchPrefix bytes there and the rest in `batch_rest`.
@@ -128,6 +137,7 @@ struct DataEntryParts {
   std::int32_t leader_epoch = -1;
   std::optional<ForwardSource> source{};
   std::optional<DirectedTo> directed{};
+  std::optional<ReceivedAs> received{};
   std::span<const ShardId> forwards{};
 };
 storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts);

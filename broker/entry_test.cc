@@ -56,6 +56,10 @@ Made any_entry() {
     made.parts.directed =
         DirectedTo{made.client, *rc::gen::inRange<std::uint8_t>(0, 3), *rc::gen::arbitrary<std::uint32_t>()};
   }
+  if (!made.data.kafka_batch && !made.parts.source && !made.parts.directed && *rc::gen::arbitrary<bool>()) {
+    made.parts.received =
+        ReceivedAs{*rc::gen::arbitrary<std::uint32_t>(), *rc::gen::inRange<std::uint16_t>(1, UINT16_MAX)};
+  }
   for (std::uint32_t shard : *rc::gen::arbitrary<std::vector<std::uint32_t>>()) {
     made.forwards.push_back(ShardId(shard));
   }
@@ -78,6 +82,7 @@ void expect_same(const Made& made, const EntryView& view) {
   RC_ASSERT(data.stream == made.parts.stream);
   RC_ASSERT(data.stream_only == made.parts.stream_only);
   RC_ASSERT(data.source == made.parts.source);
+  RC_ASSERT(data.received == made.parts.received);
   RC_ASSERT(data.directed.has_value() == made.parts.directed.has_value());
   if (data.directed) {
     RC_ASSERT(data.directed->client_id == made.client);

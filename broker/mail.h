@@ -41,12 +41,14 @@ struct DataMail {
   ShardId shard;
   std::uint64_t meta_version = 0;  // of the view it was routed by; the shard waits until it has seen that too
   ShardList forwards;
+  std::optional<OnceId> once;  // of QoS 2; the shard is the session's
   Data data;
 };
 
 struct DataAnswerMail {
   ReplyTo reply;
   std::optional<Error> error;
+  bool unknown = false;  // with an error: what was sent may be kept all the same
   bool matched = true;
   ProduceOk produced;
 };
@@ -91,10 +93,23 @@ struct SessionItem {
 struct SessionMail {
   std::uint64_t attachment = 0;  // of the connected session, on its core
   std::vector<SessionItem> items;
+  std::vector<std::uint16_t> releases;  // QoS 2: PUBREL may leave
+  struct Completed {                    // QoS 2 of the client: PUBCOMP may leave
+    std::uint16_t packet_id;
+    bool known;
+  };
+  std::vector<Completed> completed;
 };
 struct SettleMail {
+  enum class What : std::uint8_t {
+    kSettled,
+    kAccepted,   // PUBREC of the client
+    kReleased,   // PUBCOMP of the client, by the token's packet_id
+    kCompleted,  // PUBREL of the client, by the token's packet_id
+  };
   ShardId shard;
   std::uint64_t attachment = 0;
+  What what = What::kSettled;
   SettleToken token;
 };
 

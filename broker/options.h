@@ -32,6 +32,8 @@ struct BrokerOptions {
   std::uint64_t sessions = 1'000'000;               // persistent ones, per shard; more are refused
   std::uint64_t shard_queue_messages = 10'000'000;  // queued for all of them; then the longest queues give
   std::uint32_t subscriptions_per_session = 10'000;
+  // QoS 2 messages from one client that it has not released, over all its connections; more are refused.
+  std::uint64_t unreleased_per_session = 16'384;
 
   // Idempotent producers that a shard remembers, each as often as the streams that it writes to; then those
   // go that have been silent longest. `producer.id.expiration.ms`.

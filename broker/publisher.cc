@@ -6,8 +6,10 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/marks.h"
+#include "base/mutants.h"
 #include "broker/core.h"
 #include "broker/message_batch.h"
+#include "broker/session.h"
 #include "model/address.h"
 
 namespace stele::broker {
@@ -25,7 +27,7 @@ PublisherImpl::PublisherImpl(Core& core, std::uint32_t id, Principal who, Listen
 
 // With much in flight on the core, each publisher keeps a small part of its window.
 bool PublisherImpl::full() const {
-  return waiting_.size() >= kMaxWaiting || waiting_bytes_ >= kMaxWaitingBytes ||
+  return in_flight() >= kMaxWaiting || waiting_bytes_ >= kMaxWaitingBytes ||
          (core_.publishing_too_much() && waiting_bytes_ >= kMaxWaitingBytes / 64);
 }
 
@@ -36,11 +38,28 @@ PublisherImpl::~PublisherImpl() {
 
 bool PublisherImpl::publish(const MessageView& message, const Bytes& owner, std::uint32_t token,
                             bool answer) {
+  if (!deferred_.empty() || !try_publish(message, owner, token, answer)) defer(message, token, answer);
+  asked_to_wait_ |= full();
+  return !asked_to_wait_;
+}
+
+void PublisherImpl::join(const Session& session) {
+  // Sessions are ours.
+  const auto& joined = static_cast<const SessionImpl&>(session);
+  if (!joined.durable()) return;
+  exactly_once_ = true;
+  session_shard_ = joined.shard();
+  session_number_ = joined.number();
+  session_epoch_ = joined.epoch();
+}
+
+bool PublisherImpl::try_publish(const MessageView& message, const Bytes& owner, std::uint32_t token,
+                                bool answer) {
   if (!core_.authorizer().allowed(who_, Action::kPublish, message.address)) [[unlikely]] {
     done_now(token, answer, false,
              Error{ErrorCode::kUnauthorized,
                    "'" + who_.name + "' may not publish to '" + std::string(message.address) + "'"});
-    return !full();
+    return true;
   }
   const Route& route = core_.routes().route(who_.tenant, message.address);
   const bool capture = !route.captures.empty() && !is_mqtt_only(message.address);
@@ -50,18 +69,46 @@ bool PublisherImpl::publish(const MessageView& message, const Bytes& owner, std:
     auto found = in_flight_.find(hash64(message.address));
     if (found != in_flight_.end()) earlier = &found->second;
   }
-  if (!kept && !earlier) {
-    const bool matched = core_.deliver_live(route, who_.tenant, message, owner, hash_);
-    ++core_.stats().published_live;
-    done_now(token, answer, matched, std::nullopt);
-  } else {
-    commit_first(message, route, earlier, token, answer);
+  // That a QoS 2 message was here is kept even if nobody wants it.
+  if (kept || earlier || (message.qos == 2 && exactly_once_)) {
+    return commit_first(message, route, earlier, token, answer);
   }
-  asked_to_wait_ |= full();
-  return !asked_to_wait_;
+  const bool matched = core_.deliver_live(route, who_.tenant, message, owner, hash_);
+  ++core_.stats().published_live;
+  done_now(token, answer, matched, std::nullopt);
+  return true;
 }
 
-void PublisherImpl::commit_first(const MessageView& message, const Route& route, const InFlight* earlier,
+void PublisherImpl::defer(const MessageView& message, std::uint32_t token, bool answer) {
+  STELE_MARK("publisher: QoS 2 waits for what is in flight elsewhere");
+  MessageView timed = message;
+  if (timed.timestamp_ms == kNoTimestamp) timed.timestamp_ms = core_.runtime().wall_now().ms;
+  Deferred one{batch_of(timed, KeyRule{}), token, answer};
+  waiting_bytes_ += one.message.batch.size();
+  core_.publishing_bytes() += one.message.batch.size();
+  deferred_.push_back(std::move(one));
+}
+
+void PublisherImpl::publish_deferred() {
+  if (publishing_deferred_) return;
+  publishing_deferred_ = true;
+  bool sent = true;
+  while (sent && !deferred_.empty()) {
+    const Deferred& next = deferred_.front();
+    for_each_message(next.message.batch, next.message.address, false,
+                     [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
+                       sent = try_publish(message, owner, next.token, next.answer);
+                     });
+    if (!sent) break;
+    const std::size_t bytes = next.message.batch.size();
+    waiting_bytes_ -= bytes;
+    core_.publishing_bytes() -= bytes;
+    deferred_.pop_front();
+  }
+  publishing_deferred_ = false;
+}
+
+bool PublisherImpl::commit_first(const MessageView& message, const Route& route, const InFlight* earlier,
                                  std::uint32_t token, bool answer) {
   DataMail mail;
   KeyRule rule;
@@ -86,7 +133,12 @@ void PublisherImpl::commit_first(const MessageView& message, const Route& route,
   if (!stream && targets.size() == 1) home = targets.front();
   // Where a property is the key, order is per key and not per address.
   const bool keyed = stream && rule.kind == KeyRule::Kind::kProperty;
-  if (earlier && earlier->home != home && !keyed) {
+  const bool once = message.qos == 2 && exactly_once_ && !mutant(Mutant::kQos2HomeMoves);
+  if (once) {
+    if (earlier && (earlier->home != session_shard_ || (keyed && !earlier->once))) return false;
+    if (home != session_shard_) stream.reset();
+    home = session_shard_;
+  } else if (earlier && earlier->home != home && (!keyed || earlier->once)) {
     STELE_MARK("publisher: home kept while in flight");
     home = earlier->home;
     stream.reset();  // found by whoever the home forwards it to
@@ -106,6 +158,7 @@ void PublisherImpl::commit_first(const MessageView& message, const Route& route,
   mail.shard = home;
   mail.meta_version = core_.meta_version();
   mail.forwards = std::move(targets);
+  if (once) mail.once = OnceId{session_number_, session_epoch_, static_cast<std::uint16_t>(token)};
   mail.data = {.tenant = who_.tenant,
                .kafka_batch = false,
                .retain = message.retain,
@@ -119,6 +172,7 @@ void PublisherImpl::commit_first(const MessageView& message, const Route& route,
   const std::uint64_t address_hash = hash64(message.address);
   InFlight& in_flight = in_flight_[address_hash];
   in_flight.home = home;
+  in_flight.once |= once;
   ++in_flight.count;
   waiting_.push_back(
       {.address_hash = address_hash, .token = token, .bytes = bytes, .answer = answer, .error = {}});
@@ -126,6 +180,7 @@ void PublisherImpl::commit_first(const MessageView& message, const Route& route,
   core_.publishing_bytes() += bytes;
   ++core_.stats().published_kept;
   core_.send(core_.core_of(home), Mail(std::move(mail)));
+  return true;
 }
 
 void PublisherImpl::done_now(std::uint32_t token, bool answer, bool matched, std::optional<Error> error) {
@@ -150,12 +205,14 @@ void PublisherImpl::on_answer(const DataAnswerMail& answer) {
   STELE_ASSERT(!waiting.done);
   waiting.done = true;
   waiting.matched = answer.matched;
+  waiting.unknown = answer.unknown;
   waiting.error = answer.error;
   waiting_bytes_ -= waiting.bytes;
   core_.publishing_bytes() -= waiting.bytes;
   auto in_flight = in_flight_.find(waiting.address_hash);
   STELE_ASSERT(in_flight != in_flight_.end());
   if (--in_flight->second.count == 0) in_flight_.erase(in_flight);
+  if (!deferred_.empty()) publish_deferred();
   if (index == 0) drain();
 }
 
@@ -165,10 +222,10 @@ void PublisherImpl::drain() {
     waiting_.pop_front();
     ++first_ticket_;
     if (first.answer)
-      listener_.on_published(first.token, {first.error ? &*first.error : nullptr, first.matched});
+      listener_.on_published(first.token,
+                             {first.error ? &*first.error : nullptr, first.matched, first.unknown});
   }
-  if (asked_to_wait_ && waiting_.size() <= kMaxWaiting / 2 && waiting_bytes_ <= kMaxWaitingBytes / 2 &&
-      !full()) {
+  if (asked_to_wait_ && in_flight() <= kMaxWaiting / 2 && waiting_bytes_ <= kMaxWaitingBytes / 2 && !full()) {
     asked_to_wait_ = false;
     listener_.on_publisher_ready();
   }

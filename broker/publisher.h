@@ -1,7 +1,10 @@
 // The publishing side of one connection: finds the home of each message, keeps order, and answers in order.
 //
 // Order per publisher and address holds although homes change: while a message to an address is in flight,
-// the next one to it goes to the same home, whatever the routes say now; that home forwards it.
+// the next one to it goes to the same home, whatever the routes say now; that home forwards it. Only a QoS 2
+// message of a persistent session has a home that cannot be chosen, its session's shard, where its packet
+// identifier is remembered: it waits until nothing to its address is in flight elsewhere, and what is
+// published behind it waits too.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -12,6 +15,7 @@
 
 #include "broker/api.h"
 #include "broker/mail.h"
+#include "broker/message_batch.h"
 #include "broker/routes.h"
 
 namespace stele::broker {
@@ -22,7 +26,8 @@ class PublisherImpl final : public Publisher {
   ~PublisherImpl() override;
 
   bool publish(const MessageView& message, const Bytes& owner, std::uint32_t token, bool answer) override;
-  std::size_t in_flight() const override { return waiting_.size(); }
+  void join(const Session& session) override;
+  std::size_t in_flight() const override { return waiting_.size() + deferred_.size(); }
   void set_hash(std::uint64_t hash) { hash_ = hash; }
 
   // The home's answer.
@@ -33,6 +38,13 @@ class PublisherImpl final : public Publisher {
   struct InFlight {
     ShardId home;
     std::uint32_t count = 0;
+    bool once = false;  // one of them at least is of QoS 2 and sent to the session's shard
+  };
+  // Cannot be sent yet.
+  struct Deferred {
+    MessageBatch message;
+    std::uint32_t token;
+    bool answer;
   };
   struct Waiting {
     std::uint64_t address_hash;
@@ -41,14 +53,19 @@ class PublisherImpl final : public Publisher {
     bool answer;
     bool done = false;
     bool matched = true;
+    bool unknown = false;
     std::optional<Error> error;
   };
   // Beyond this, publish() asks to be left alone for a while.
   static constexpr std::size_t kMaxWaiting = 4096;
   static constexpr std::size_t kMaxWaitingBytes = 4 << 20;
 
-  void commit_first(const MessageView& message, const Route& route, const InFlight* earlier,
+  // False: it must wait for its turn.
+  bool try_publish(const MessageView& message, const Bytes& owner, std::uint32_t token, bool answer);
+  bool commit_first(const MessageView& message, const Route& route, const InFlight* earlier,
                     std::uint32_t token, bool answer);
+  void defer(const MessageView& message, std::uint32_t token, bool answer);
+  void publish_deferred();
   void done_now(std::uint32_t token, bool answer, bool matched, std::optional<Error> error);
   void drain();
   bool full() const;
@@ -61,7 +78,14 @@ class PublisherImpl final : public Publisher {
   std::deque<Waiting> waiting_;  // in order of publishing; the first has ticket first_ticket_
   absl::flat_hash_map<std::uint64_t, InFlight> in_flight_;  // by hash of the address; look-ups only
   std::uint64_t first_ticket_ = 0;
-  std::size_t waiting_bytes_ = 0;
+  std::size_t waiting_bytes_ = 0;  // deferred ones included
+  std::deque<Deferred> deferred_;  // in order of publishing, behind all that wait
+  bool publishing_deferred_ = false;
+  // Of a session that outlives its connection:
+  bool exactly_once_ = false;
+  ShardId session_shard_;
+  std::uint32_t session_number_ = 0;
+  std::uint64_t session_epoch_ = 0;
   bool asked_to_wait_ = false;
 };
 

@@ -37,6 +37,8 @@ Task<Result<void>> SessionImpl::open() {
                co_await core_.on_core<Result<SessionOpened>>(core_.core_of(shard_), ask));
   present_ = opened.present;
   live_.durable = opened.durable;
+  number_ = opened.number;
+  epoch_ = opened.epoch;
   std::vector<std::string> first;
   for (SubscribeRequest& request : opened.subscriptions) {
     if (core_.live().subscribe(attachment_, options_.principal.tenant, request))
@@ -187,7 +189,25 @@ Task<Result<std::vector<bool>>> SessionImpl::unsubscribe(std::vector<std::string
 
 void SessionImpl::settle(SettleToken token) {
   STELE_ASSERT(token.durable);
-  core_.send(core_.core_of(shard_), SettleMail{shard_, attachment_, token});
+  tell_shard(SettleMail::What::kSettled, token);
+}
+
+void SessionImpl::accept(SettleToken token) {
+  STELE_ASSERT(token.durable && token.packet_id != 0);
+  tell_shard(SettleMail::What::kAccepted, token);
+}
+
+void SessionImpl::released(std::uint16_t packet_id) {
+  tell_shard(SettleMail::What::kReleased, {.lsn = {}, .packet_id = packet_id});
+}
+
+void SessionImpl::complete(std::uint16_t packet_id) {
+  STELE_ASSERT(live_.durable);
+  tell_shard(SettleMail::What::kCompleted, {.lsn = {}, .packet_id = packet_id});
+}
+
+void SessionImpl::tell_shard(SettleMail::What what, SettleToken token) {
+  core_.send(core_.core_of(shard_), SettleMail{shard_, attachment_, what, token});
 }
 
 void SessionImpl::set_will(const WillMessage& will) {
@@ -251,7 +271,19 @@ void SessionImpl::on_items(SessionMail&& mail) {
                                              item.token, item.subscription_ids});
         });
     if (ended_) return;
-    if (!found) settle(item.token);
+    if (found) continue;
+    // A QoS 2 message that the client may have already is not taken back.
+    if (item.redelivered && item.token.packet_id != 0) {
+      accept(item.token);
+    } else {
+      settle(item.token);
+    }
+  }
+  for (std::uint16_t id : mail.releases) {
+    if (!ended_) live_.handler->on_release(id);
+  }
+  for (const SessionMail::Completed& one : mail.completed) {
+    if (!ended_) live_.handler->on_completed(one.packet_id, one.known);
   }
 }
 

@@ -19,6 +19,8 @@ namespace stele::broker {
 struct SessionOpened {
   bool present = false;
   bool durable = false;
+  std::uint32_t number = 0;  // of a durable one; and its epoch
+  std::uint64_t epoch = 0;
   std::vector<SubscribeRequest> subscriptions;  // of a session that was there
 };
 
@@ -40,18 +42,27 @@ class SessionImpl final : public Session {
   void release() override;
   runtime::Task<Result<std::vector<bool>>> unsubscribe(std::vector<std::string> filters) override;
   void settle(SettleToken token) override;
+  void accept(SettleToken token) override;
+  void released(std::uint16_t packet_id) override;
+  void complete(std::uint16_t packet_id) override;
+  bool durable() const override { return live_.durable; }
   void set_will(const WillMessage& will) override;
   void end(EndOfSession how, std::optional<std::uint32_t> expiry_s) override;
 
   void on_items(SessionMail&& mail);
   SessionHandler& handler() { return *live_.handler; }
   std::uint64_t publisher_hash() const { return live_.publisher_hash; }
+  // With durable():
+  ShardId shard() const { return shard_; }
+  std::uint32_t number() const { return number_; }
+  std::uint64_t epoch() const { return epoch_; }
 
  private:
   struct Will {
     Data data;
     std::uint32_t delay_s;
   };
+  void tell_shard(SettleMail::What what, SettleToken token);
   runtime::Task<void> route(std::vector<std::string> filters, bool interested);
   runtime::Task<void> look_up_retained(std::vector<SubscribeRequest> requests);
 
@@ -60,6 +71,8 @@ class SessionImpl final : public Session {
   const ShardId shard_;
   const std::uint64_t attachment_;
   LiveSubscriber live_;
+  std::uint32_t number_ = 0;
+  std::uint64_t epoch_ = 0;
   bool present_ = false;
   bool ended_ = false;
   std::map<std::string, SubscribeRequest, std::less<>> filters_;

@@ -9,6 +9,17 @@
 
 namespace stele::broker {
 
+namespace {
+
+// Idle sessions keep no more memory than a few of them need.
+template <class T>
+void tidy(std::vector<T>& list) {
+  constexpr std::size_t kKeep = 8;
+  if (list.empty() && list.capacity() > kKeep) list = {};
+}
+
+}  // namespace
+
 std::uint64_t client_hash(std::string_view client_id) {
   return hash64(client_id) | 1;
 }
@@ -26,6 +37,10 @@ void SessionState::drop(std::size_t count) {
     STELE_MARK("session: oldest message dropped at the limit");
     STELE_ASSERT(!queue_.front().settled);
     ++dropped;
+    if (queue_.front().packet_id != 0) {
+      STELE_MARK("session: numbered message dropped at the limit");
+      releasing_.push_back(queue_.front().packet_id);
+    }
     pop();
     while (!queue_.empty() && queue_.front().settled) pop();
   }
@@ -46,16 +61,117 @@ bool SessionState::push(const QueueItem& item, std::span<const std::uint32_t> su
   return true;
 }
 
-bool SessionState::settle(Lsn lsn, std::uint32_t index) {
+QueueItem* SessionState::find(Lsn lsn, std::uint32_t index) {
   QueueItem wanted;
   wanted.lsn = lsn;
   wanted.index = index;
   auto found = std::lower_bound(queue_.begin(), queue_.end(), wanted);
-  if (found == queue_.end() || !(*found == wanted) || found->settled) return false;
-  found->settled = true;
-  bytes_ -= found->bytes;
+  if (found == queue_.end() || !(*found == wanted) || found->settled) return nullptr;
+  return &*found;
+}
+
+void SessionState::mark_settled(QueueItem& item) {
+  item.settled = true;
+  item.packet_id = 0;
+  bytes_ -= item.bytes;
   while (!queue_.empty() && queue_.front().settled) pop();
+}
+
+bool SessionState::settle(Lsn lsn, std::uint32_t index) {
+  QueueItem* item = find(lsn, index);
+  if (!item) return false;
+  if (item->packet_id != 0) free_number(item->packet_id);
+  mark_settled(*item);
   return true;
+}
+
+// ---- QoS 2 from the client ------------------------------------------------------------------------------
+
+const SessionState::Unreleased* SessionState::unreleased(std::uint16_t id) const {
+  const auto found = std::ranges::lower_bound(unreleased_, id, {}, &Unreleased::id);
+  return found != unreleased_.end() && found->id == id ? &*found : nullptr;
+}
+
+void SessionState::receive(std::uint16_t id, Lsn lsn) {
+  if (copying_ == id) {
+    copying_ = 0;
+    copied_ = {};
+  }
+  const auto at = std::ranges::lower_bound(unreleased_, id, {}, &Unreleased::id);
+  if (at != unreleased_.end() && at->id == id) return;
+  unreleased_.insert(at, {id, lsn});
+}
+
+bool SessionState::release(std::uint16_t id) {
+  if (copying_ == id) {
+    copying_ = 0;
+    copied_ = {};
+  }
+  const auto found = std::ranges::lower_bound(unreleased_, id, {}, &Unreleased::id);
+  if (found == unreleased_.end() || found->id != id) return false;
+  unreleased_.erase(found);
+  tidy(unreleased_);
+  return true;
+}
+
+void SessionState::note_copied(std::uint16_t id, StreamId stream) {
+  if (copying_ != id) copied_.clear();
+  copying_ = id;
+  if (!copied(id, stream)) copied_.push_back(stream);
+}
+
+bool SessionState::copied(std::uint16_t id, StreamId stream) const {
+  return copying_ == id && std::ranges::find(copied_, stream) != copied_.end();
+}
+
+// ---- QoS 2 to the client --------------------------------------------------------------------------------
+
+std::uint16_t SessionState::free_id_after(std::uint16_t last) const {
+  STELE_ASSERT(numbers_.size() < kFirstNumber);
+  std::uint16_t id = last;
+  do {
+    id = id < kFirstNumber || id == UINT16_MAX ? kFirstNumber : static_cast<std::uint16_t>(id + 1);
+  } while (std::ranges::binary_search(numbers_, id));
+  return id;
+}
+
+bool SessionState::take_number(std::uint16_t id) {
+  const auto at = std::ranges::lower_bound(numbers_, id);
+  if (id < kFirstNumber || (at != numbers_.end() && *at == id)) return false;
+  if (numbers_.size() + 1 >= kFirstNumber) return false;
+  numbers_.insert(at, id);
+  return true;
+}
+
+void SessionState::free_number(std::uint16_t id) {
+  const auto at = std::ranges::lower_bound(numbers_, id);
+  STELE_ASSERT(at != numbers_.end() && *at == id);
+  numbers_.erase(at);
+  tidy(numbers_);
+}
+
+bool SessionState::give_number(Lsn lsn, std::uint32_t index, std::uint16_t id) {
+  QueueItem* item = find(lsn, index);
+  if (!item || item->qos != 2 || item->packet_id != 0) return true;
+  if (!take_number(id)) return false;
+  item->packet_id = last_number_ = id;
+  return true;
+}
+
+bool SessionState::accept(Lsn lsn, std::uint32_t index) {
+  QueueItem* item = find(lsn, index);
+  if (!item || item->packet_id == 0) return false;
+  releasing_.push_back(item->packet_id);
+  mark_settled(*item);
+  return true;
+}
+
+void SessionState::complete(std::uint16_t id) {
+  const auto found = std::ranges::find(releasing_, id);
+  if (found == releasing_.end()) return;
+  free_number(id);
+  releasing_.erase(found);
+  tidy(releasing_);
 }
 
 QueuePosition SessionState::position_of(Lsn lsn) const {
@@ -93,11 +209,28 @@ void SessionState::encode(Writer& writer) const {
   std::uint64_t before = 0;
   for (const QueueItem& item : queue_) {
     writer.uvarint(item.lsn.value - before).uvarint(item.index).uvarint(item.bytes);
-    writer.u8(static_cast<std::uint8_t>(item.qos | (item.retain ? 4 : 0) | (item.settled ? 8 : 0)));
+    writer.u8(static_cast<std::uint8_t>(item.qos | (item.retain ? 4 : 0) | (item.settled ? 8 : 0) |
+                                        (item.packet_id != 0 ? 16 : 0)));
+    if (item.packet_id != 0) writer.le(item.packet_id);
     before = item.lsn.value;
   }
   writer.uvarint(ids_.size());
   for (const ItemId& one : ids_) writer.uvarint(one.lsn.value).uvarint(one.index).uvarint(one.id);
+  encode_qos2(writer);
+}
+
+void SessionState::encode_qos2(Writer& writer) const {
+  writer.uvarint(unreleased_.size());
+  for (const Unreleased& one : unreleased_) writer.le(one.id).uvarint(one.lsn.value);
+  writer.le(copying_);
+  if (copying_ != 0) {
+    writer.uvarint(copied_.size());
+    for (StreamId id : copied_) {
+      writer.uvarint(id.topic.value).uvarint(static_cast<std::uint32_t>(id.partition.value));
+    }
+  }
+  writer.le(last_number_).uvarint(releasing_.size());
+  for (std::uint16_t id : releasing_) writer.le(id);
 }
 
 namespace {
@@ -123,7 +256,7 @@ SubscribeRequest decode_subscription(Reader& reader) {
 
 }  // namespace
 
-void SessionState::decode_queue(Reader& reader, Lsn end) {
+void SessionState::decode_queue(Reader& reader, std::uint32_t version, Lsn end) {
   const std::uint64_t items = reader.uvarint();
   std::uint64_t lsn = 0;
   for (std::uint64_t i = 0; i < items && reader.ok(); ++i) {
@@ -138,7 +271,11 @@ void SessionState::decode_queue(Reader& reader, Lsn end) {
     item.qos = flags & 3;
     item.retain = flags & 4;
     item.settled = flags & 8;
-    if (flags > 15 || item.qos > 2 || (item.settled && queue_.empty())) reader.fail();
+    if (flags > (version < 3 ? 15 : 31) || item.qos > 2 || (item.settled && queue_.empty())) reader.fail();
+    if (flags & 16) {
+      item.packet_id = reader.le<std::uint16_t>();
+      if (item.qos != 2 || item.settled || !take_number(item.packet_id)) reader.fail();
+    }
     if (!queue_.empty() && !(queue_.back() < item)) reader.fail();
     if (reader.failed()) return;
     queue_.push_back(item);
@@ -158,7 +295,36 @@ void SessionState::decode_queue(Reader& reader, Lsn end) {
   }
 }
 
-SessionState SessionState::decode(Reader& reader, Lsn end) {
+void SessionState::decode_qos2(Reader& reader, Lsn end) {
+  const std::uint64_t received = reader.uvarint();
+  for (std::uint64_t i = 0; i < received && reader.ok(); ++i) {
+    Unreleased one;
+    one.id = reader.le<std::uint16_t>();
+    one.lsn = Lsn(reader.uvarint());
+    const std::uint16_t before = unreleased_.empty() ? 0 : unreleased_.back().id;
+    if (one.id <= before || one.lsn >= end) return reader.fail();
+    unreleased_.push_back(one);
+  }
+  copying_ = reader.le<std::uint16_t>();
+  const std::uint64_t copies = copying_ != 0 ? reader.uvarint() : 0;
+  for (std::uint64_t i = 0; i < copies && reader.ok(); ++i) {
+    StreamId id;
+    id.topic = TopicId(reader.uvarint());
+    id.partition = PartitionId(static_cast<std::int32_t>(small(reader)));
+    if (id.partition < PartitionId(0) || copied(copying_, id)) return reader.fail();
+    copied_.push_back(id);
+  }
+  if (copying_ != 0 && copied_.empty()) reader.fail();
+  last_number_ = reader.le<std::uint16_t>();
+  const std::uint64_t releasing = reader.uvarint();
+  for (std::uint64_t i = 0; i < releasing && reader.ok(); ++i) {
+    const auto id = reader.le<std::uint16_t>();
+    if (!take_number(id)) return reader.fail();
+    releasing_.push_back(id);
+  }
+}
+
+SessionState SessionState::decode(Reader& reader, std::uint32_t version, Lsn end) {
   SessionState session;
   session.tenant = TenantId(small(reader));
   session.client_id = reader.sized();
@@ -178,7 +344,8 @@ SessionState SessionState::decode(Reader& reader, Lsn end) {
     std::string filter = request.filter;
     session.subscriptions.emplace(std::move(filter), std::move(request));
   }
-  if (reader.ok()) session.decode_queue(reader, end);
+  if (reader.ok()) session.decode_queue(reader, version, end);
+  if (reader.ok() && version >= 3) session.decode_qos2(reader, end);
   return session;
 }
 

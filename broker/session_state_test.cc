@@ -21,7 +21,7 @@ SessionState again(const SessionState& session, Lsn end) {
   Writer writer(bytes);
   session.encode(writer);
   Reader reader(bytes);
-  SessionState decoded = SessionState::decode(reader, end);
+  SessionState decoded = SessionState::decode(reader, 3, end);
   EXPECT_TRUE(reader.ok() && reader.at_end());
   EXPECT_EQ(decoded.queued_bytes(), session.queued_bytes());
   std::string twice;

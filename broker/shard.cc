@@ -101,6 +101,7 @@ void Shard::serve() {
   limits.sessions = options.sessions;
   limits.subscriptions_per_session = options.subscriptions_per_session;
   limits.producers = options.producers;
+  limits.unreleased_per_session = options.unreleased_per_session;
   append(control::owner_started(now(), log_->epoch(), options.node, limits));
   on_view();
   wake_at_turn_end();
@@ -183,6 +184,7 @@ void Shard::on_committed(Lsn end) {
     answer_duplicate(item.key(), std::move(item.mapped()));
   }
   answer_taken(end);
+  tell(end);
   while (!waiters_.empty() && waiters_.front().end <= end) waiters_.pop_front().resume(true);
   for (auto& [attachment, connected] : by_attachment_) {
     if (connected->durable && connected->started) mark_dirty(*connected);
@@ -196,9 +198,11 @@ void Shard::on_lost(const Error& why) {
   serving_ = false;
   const Error unavailable{ErrorCode::kUnavailable, "the shard lost its log: " + why.message};
   // What was not committed may be stored or not: whoever asked has to ask again.
-  for (Reveal& item : std::exchange(reveals_, {})) refuse(item.answering.reply, unavailable);
-  for (auto& [lsn, answering] : std::exchange(awaiting_forwards_, {})) refuse(answering.reply, unavailable);
-  for (auto& [lsn, answering] : std::exchange(duplicates_, {})) refuse(answering.reply, unavailable);
+  for (Reveal& item : std::exchange(reveals_, {})) refuse(item.answering.reply, unavailable, true);
+  for (auto& [lsn, answering] : std::exchange(awaiting_forwards_, {}))
+    refuse(answering.reply, unavailable, true);
+  for (auto& [lsn, answering] : std::exchange(duplicates_, {})) refuse(answering.reply, unavailable, true);
+  told_.clear();
   while (!waiters_.empty()) waiters_.pop_front().resume(false);
   for (const auto& [stream, config] : state_.streams()) wake_readers(stream);
   for (auto& [attachment, connected] : by_attachment_) {
@@ -218,6 +222,7 @@ void Shard::wake_at_turn_end() {
 void Shard::on_turn_end() {
   if (!serving_) return;
   flush_settled();
+  flush_qos2();
   deliver_dirty();
   forward_more();
 }
@@ -261,7 +266,7 @@ void Shard::answer_for_want_of_room() {
     if (answering.reply.kind == ReplyTo::Kind::kNobody) return;
     STELE_MARK("shard: publisher answered though its entry waits for room");
     ++core_.stats().refused_no_space;
-    refuse(std::exchange(answering.reply, {}), not_committed());
+    refuse(std::exchange(answering.reply, {}), not_committed(), true);
   };
   for (Reveal& item : reveals_) decline(item.answering);
   for (auto& [lsn, answering] : awaiting_forwards_) decline(answering);
@@ -442,6 +447,7 @@ Task<void> Shard::stop() {
   const auto self = shared_from_this();
   if (serving_) {
     flush_settled();
+    flush_qos2();
     const Lsn end = log_->next();
     if (co_await committed(end)) {
       start_snapshot();

@@ -6,8 +6,11 @@
 // goes on: a lost shard answers kUnavailable and is replaced by a new one (core.h).
 //
 // Parts: shard.cc (log, commit, time, snapshots), shard_data.cc (publishes and forwards), shard_sessions.cc
-// (connected clients and their queues), shard_streams.cc (reading).
+// (connected clients and their queues), shard_qos2.cc (packet identifiers that outlive a connection),
+// shard_streams.cc (reading).
 #pragma once
+
+#include <absl/container/flat_hash_set.h>
 
 #include <coroutine>
 #include <cstdint>
@@ -91,6 +94,10 @@ class Shard final : public std::enable_shared_from_this<Shard>,
                           std::uint64_t attachment, SessionEnd ending);
   void start_delivery(std::uint64_t attachment);
   void settle(std::uint64_t attachment, SettleToken token);
+  // QoS 2: PUBREC and PUBCOMP of the client, and PUBREL of its own messages.
+  void accept(std::uint64_t attachment, SettleToken token);
+  void release(std::uint64_t attachment, std::uint16_t packet_id);
+  void complete(std::uint64_t attachment, std::uint16_t packet_id);
   std::size_t connected() const { return by_attachment_.size(); }
 
   // ---- streams
@@ -190,7 +197,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     Lsn lsn;
     CoreId reply_core;
   };
-  void refuse(const ReplyTo& to, Error error);
+  void refuse(const ReplyTo& to, Error error, bool unknown = false);
   bool keeps_retained(const Data& data) const;
   Lsn append(decide::Publish&& made);
   void reveal(Reveal&& item);
@@ -230,6 +237,13 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     std::deque<Sent> sent;  // in the order of the queue; of its front nothing is settled
     std::uint32_t in_flight = 0;
     std::uint64_t in_flight_bytes = 0;
+    // QoS 2. Messages below `numbered` have packet identifiers, as far as they need some; those from the
+    // first position of `numbering` on got them by entries that are not committed.
+    QueuePosition numbered = 0;
+    std::deque<std::pair<QueuePosition, Lsn>> numbering;
+    absl::flat_hash_set<std::uint16_t>
+        under_way;  // look-ups only: told to the client, each a part of in_flight
+    bool look_for_releases = false;
     bool reading = false;
     bool dirty = false;
   };
@@ -256,10 +270,30 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void pump(Connected& to);
   bool may_send(const Connected& to) const;
   void note_sent(Connected& to, const SessionItem& item);
+  bool take_sent(Connected& connected, SettleToken token);
+  const SessionState* session_of(const Connected& connected) const;
   bool add_item(SessionMail& mail, const SessionState& session, const QueueItem& item,
                 const storage::LogEntry& entry, bool redelivered);
   runtime::Task<void> deliver_from_log(std::uint64_t attachment, Lsn from);
   void flush_settled();
+
+  // ---- shard_qos2.cc
+  struct Told {  // to a connection, once what it says is committed
+    Lsn lsn;
+    std::uint64_t attachment;
+    std::uint16_t packet_id;
+    enum class What : std::uint8_t { kRelease, kCompleted, kUnknown } what;
+  };
+  struct OfClient {
+    std::uint64_t attachment;
+    std::uint16_t packet_id;
+    bool known;
+  };
+  void number(std::span<const std::uint64_t> attachments);
+  bool is_numbered(Connected& to, const QueueItem& item, Lsn committed) const;
+  void look_for_releases(Connected& to, const SessionState& session);
+  void flush_qos2();
+  void tell(Lsn committed);
 
   // ---- shard_streams.cc
   Offset high_watermark(StreamId stream) const;
@@ -293,6 +327,13 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::map<std::uint64_t, Connected*> by_attachment_;
   std::map<std::uint32_t, std::uint64_t> attachment_of_;  // by session number
   std::vector<control::Settled> settled_;
+  std::vector<control::Settled> accepted_;  // with, in the same order:
+  std::vector<OfClient> accepted_by_;
+  std::vector<control::PacketId> released_;   // by the client, of messages to it
+  std::vector<control::PacketId> completed_;  // by the client, of its own messages; with:
+  std::vector<OfClient> completed_by_;
+  std::vector<control::Numbered> numbered_;  // scratch
+  std::deque<Told> told_;                    // in the order of their LSNs
   std::vector<std::uint64_t> dirty_;
   std::vector<storage::LogEntry> read_;  // scratch
 

@@ -15,11 +15,12 @@ using namespace std::chrono_literals;
 
 // ---- publishes ------------------------------------------------------------------------------------------
 
-void Shard::refuse(const ReplyTo& to, Error error) {
+void Shard::refuse(const ReplyTo& to, Error error, bool unknown) {
   if (to.kind == ReplyTo::Kind::kNobody) return;
   DataAnswerMail mail;
   mail.reply = to;
   mail.error = std::move(error);
+  mail.unknown = unknown;
   core_.send(to.core, std::move(mail));
 }
 
@@ -39,7 +40,8 @@ void Shard::accept(DataMail&& mail) {
     return refuse(mail.reply, can.error());
   }
   const bool retained_home = keeps_retained(mail.data);
-  auto made = decide::publish(state_, deciding(), std::move(mail.data), mail.forwards, retained_home);
+  auto made =
+      decide::publish(state_, deciding(), std::move(mail.data), mail.forwards, retained_home, mail.once);
   if (!made) {
     const ErrorCode code = made.error().code;
     if (code == ErrorCode::kOutOfOrder || code == ErrorCode::kFenced) ++core_.stats().produced_out_of_order;
@@ -49,7 +51,7 @@ void Shard::accept(DataMail&& mail) {
   answering.reply = mail.reply;
   answering.produced = {made->base_offset, made->append_time_ms, made->log_start};
   if (made->duplicate_of) {
-    ++core_.stats().produced_duplicates;
+    ++(mail.once ? core_.stats().published_again : core_.stats().produced_duplicates);
     return answer_duplicate(*made->duplicate_of, std::move(answering));
   }
 
@@ -60,6 +62,10 @@ void Shard::accept(DataMail&& mail) {
   item.lsn = append(*std::move(made));
   item.answering.matched = applied_.matched || !mail.forwards.empty() || core_.any_live(item.data);
   if (mutant(Mutant::kDeliverBeforeCommit)) core_.deliver_live(item.data);
+  if (mutant(Mutant::kPubrecBeforeCommit) && mail.once) {
+    answer(std::move(item.answering));
+    item.answering = {};
+  }
   for (ShardId target : mail.forwards) note_pending_forward(target, item.lsn);
   reveals_.push_back(std::move(item));
 }
@@ -82,7 +88,7 @@ void Shard::answer(Answering&& answering) {
 // When the one that was sent first is: once it is committed, here and wherever it is forwarded to.
 void Shard::answer_duplicate(Lsn original, Answering&& answering) {
   if (original >= log_->committed()) {
-    STELE_MARK("shard: produced batch sent again before it was committed");
+    STELE_MARK("shard: sent again before it was committed");
     duplicates_.emplace(original, std::move(answering));
     return;
   }

@@ -59,7 +59,7 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, CoreId from, std
   connected.key = key;
   connected.core = from;
   connected.attachment = attachment;
-  connected.receive_maximum = options.receive_maximum;
+  connected.receive_maximum = std::min<std::uint32_t>(options.receive_maximum, kFirstLoggedId - 1);
   by_attachment_[attachment] = &connected;
 
   auto decided =
@@ -80,7 +80,9 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, CoreId from, std
     connected.durable = true;
     connected.session_number = session.number;
     connected.session_epoch = session.epoch;
-    connected.next = session.first();
+    connected.next = connected.numbered = session.first();
+    opened.number = session.number;
+    opened.epoch = session.epoch;
     connected.fresh = session.position_of(session.sent_below);
     attachment_of_[session.number] = attachment;
     for (const auto& [filter, request] : session.subscriptions) opened.subscriptions.push_back(request);
@@ -122,6 +124,7 @@ void Shard::disconnect(const SessionKey& key, std::uint64_t attachment, SessionE
     return;
   }
   flush_settled();
+  flush_qos2();
   const SessionState* session = state_.session(key.first, key.second);
   const bool durable =
       client.connected->durable && session && session->epoch == client.connected->session_epoch;
@@ -299,6 +302,7 @@ void Shard::start_delivery(std::uint64_t attachment) {
   Connected* connected = connection(attachment);
   if (!connected || !connected->durable) return;
   connected->started = true;
+  connected->look_for_releases = true;
   mark_dirty(*connected);
 }
 
@@ -315,7 +319,9 @@ void Shard::mark_dirty(Connected& connected) {
 }
 
 void Shard::deliver_dirty() {
-  for (std::uint64_t attachment : std::exchange(dirty_, {})) {
+  const auto dirty = std::exchange(dirty_, {});
+  number(dirty);
+  for (std::uint64_t attachment : dirty) {
     Connected* connected = connection(attachment);
     if (!connected) continue;
     connected->dirty = false;
@@ -326,9 +332,13 @@ void Shard::deliver_dirty() {
 // Sends what is committed and fits the client's receive maximum, as far as it is in memory.
 void Shard::pump(Connected& to) {
   if (!to.started || to.reading) return;
-  const SessionState* session = state_.session(to.session_number);
-  if (!session || session->epoch != to.session_epoch) return;
-  to.next = std::max(to.next, session->first());  // the limits may have dropped some
+  const SessionState* session = session_of(to);
+  if (!session) return;
+  if (to.next < session->first()) {  // the limits may have dropped some
+    to.next = session->first();
+    to.look_for_releases = true;
+  }
+  if (to.look_for_releases) look_for_releases(to, *session);
   const Lsn end = mutant(Mutant::kDeliverBeforeCommit) ? log_->next() : log_->committed();
   SessionMail mail;
   mail.attachment = to.attachment;
@@ -340,6 +350,7 @@ void Shard::pump(Connected& to) {
       ++to.next;
       continue;
     }
+    if (!is_numbered(to, item, end)) break;
     read_.clear();
     if (!log_->read_cached(item.lsn, 1, read_)) {
       to.reading = true;
@@ -366,6 +377,7 @@ void Shard::note_sent(Connected& to, const SessionItem& item) {
   const std::uint64_t bytes = item.address.size() + item.batch.size();
   to.sent.push_back({item.token, bytes});
   ++to.in_flight;
+  if (item.token.packet_id != 0) to.under_way.insert(item.token.packet_id);
   to.in_flight_bytes += bytes;
 }
 
@@ -377,7 +389,7 @@ bool Shard::add_item(SessionMail& mail, const SessionState& session, const Queue
     return false;
   }
   SessionItem& out = mail.items.emplace_back();
-  out.token = {item.lsn, item.index, true};
+  out.token = {item.lsn, item.index, true, item.packet_id};
   out.qos = item.qos;
   out.retain = item.retain;
   out.redelivered = redelivered;
@@ -398,8 +410,8 @@ Task<void> Shard::deliver_from_log(std::uint64_t attachment, Lsn from) {
   Connected* to = connection(attachment);
   if (!to) co_return;
   to->reading = false;
-  const SessionState* session = state_.session(to->session_number);
-  if (!session || session->epoch != to->session_epoch) co_return;
+  const SessionState* session = session_of(*to);
+  if (!session) co_return;
   if (!entries || entries->empty()) {
     core_.runtime().log().write(runtime::LogLevel::kError, "broker",
                                 "shard " + std::to_string(id_.value) + ": a queued message cannot be read: " +
@@ -413,6 +425,7 @@ Task<void> Shard::deliver_from_log(std::uint64_t attachment, Lsn from) {
     const QueueItem& item = session->at(to->next);
     const std::uint64_t index = item.lsn - from;
     if (item.lsn < from || index >= entries->size() || item.lsn >= log_->committed()) break;
+    if (!item.settled && !is_numbered(*to, item, log_->committed())) break;
     if (!item.settled && add_item(mail, *session, item, (*entries)[index], to->next < to->fresh))
       note_sent(*to, mail.items.back());
     ++to->next;
@@ -424,20 +437,31 @@ Task<void> Shard::deliver_from_log(std::uint64_t attachment, Lsn from) {
   mark_dirty(*to);
 }
 
-void Shard::settle(std::uint64_t attachment, SettleToken token) {
-  Connected* connected = connection(attachment);
-  if (!connected) return;
+const SessionState* Shard::session_of(const Connected& connected) const {
+  const SessionState* session = state_.session(connected.session_number);
+  return session && session->epoch == connected.session_epoch ? session : nullptr;
+}
+
+// Takes it from what is sent. False if it is not there (any more).
+bool Shard::take_sent(Connected& connected, SettleToken token) {
   const auto before = [](const Connected::Sent& sent, const SettleToken& wanted) {
     return std::pair(sent.token.lsn, sent.token.index) < std::pair(wanted.lsn, wanted.index);
   };
-  auto found = std::lower_bound(connected->sent.begin(), connected->sent.end(), token, before);
-  if (found == connected->sent.end() || found->token.lsn != token.lsn || found->token.index != token.index ||
+  auto found = std::lower_bound(connected.sent.begin(), connected.sent.end(), token, before);
+  if (found == connected.sent.end() || found->token.lsn != token.lsn || found->token.index != token.index ||
       std::exchange(found->settled, true)) {
-    return;
+    return false;
   }
+  connected.in_flight_bytes -= found->bytes;
+  while (!connected.sent.empty() && connected.sent.front().settled) connected.sent.pop_front();
+  return true;
+}
+
+void Shard::settle(std::uint64_t attachment, SettleToken token) {
+  Connected* connected = connection(attachment);
+  if (!connected || !take_sent(*connected, token)) return;
   --connected->in_flight;
-  connected->in_flight_bytes -= found->bytes;
-  while (!connected->sent.empty() && connected->sent.front().settled) connected->sent.pop_front();
+  connected->under_way.erase(token.packet_id);
   settled_.push_back({token.lsn, connected->session_number, token.index});
   mark_dirty(*connected);
 }

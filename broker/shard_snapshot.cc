@@ -10,7 +10,7 @@ namespace stele::broker {
 namespace {
 
 constexpr std::string_view kMagic = "STELSNAP";
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 constexpr std::size_t kSectionOverhead = 1 + 8 + 4;  // kind, length; CRC behind it
 constexpr std::size_t kSectionBytes = 256 << 10;     // a section ends with the record that passes it
 
@@ -83,6 +83,7 @@ void ShardState::encode_sections(Sink&& sink) const {
     writer.uvarint(limits_.sessions).uvarint(limits_.subscriptions_per_session);
     writer.uvarint(next_session_number_).uvarint(dropped_messages_);
     writer.uvarint(limits_.producers).uvarint(producers_.evicted());
+    writer.uvarint(limits_.unreleased_per_session);
     sink(kGeneral, std::string_view(general));
   }
   Sections streams(kStreams, sink);
@@ -213,7 +214,7 @@ void ShardState::decode_section(std::uint8_t kind, std::uint32_t version, Reader
     case kStreams:
       return decode_stream(reader);
     case kSessions:
-      return decode_session(reader);
+      return decode_session(version, reader);
     case kRetained:
       return decode_retained(reader);
     case kCursors:
@@ -245,6 +246,7 @@ void ShardState::decode_general(std::uint32_t version, Reader& reader) {
     limits_.producers = reader.uvarint();
     producers_.set_evicted(reader.uvarint());
   }
+  if (version >= 3) limits_.unreleased_per_session = reader.uvarint();  // before there was no QoS 2
   constexpr std::int64_t kTimeLimit = std::int64_t{1} << 60;
   if (next_session_number_ == 0 || time_.ms < -kTimeLimit || time_.ms > kTimeLimit) reader.fail();
 }
@@ -271,8 +273,8 @@ void ShardState::decode_stream(Reader& reader) {
   index_captures(id, streams_.emplace(id, std::move(stream)).first->second, true);
 }
 
-void ShardState::decode_session(Reader& reader) {
-  SessionState session = SessionState::decode(reader, next_);
+void ShardState::decode_session(std::uint32_t version, Reader& reader) {
+  SessionState session = SessionState::decode(reader, version, next_);
   const SessionKey key(session.tenant, session.client_id);
   if (!sessions_.empty() && !(sessions_.rbegin()->first < key)) reader.fail();
   if (session.number == 0 || session.number >= next_session_number_) reader.fail();

@@ -85,6 +85,7 @@ Result<void> ShardState::apply_data(Lsn lsn, const DataEntry& entry, ApplyResult
                        limits_.producers);
     }
   }
+  if (entry.received) note_received(lsn, entry);
   if (entry.stream_only) return {};
   if (entry.retain_here) keep_retained(lsn, entry, result);
   if (!tenants_.empty()) queue_for_sessions(lsn, entry, result);
@@ -110,6 +111,16 @@ bool ShardState::take_forwarded(const DataEntry& entry) {
   cursor.copying = Lsn();
   cursor.copied.clear();
   return true;
+}
+
+void ShardState::note_received(Lsn lsn, const DataEntry& entry) {
+  const auto found = by_number_.find(entry.received->session);
+  if (found == by_number_.end()) return;
+  if (entry.stream_only) {
+    found->second->note_copied(entry.received->packet_id, *entry.stream);
+  } else {
+    found->second->receive(entry.received->packet_id, lsn);
+  }
 }
 
 void ShardState::queue_for_sessions(Lsn lsn, const DataEntry& entry, ApplyResult& result) {

@@ -29,6 +29,9 @@
 #include "model/ids.h"
 
 namespace stele::broker {
+namespace fbs {
+struct NumberedItem;
+}
 
 // In force since the last OwnerStarted. What is over one of them costs the oldest queued messages; retained
 // messages, sessions and subscriptions are refused before they become entries (decide.h).
@@ -40,6 +43,7 @@ struct ShardLimits {
   std::uint64_t sessions = UINT64_MAX;
   std::uint64_t subscriptions_per_session = UINT64_MAX;
   std::uint64_t producers = UINT64_MAX;  // of all streams, each as often as it writes to: then the silent go
+  std::uint64_t unreleased_per_session = UINT64_MAX;  // QoS 2 from the client; more are refused
   friend bool operator==(const ShardLimits&, const ShardLimits&) = default;
 };
 
@@ -163,6 +167,7 @@ class ShardState {
   // ---- shard_state.cc
   Result<void> apply_data(Lsn lsn, const DataEntry& entry, ApplyResult& result);
   bool take_forwarded(const DataEntry& entry);
+  void note_received(Lsn lsn, const DataEntry& entry);
   void queue_for_sessions(Lsn lsn, const DataEntry& entry, ApplyResult& result);
   void queue_message(QueueItem item, const FilterTrie& trie, std::string_view address,
                      std::uint64_t publisher_hash, ApplyResult& result);
@@ -180,7 +185,10 @@ class ShardState {
   void delete_stream(StreamId id);
   Result<void> open_session(Lsn lsn, const SessionKey& key, bool clean, std::uint32_t expiry_s,
                             ApplyResult& result);
-  void settle(std::uint32_t number, Lsn lsn, std::uint32_t index);
+  // Calls `change` with a session that there is, and keeps count of what is queued.
+  template <class Change>
+  void change_queue(std::uint32_t number, Change&& change);
+  Result<void> number(const fbs::NumberedItem& item);
   void subscribe(SessionState& session, SubscribeRequest request, ApplyResult& result);
   void unsubscribe(SessionState& session, std::string_view filter, ApplyResult& result);
   void remove_session(const SessionKey& key, ApplyResult& result);
@@ -199,7 +207,7 @@ class ShardState {
   void decode_section(std::uint8_t kind, std::uint32_t version, Reader& reader);
   void decode_general(std::uint32_t version, Reader& reader);
   void decode_stream(Reader& reader);
-  void decode_session(Reader& reader);
+  void decode_session(std::uint32_t version, Reader& reader);
   void decode_retained(Reader& reader);
   void decode_cursor(Reader& reader);
   void decode_pending(Reader& reader);

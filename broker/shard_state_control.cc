@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants.h"
 #include "broker/control_entries_generated.h"
 #include "broker/shard_state.h"
 
@@ -49,6 +50,7 @@ ShardLimits limits_of(const fbs::OwnerStarted& body) {
   limits.sessions = body.sessions();
   limits.subscriptions_per_session = body.subscriptions_per_session();
   limits.producers = body.producers();
+  limits.unreleased_per_session = body.unreleased_per_session();
   return limits;
 }
 
@@ -153,7 +155,43 @@ Result<void> ShardState::apply_control(Lsn lsn, std::string_view control, ApplyR
     case fbs::Body::Settled: {
       const auto* body = entry->body_as_Settled();
       if (!body->items()) return missing("items");
-      for (const auto* item : *body->items()) settle(item->session(), Lsn(item->lsn()), item->index());
+      for (const auto* item : *body->items()) {
+        change_queue(item->session(),
+                     [&](SessionState& session) { session.settle(Lsn(item->lsn()), item->index()); });
+      }
+      return {};
+    }
+    case fbs::Body::Released: {
+      const auto* body = entry->body_as_Released();
+      if (!body->ids()) return missing("identifiers");
+      for (const auto* one : *body->ids()) {
+        const auto found = by_number_.find(one->session());
+        if (found != by_number_.end()) found->second->release(one->id());
+      }
+      return {};
+    }
+    case fbs::Body::Numbered: {
+      const auto* body = entry->body_as_Numbered();
+      if (!body->items()) return missing("items");
+      for (const auto* item : *body->items()) STELE_CHECK(number(*item));
+      return {};
+    }
+    case fbs::Body::Accepted: {
+      const auto* body = entry->body_as_Accepted();
+      if (!body->items()) return missing("items");
+      for (const auto* item : *body->items()) {
+        change_queue(item->session(),
+                     [&](SessionState& session) { session.accept(Lsn(item->lsn()), item->index()); });
+      }
+      return {};
+    }
+    case fbs::Body::Completed: {
+      const auto* body = entry->body_as_Completed();
+      if (!body->ids()) return missing("identifiers");
+      for (const auto* one : *body->ids()) {
+        const auto found = by_number_.find(one->session());
+        if (found != by_number_.end()) found->second->complete(one->id());
+      }
       return {};
     }
     case fbs::Body::ForwardedUpTo: {
@@ -259,18 +297,31 @@ Result<void> ShardState::open_session(Lsn lsn, const SessionKey& key, bool clean
   } else {
     forget_expiry(session);
   }
+  if (mutant(Mutant::kUnreleasedForgottenAtTakeOver)) {
+    while (!session.all_unreleased().empty()) session.release(session.all_unreleased().front().id);
+  }
   session.epoch = lsn.value;
   session.expiry_s = expiry_s;
   session.connected = true;
   return {};
 }
 
-void ShardState::settle(std::uint32_t number, Lsn lsn, std::uint32_t index) {
+template <class Change>
+void ShardState::change_queue(std::uint32_t number, Change&& change) {
   auto found = by_number_.find(number);
   if (found == by_number_.end()) return;
   const std::size_t queued = found->second->queued();
-  found->second->settle(lsn, index);
+  change(*found->second);
   queued_messages_ = queued_messages_ - queued + found->second->queued();
+}
+
+Result<void> ShardState::number(const fbs::NumberedItem& item) {
+  auto found = by_number_.find(item.session());
+  if (found == by_number_.end()) return {};
+  if (!found->second->give_number(Lsn(item.lsn()), item.index(), item.id())) {
+    return impossible("a packet identifier that is in use");
+  }
+  return {};
 }
 
 void ShardState::note_expiry(const SessionState& session) {

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "broker/decide.h"
 #include "broker/shard_state.h"
 #include "broker/shard_testing.h"
 #include "model/record_batch_builder.h"
@@ -55,6 +56,7 @@ struct Item {
   bool retain;
   std::vector<std::uint32_t> ids;
   bool settled = false;
+  std::uint16_t packet_id = 0;
   friend bool operator==(const Item&, const Item&) = default;
 };
 
@@ -68,6 +70,9 @@ struct ModelSession {
   std::int64_t closed_at_ms = 0;
   std::map<std::string, SubscribeRequest> subscriptions;
   std::deque<Item> queue;
+  std::map<std::uint16_t, Lsn> unreleased;
+  std::map<std::uint16_t, std::set<StreamId>> copied;  // of one message
+  std::vector<std::uint16_t> releasing;
 };
 
 struct ModelStream {
@@ -101,6 +106,7 @@ struct Model {
     }
     while (session.queue.size() >= queue_limit) {
       ++dropped;
+      if (session.queue.front().packet_id) session.releasing.push_back(session.queue.front().packet_id);
       session.queue.pop_front();
       leave(session);
     }
@@ -152,13 +158,27 @@ void compare_sessions(const ShardState& state, const Model& model) {
     if (!session->connected) ASSERT_EQ(session->closed_at_ms, expected.closed_at_ms);
     ASSERT_TRUE(std::equal(session->subscriptions.begin(), session->subscriptions.end(),
                            expected.subscriptions.begin(), expected.subscriptions.end()));
+    ASSERT_EQ(session->releasing(), expected.releasing);
+    ASSERT_EQ(session->all_unreleased().size(), expected.unreleased.size());
+    for (const auto& [id, lsn] : expected.unreleased) {
+      ASSERT_TRUE(session->unreleased(id));
+      ASSERT_EQ(session->unreleased(id)->lsn, lsn);
+    }
+    for (std::uint16_t id = 1; id < 5; ++id) {
+      const auto copied = expected.copied.find(id);
+      for (std::uint64_t topic = 0; topic < 3; ++topic) {
+        const StreamId stream{TopicId(topic), PartitionId(0)};
+        ASSERT_EQ(session->copied(id, stream),
+                  copied != expected.copied.end() && copied->second.contains(stream));
+      }
+    }
     ASSERT_EQ(session->queued(), expected.queue.size());
     queued += expected.queue.size();
     for (std::size_t i = 0; i < expected.queue.size(); ++i) {
       const QueueItem& item = session->at(session->first() + i);
       auto ids = session->subscription_ids(item);
       std::sort(ids.begin(), ids.end());
-      const Item got{item.lsn, item.index, item.qos, item.retain, ids, item.settled};
+      const Item got{item.lsn, item.index, item.qos, item.retain, ids, item.settled, item.packet_id};
       ASSERT_EQ(got, expected.queue[i]);
     }
   }
@@ -222,7 +242,7 @@ class RandomShard {
   void step() {
     shard_.time.ms += random_.between(-5, 20);
     const std::set<std::pair<TenantId, std::string>> before = model_.interests();
-    switch (random_.below(16)) {
+    switch (random_.below(19)) {
       case 0:
         return set_stream();
       case 1:
@@ -250,6 +270,10 @@ class RandomShard {
       case 11:
         return kafka_batch();
       case 12:
+        return random_.chance(1, 2) ? number() : accept();
+      case 13:
+        return random_.chance(1, 2) ? complete() : release();
+      case 14:
         return random_.chance(1, 3) ? expire_producers() : expire_retained();
       default:
         return publish();
@@ -399,12 +423,76 @@ class RandomShard {
         if (!random_.chance(1, 3)) continue;
         items.push_back({item.lsn, session.number, item.index});
         item.settled = true;
+        item.packet_id = 0;
       }
       Model::leave(session);
     }
     if (random_.chance(1, 4)) items.push_back({Lsn(random_.below(1000000)), 1, 9});
     if (items.size() > 1) std::swap(items.front(), items.back());
     shard_.add(control::settled(shard_.time, items));
+  }
+  // Packet identifiers for some of what has none.
+  void number() {
+    std::vector<control::Numbered> items;
+    for (auto& [key, session] : model_.sessions) {
+      const SessionState& state = *shard_.state.session(session.number);
+      const std::size_t before = items.size();
+      const std::size_t max = random_.below(6);
+      const auto reached = decide::number(state, 0, state.first() + random_.below(6), max, items);
+      ASSERT_LE(reached, state.end());
+      for (std::size_t i = before; i < items.size(); ++i) {
+        for (Item& item : session.queue) {
+          if (item.lsn != items[i].lsn || item.index != items[i].index) continue;
+          ASSERT_TRUE(item.qos == 2 && !item.settled && item.packet_id == 0);
+          item.packet_id = items[i].packet_id;
+        }
+      }
+      std::set<std::uint16_t> in_use(session.releasing.begin(), session.releasing.end());
+      std::size_t numbered = session.releasing.size();
+      for (const Item& item : session.queue) {
+        if (item.packet_id == 0) continue;
+        ++numbered;
+        in_use.insert(item.packet_id);
+      }
+      ASSERT_EQ(in_use.size(), numbered);  // each once
+      if (items.size() > before) ASSERT_LE(numbered, max);
+    }
+    shard_.add(control::numbered(shard_.time, items));
+  }
+  void accept() {
+    std::vector<control::Settled> items;
+    for (auto& [key, session] : model_.sessions) {
+      for (Item& item : session.queue) {
+        if (!random_.chance(1, 3)) continue;
+        items.push_back({item.lsn, session.number, item.index});
+        if (item.settled || item.packet_id == 0) continue;
+        session.releasing.push_back(std::exchange(item.packet_id, 0));
+        item.settled = true;
+      }
+      Model::leave(session);
+    }
+    shard_.add(control::accepted(shard_.time, items));
+  }
+  void complete() {
+    std::vector<control::PacketId> ids{{99, 40000}, {1, 7}};
+    for (auto& [key, session] : model_.sessions) {
+      std::erase_if(session.releasing, [&, number = session.number](std::uint16_t id) {
+        if (random_.chance(1, 2)) return false;
+        ids.push_back({number, id});
+        return true;
+      });
+    }
+    shard_.add(control::completed(shard_.time, ids));
+  }
+  void release() {
+    std::vector<control::PacketId> ids{{99, 1}};
+    for (auto& [key, session] : model_.sessions) {
+      const auto id = static_cast<std::uint16_t>(random_.between(1, 4));
+      ids.push_back({session.number, id});
+      session.unreleased.erase(id);
+      session.copied.erase(id);
+    }
+    shard_.add(control::released(shard_.time, ids));
   }
   void forwarded_up_to() {
     const ShardId target(static_cast<std::uint32_t>(random_.below(3)));
@@ -464,6 +552,10 @@ class RandomShard {
       made.stream_only = random_.chance(1, 4);
     }
     made.source = source();
+    if (!made.source && random_.chance(1, 3)) {
+      made.received = ReceivedAs{static_cast<std::uint32_t>(random_.below(6)),
+                                 static_cast<std::uint16_t>(random_.between(1, 4))};
+    }
     forwards_.clear();
     while (random_.chance(1, 4)) forwards_.push_back(ShardId(static_cast<std::uint32_t>(random_.below(3))));
     made.forwards = forwards_;
@@ -477,11 +569,26 @@ class RandomShard {
       auto& pending = model_.pending[target];
       if (pending.empty() || pending.back() != lsn) pending.push_back(lsn);
     }
+    if (parts.received) received(lsn, parts);
     if (!parts.stream || parts.directed) return true;
     ModelStream& stream = model_.streams[*parts.stream];
     stream.batches.emplace_back(lsn, stream.next, count);
     stream.next += count;
     return true;
+  }
+  void received(Lsn lsn, const DataEntryParts& parts) {
+    for (auto& [key, session] : model_.sessions) {
+      if (session.number != parts.received->session) continue;
+      const std::uint16_t id = parts.received->packet_id;
+      if (parts.stream_only) {
+        std::set<StreamId> copied = std::move(session.copied[id]);
+        copied.insert(*parts.stream);
+        session.copied = {{id, std::move(copied)}};
+      } else {
+        session.unreleased.emplace(id, lsn);
+        session.copied.erase(id);
+      }
+    }
   }
   void publish() {
     const std::string to = address();
@@ -496,7 +603,7 @@ class RandomShard {
     DataEntryParts made = parts();
     made.retain_here = view.retain && !made.stream_only && random_.chance(2, 3);
     const Key session = client();
-    const bool directed = !made.stream && random_.chance(1, 6);
+    const bool directed = !made.stream && !made.received && random_.chance(1, 6);
     if (directed) {
       data.tenant = session.first;
       made.retain_here = false;
@@ -544,7 +651,8 @@ class RandomShard {
     data.address_headers_allowed = allowed;
     data.address = Bytes::copy(topic);
     data.batch = Bytes::copy(batch);
-    const DataEntryParts made = parts();
+    DataEntryParts made = parts();
+    made.received.reset();
     const Lsn lsn = shard_.publish(data, made);
     const auto count = static_cast<std::int32_t>(records.size());
     if (!data_applied(lsn, made, count) || made.stream_only) return;

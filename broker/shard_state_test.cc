@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -493,30 +494,58 @@ TEST(ShardSnapshot, DamageIsNoticed) {
   }
   EXPECT_FALSE(ShardState::decode_snapshot(snapshot + "x").has_value());
   std::string newer = snapshot;
-  newer[8] = 3;
+  newer[8] = 127;
   EXPECT_EQ(ShardState::decode_snapshot(newer).error().code, ErrorCode::kUnsupported);
 }
 
-TEST(ShardSnapshot, OfVersion1IsTaken) {
+namespace {
+
+// The snapshot as an older version would have written it: without the last bytes of some of its sections, by
+// kind.
+std::string older(const std::string& snapshot, std::uint32_t version,
+                  const std::map<std::uint8_t, std::size_t>& without) {
+  std::string out = snapshot.substr(0, 8);
+  Writer writer(out);
+  writer.le(version);
+  Reader reader(std::string_view(snapshot).substr(12));
+  while (true) {
+    const std::uint8_t kind = reader.u8();
+    std::string payload(reader.bytes(reader.le<std::uint64_t>()));
+    reader.le<std::uint32_t>();
+    EXPECT_TRUE(reader.ok());
+    if (kind == 255) {
+      payload.clear();
+      Writer(payload).le(static_cast<std::uint64_t>(out.size())).le(crc32c(out));
+    }
+    if (auto found = without.find(kind); found != without.end()) {
+      payload.resize(payload.size() - found->second);
+    }
+    std::string section;
+    Writer(section).u8(kind).le(static_cast<std::uint64_t>(payload.size())).bytes(payload);
+    writer.bytes(section).le(crc32c(section));
+    if (kind == 255) return out;
+  }
+}
+
+}  // namespace
+
+TEST(ShardSnapshot, OfOlderVersionsIsTaken) {
   LogAndState shard;
   shard.add(control::stream_set(shard.time, kStream, config("t")));
   shard.open("c");
-  std::string old = shard.state.encode_snapshot();
-  // What version 2 added: at the end of the first section the limit of producers, none, and how many were
-  // forgotten at it, 0.
-  const auto length = load_le<std::uint64_t>(old.data() + 13);
-  const std::size_t gone = 11;
-  store_le(old.data() + 8, std::uint32_t{1});
-  store_le(old.data() + 13, length - gone);
-  old.erase(21 + length - gone, gone);
-  store_le(old.data() + 21 + length - gone, crc32c(std::string_view(old).substr(12, 9 + length - gone)));
-  const std::size_t end = old.size() - 25;
-  store_le(old.data() + end + 9, std::uint64_t{end});
-  store_le(old.data() + end + 17, crc32c(std::string_view(old).substr(0, end)));
-  store_le(old.data() + end + 21, crc32c(std::string_view(old).substr(end, 21)));
-  const auto state = ShardState::decode_snapshot(old);
-  ASSERT_TRUE(state.has_value()) << state.error().to_string();
-  EXPECT_EQ(state->hash(), shard.state.hash());
+  const std::string now = shard.state.encode_snapshot();
+  // What version 3 added: at the end of the first section the limit of unreleased messages, none; at the end
+  // of a session its QoS 2, empty. Version 2: the limit of producers, none, and how many were forgotten, 0.
+  const std::map<std::uint8_t, std::size_t> version2{{1, 10}, {3, 6}}, version1{{1, 21}, {3, 6}};
+  for (std::uint32_t version = 1; version <= 3; ++version) {
+    const auto& without = version == 1   ? version1
+                          : version == 2 ? version2
+                                         : std::map<std::uint8_t, std::size_t>();
+    const auto state = ShardState::decode_snapshot(older(now, version, without));
+    ASSERT_TRUE(state.has_value()) << version << ": " << state.error().to_string();
+    EXPECT_EQ(state->hash(), shard.state.hash());
+  }
+  EXPECT_FALSE(ShardState::decode_snapshot(older(now, 2, version1)).has_value());
 }
 
 TEST(ShardSnapshot, LargeStatesComeInChunks) {

@@ -6,8 +6,9 @@
 namespace stele::broker {
 
 struct CoreStats {
-  std::uint64_t published_live = 0;  // went straight to live subscribers, or to nobody
-  std::uint64_t published_kept = 0;  // committed first
+  std::uint64_t published_live = 0;   // went straight to live subscribers, or to nobody
+  std::uint64_t published_kept = 0;   // committed first
+  std::uint64_t published_again = 0;  // QoS 2 that was here before, and not stored again
   std::uint64_t produced_batches = 0;
   std::uint64_t produced_records = 0;
   std::uint64_t produced_bytes = 0;

@@ -12,16 +12,18 @@ namespace {
 
 const StreamId kStream{TopicId(1), PartitionId(0)};
 
-Data message(std::string_view address, bool retain) {
+Data message(std::string_view address, bool retain, std::uint8_t qos = 1) {
   MessageView view;
   view.address = address;
   view.payload = "payload";
   view.timestamp_ms = 900;
   view.retain = retain;
+  view.qos = qos;
   if (retain) view.expires_at_ms = 5000;
   MessageBatch made = batch_of(view, {});
   Data data;
   data.retain = retain;
+  data.qos = qos;
   data.address = std::move(made.address);
   data.batch = std::move(made.batch);
   return data;
@@ -97,6 +99,25 @@ std::vector<storage::LogEntry> entries() {
   directed.time = time;
   directed.directed = DirectedTo{"client", 1, 7};
   log.push_back(encode_data(message("a/d", false), directed));
+  DataEntryParts received;
+  received.time = time;
+  received.received = ReceivedAs{1, 7};
+  log.push_back(encode_data(message("a/e", false, 2), received));
+  received.received = ReceivedAs{1, 8};
+  log.push_back(encode_data(message("a/f", false, 2), received));
+  DataEntryParts received_copy = received;
+  received_copy.stream = kStream;
+  received_copy.base_offset = Offset(10);
+  received_copy.stream_only = true;
+  received_copy.received = ReceivedAs{1, 9};
+  log.push_back(encode_data(message("a/g", false, 2), received_copy));
+  const control::Numbered numbered[] = {{Lsn(12), 1, 0, 0x8000}, {Lsn(13), 1, 0, 0x8001}};
+  log.push_back(control::numbered(time, numbered));
+  const control::Settled accepted[] = {{Lsn(12), 1, 0}};
+  log.push_back(control::accepted(time, accepted));
+  const control::PacketId released[] = {{1, 7}}, completed[] = {{1, 0x8000}};
+  log.push_back(control::released(time, released));
+  log.push_back(control::completed(time, completed));
   const control::Settled settled[] = {{Lsn(5), 1, 0}, {Lsn(11), 1, 0}};
   log.push_back(control::settled(time, settled));
   log.push_back(control::forwarded_up_to(time, ShardId(9), Lsn(5)));

@@ -45,6 +45,8 @@ void add_broker(Metrics& out, broker::Core& core) {
   out.count("published_live_total", "Messages that went to live subscribers, or to nobody.",
             stats.published_live);
   out.count("published_kept_total", "Messages that were committed first.", stats.published_kept);
+  out.count("published_again_total",
+            "QoS 2 messages that clients sent again, and that were not stored again.", stats.published_again);
   out.count("produced_batches_total", "Record batches produced by Kafka clients.", stats.produced_batches);
   out.count("produced_bytes_total", "Bytes of record batches produced.", stats.produced_bytes);
   out.count("produced_duplicates_total", "Batches that idempotent producers sent again.",

@@ -129,7 +129,7 @@ bool Client::no_packet_id_is_free() const {
 
 Sent Client::publish(const Publish& packet, std::uint64_t token) {
   if (closed_) return Sent::kClosed;
-  if (packet.qos > std::min(server_max_qos_, Qos::kAtLeastOnce) || (packet.retain && !server_retains_)) {
+  if (packet.qos > server_max_qos_ || (packet.retain && !server_retains_)) {
     return Sent::kNotSupported;
   }
   if (full(packet.qos)) {
@@ -144,7 +144,10 @@ Sent Client::publish(const Publish& packet, std::uint64_t token) {
   }
   if (numbered.packet_id != 0) {
     if (!awaits_anything()) awaiting_since_ = runtime_.now();
-    publishes_.push_back({.number = next_number_++, .token = token, .waiter = std::nullopt});
+    publishes_.push_back({.number = next_number_++,
+                          .token = token,
+                          .waiter = std::nullopt,
+                          .exactly_once = packet.qos == Qos::kExactlyOnce});
     ++in_flight_;
   }
   write(scratch_);
@@ -183,26 +186,56 @@ Task<Result<ReasonCode>> Client::publish_and_wait(ClientMessage message) {
   }
 }
 
-void Client::take_puback(const Puback& packet) {
-  if (publishes_.empty()) return broken("PUBACK of a packet that is not in flight");
-  // All that wait were sent within one round of identifiers, the first of them first.
-  const std::uint64_t first = publishes_.front().number;
-  const std::uint64_t number = first + (packet.packet_id + 65535u - packet_id(first)) % 65535u;
-  auto found = publishes_.begin();
-  if (number != first) found = std::ranges::lower_bound(publishes_, number, {}, &InFlight::number);
-  if (found != publishes_.end() && found->number != number) found = publishes_.end();
-  if (found == publishes_.end() || found->done) return broken("PUBACK of a packet that is not in flight");
-  found->done = true;
+Client::InFlight* Client::in_flight_of(std::string_view answer, std::uint16_t id, bool exactly_once) {
+  if (!publishes_.empty()) {
+    // All that wait were sent within one round of identifiers, the first of them first.
+    const std::uint64_t first = publishes_.front().number;
+    const std::uint64_t number = first + (id + 65535u - packet_id(first)) % 65535u;
+    auto found = publishes_.begin();
+    if (number != first) found = std::ranges::lower_bound(publishes_, number, {}, &InFlight::number);
+    if (found != publishes_.end() && found->number == number && !found->done &&
+        found->exactly_once == exactly_once) {
+      return &*found;
+    }
+  }
+  broken(std::string(answer) + " of a packet that is not in flight");
+  return nullptr;
+}
+
+void Client::answered(InFlight& publish, ReasonCode reason) {
+  publish.done = true;
   --in_flight_;
-  const std::uint64_t token = found->token;
-  std::optional<OneShot<Answer>> waiter = std::move(found->waiter);
+  const std::uint64_t token = publish.token;
+  std::optional<OneShot<Answer>> waiter = std::move(publish.waiter);
   while (!publishes_.empty() && publishes_.front().done) publishes_.pop_front();
   if (waiter) {
-    resolve(*std::move(waiter), std::vector{packet.reason});
+    resolve(*std::move(waiter), std::vector{reason});
   } else {
-    handler_.on_puback(token, packet.reason);
+    handler_.on_puback(token, reason);
   }
   tell_ready();
+}
+
+void Client::take_puback(const Puback& packet) {
+  if (InFlight* sent = in_flight_of("PUBACK", packet.packet_id, false)) answered(*sent, packet.reason);
+}
+
+void Client::take_pubrec(const Pubrec& packet) {
+  InFlight* sent = in_flight_of("PUBREC", packet.packet_id, true);
+  if (!sent) return;
+  if (is_error(packet.reason)) {
+    if (!sent->released) answered(*sent, packet.reason);
+    return;
+  }
+  sent->released = true;
+  send_ack(PacketType::kPubrel, packet.packet_id);
+}
+
+void Client::take_pubcomp(const Pubcomp& packet) {
+  InFlight* sent = in_flight_of("PUBCOMP", packet.packet_id, true);
+  if (!sent) return;
+  if (!sent->released) return broken("PUBCOMP of a packet that was not released");
+  answered(*sent, packet.reason);
 }
 
 void Client::tell_ready() {
@@ -300,6 +333,9 @@ void Client::take(const Frame& frame) {
   }
   if (!connected_) return broken("the server does not begin with CONNACK");
   if (const auto* puback = std::get_if<Puback>(&*packet)) return take_puback(*puback);
+  if (const auto* pubrec = std::get_if<Pubrec>(&*packet)) return take_pubrec(*pubrec);
+  if (const auto* pubcomp = std::get_if<Pubcomp>(&*packet)) return take_pubcomp(*pubcomp);
+  if (const auto* pubrel = std::get_if<Pubrel>(&*packet)) return take_pubrel(*pubrel);
   if (const auto* suback = std::get_if<Suback>(&*packet)) {
     return take_answer(PacketType::kSuback, suback->packet_id, suback->reasons);
   }
@@ -316,19 +352,34 @@ void Client::take(const Frame& frame) {
 }
 
 void Client::take_publish(const Publish& packet) {
-  if (packet.qos == Qos::kExactlyOnce) return broken("PUBLISH with QoS 2, which was not subscribed to");
   if (packet.topic_alias) return broken("PUBLISH with a topic alias, which was not allowed");
+  const bool exactly_once = packet.qos == Qos::kExactlyOnce;
+  const std::uint16_t id = packet.packet_id;
+  if (exactly_once && !received_.insert(id).second) {
+    if (options_.acknowledge) send_ack(PacketType::kPubrec, id);
+    return;
+  }
   handler_.on_publish(packet, input_.block());
-  if (packet.qos == Qos::kAtLeastOnce && options_.acknowledge && !closed_) send_puback(packet.packet_id);
+  if (id != 0 && options_.acknowledge && !closed_) {
+    send_ack(exactly_once ? PacketType::kPubrec : PacketType::kPuback, id);
+  }
+}
+
+void Client::take_pubrel(const Pubrel& packet) {
+  received_.erase(packet.packet_id);
+  send_ack(PacketType::kPubcomp, packet.packet_id);
 }
 
 void Client::acknowledge(std::uint16_t packet_id) {
   STELE_ASSERT(!options_.acknowledge && packet_id != 0);
-  if (!closed_) send_puback(packet_id);
+  if (closed_) return;
+  send_ack(received_.contains(packet_id) ? PacketType::kPubrec : PacketType::kPuback, packet_id);
 }
 
-void Client::send_puback(std::uint16_t packet_id) {
-  const char bytes[] = {0x40, 2, static_cast<char>(packet_id >> 8), static_cast<char>(packet_id & 0xFF)};
+void Client::send_ack(PacketType type, std::uint16_t packet_id) {
+  const auto flags = static_cast<std::uint8_t>(type == PacketType::kPubrel ? 2 : 0);
+  const char first = static_cast<char>(static_cast<std::uint8_t>(type) << 4 | flags);
+  const char bytes[] = {first, 2, static_cast<char>(packet_id >> 8), static_cast<char>(packet_id & 0xFF)};
   write({bytes, sizeof bytes});
 }
 

@@ -1,5 +1,5 @@
 // An MQTT client over one connection to one server: what the command line, the benchmarks and the simulator's
-// workloads speak. MQTT 5.0, 3.1.1 and 3.1; QoS 0 and 1.
+// workloads speak. MQTT 5.0, 3.1.1 and 3.1; QoS 0, 1 and 2.
 //
 //   struct Printer : mqtt::ClientHandler { void on_publish(const Publish& packet, const Bytes&) override … };
 //   auto client = co_await Client::connect(runtime, {"127.0.0.1", 1883}, {.client_id = "me"}, printer);
@@ -8,12 +8,15 @@
 //
 // publish() is the fast way: it takes a packet or says that too much is under way, and the handler is told of
 // the PUBACK. The coroutine calls are for everything else. Nothing is kept beyond the connection: whoever
-// wants a message delivered that was not acknowledged publishes it again on the next one.
+// wants a message delivered that was not acknowledged publishes it again on the next one, and QoS 2 is
+// exactly once within a connection only.
 //
 // Lives on one core. The handler must not destroy the client in its calls, except in on_closed. Tasks that
 // wait for the client may, once they are resumed; those that still wait stay suspended for good, to be
 // destroyed with their frames; close() fails them instead.
 #pragma once
+
+#include <absl/container/flat_hash_set.h>
 
 #include <chrono>
 #include <cstdint>
@@ -55,9 +58,9 @@ struct ClientOptions {
   std::optional<std::string> password;
   std::optional<ClientWill> will;
 
-  std::uint16_t receive_maximum = 65535;     // QoS 1 from the server, unacknowledged; 5.0 only
+  std::uint16_t receive_maximum = 65535;     // QoS > 0 from the server, unacknowledged; 5.0 only
   std::uint32_t max_packet_size = 16 << 20;  // of a packet from the server
-  std::size_t max_in_flight = 65535;         // QoS 1 to the server; it may want fewer
+  std::size_t max_in_flight = 65535;         // QoS > 0 to the server; it may want fewer
   std::size_t max_queued_bytes = 1 << 20;    // unsent
   bool acknowledge = true;                   // when on_publish returns; else by Client::acknowledge
   runtime::Duration connect_timeout = std::chrono::seconds(10);
@@ -69,7 +72,7 @@ class ClientHandler {
  public:
   // A message. `packet` is a view of `block`, and valid during the call.
   virtual void on_publish(const Publish& packet, const Bytes& block) {}
-  // The answer to publish() with that token.
+  // The last answer to publish() with that token: PUBACK, PUBCOMP, or a PUBREC that refuses.
   virtual void on_puback(std::uint64_t token, ReasonCode reason) {}
   // After publish() said kFull: there is room again.
   virtual void on_ready() {}
@@ -122,10 +125,10 @@ class Client final : private runtime::ConnectionHandler,
   std::optional<ReasonCode> disconnect_reason() const { return disconnect_reason_; }
   std::size_t in_flight() const { return in_flight_; }
 
-  // Sends at the end of the turn. The packet identifier is the client's to choose. With QoS 1 on_puback
+  // Sends at the end of the turn. The packet identifier is the client's to choose. With QoS > 0 on_puback
   // follows, unless the connection ends before.
   Sent publish(const Publish& packet, std::uint64_t token = 0);
-  // Waits for room, sends, and waits for PUBACK; of QoS 0, until it is sent.
+  // Waits for room, sends, and waits for PUBACK or PUBCOMP; of QoS 0, until it is sent.
   runtime::Task<Result<ReasonCode>> publish_and_wait(ClientMessage message);
 
   // The server's reason for each: granted QoS, or an error.
@@ -135,7 +138,7 @@ class Client final : private runtime::ConnectionHandler,
   runtime::Task<Result<std::vector<ReasonCode>>> unsubscribe(std::vector<std::string> filters);
   runtime::Task<Result<void>> ping();
 
-  // PUBACK to a message with QoS 1; only without ClientOptions::acknowledge.
+  // PUBACK or PUBREC to a message with QoS 1 or 2; only without ClientOptions::acknowledge.
   void acknowledge(std::uint16_t packet_id);
 
   // Says goodbye and completes when the connection is closed. What is in flight stays unanswered.
@@ -152,6 +155,8 @@ class Client final : private runtime::ConnectionHandler,
     std::uint64_t number;
     std::uint64_t token;
     std::optional<runtime::OneShot<Answer>> waiter;
+    bool exactly_once = false;
+    bool released = false;  // of QoS 2
     bool done = false;
   };
   // A SUBSCRIBE, UNSUBSCRIBE or PINGREQ.
@@ -174,11 +179,17 @@ class Client final : private runtime::ConnectionHandler,
   void take(const Frame& frame);
   void take_connack(const Connack& packet);
   void take_publish(const Publish& packet);
+  // What an answer is to; null after the connection was given up for it.
+  InFlight* in_flight_of(std::string_view answer, std::uint16_t packet_id, bool exactly_once);
   void take_puback(const Puback& packet);
+  void take_pubrec(const Pubrec& packet);
+  void take_pubcomp(const Pubcomp& packet);
+  void take_pubrel(const Pubrel& packet);
+  void answered(InFlight& publish, ReasonCode reason);
   void take_answer(PacketType type, std::uint16_t id, std::vector<ReasonCode> reasons);
   template <class Packet>
   runtime::Task<Answer> ask(PacketType answer, Packet packet);
-  void send_puback(std::uint16_t packet_id);
+  void send_ack(PacketType type, std::uint16_t packet_id);
   void write(std::string_view bytes);
   static std::uint16_t packet_id(std::uint64_t number) {
     return static_cast<std::uint16_t>(1 + number % 65535);
@@ -201,6 +212,7 @@ class Client final : private runtime::ConnectionHandler,
   std::string scratch_;
   std::deque<InFlight> publishes_;  // in order of sending; the first is not done
   std::size_t in_flight_ = 0;
+  absl::flat_hash_set<std::uint16_t> received_;  // QoS 2 from the server that it has not released
   std::deque<Asked> asked_;
   std::vector<std::function<void()>> resolved_;  // to be told at the end of the turn
   std::vector<runtime::OneShot<Answer>> wait_for_room_;

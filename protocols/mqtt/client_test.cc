@@ -149,6 +149,20 @@ TEST_P(MqttClient, Tasks) {
   EXPECT_EQ(broker.notes, Notes({"session of a ends in good order, expiry 0"}));
 }
 
+TEST_P(MqttClient, ExactlyOnce) {
+  serve();
+  auto client = connect(options("a"));
+  run(subscribe(client.get(), "t", Qos::kExactlyOnce, {ReasonCode::kGrantedQos2}));
+  EXPECT_EQ(client->publish(publish_of("t", "x", Qos::kExactlyOnce), 5), Sent::kYes);
+  runtime.settle();
+  EXPECT_EQ(handler.take(), Notes({"t=x qos 2", "puback 5 success"}));
+  EXPECT_EQ(client->in_flight(), 0u);
+  EXPECT_EQ(client->publish(publish_of("full/t", "x", Qos::kExactlyOnce), 6), Sent::kYes);
+  runtime.settle();
+  if (v5()) EXPECT_EQ(handler.take(), Notes({"puback 6 quota exceeded"}));
+  EXPECT_EQ(client->closed(), !v5());
+}
+
 TEST_P(MqttClient, KeptSession) {
   serve();
   ClientOptions kept = options("a");
@@ -219,7 +233,6 @@ TEST_P(MqttClient, UnsentBytesAreBounded) {
 TEST_P(MqttClient, WhatTheServerDoesNotTake) {
   serve({.max_packet_size = 100});
   auto client = connect(options("a"));
-  EXPECT_EQ(client->publish(publish_of("t", "x", Qos::kExactlyOnce)), Sent::kNotSupported);
   EXPECT_EQ(client->publish(publish_of(std::string(70'000, 't'), "x", Qos::kAtMostOnce)),
             Sent::kNotSupported);
   if (v5()) {
@@ -350,7 +363,8 @@ TEST(MqttClientAgainst, ServerThatBreaksTheRules) {
       std::string("\x90\x04\0\x07\0\0", 6),       // SUBACK of nothing
       std::string("\xd0\0", 2),                   // PINGRESP of nothing
       std::string("\xc0\0", 2),                   // PINGREQ
-      std::string("\x34\x06\0\1t\0\1\0", 8),      // QoS 2
+      std::string("\x50\x02\0\x07", 4),           // PUBREC of nothing
+      std::string("\x70\x02\0\x07", 4),           // PUBCOMP of nothing
       std::string("\x30\x07\0\1t\3\x23\0\1", 9),  // topic alias
       std::string("\0\0", 2),
       std::string("\x30\xff\xff\xff\x7f", 5),  // too large
@@ -368,6 +382,18 @@ TEST(MqttClientAgainst, ServerThatBreaksTheRules) {
   first.say(std::string("\xd0\0", 2));
   ASSERT_TRUE(first.error);
   EXPECT_EQ(first.error->code, ErrorCode::kMalformed);
+}
+
+// [MQTT-4.3.3-10]: until it is released it is the same message.
+TEST(MqttClientAgainst, ServerThatSendsAgain) {
+  RudeServer server;
+  server.accept();
+  const std::string publish("\x34\x07\0\1t\0\1\0x", 9), pubrel("\x62\x02\0\1", 4);
+  server.say(publish + publish);
+  EXPECT_EQ(server.handler.take(), Notes({"t=x qos 2"}));
+  server.say(pubrel + pubrel + publish);
+  EXPECT_EQ(server.handler.take(), Notes({"t=x qos 2"}));
+  EXPECT_FALSE(server.client->closed());
 }
 
 TEST(MqttClientAgainst, AnswersThatNeverCome) {

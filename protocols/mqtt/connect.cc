@@ -69,9 +69,6 @@ std::optional<DecodeError> MqttConnection::check(const Connect& packet) const {
   if (packet.authentication_method) {
     return DecodeError{ReasonCode::kBadAuthenticationMethod, "there is no enhanced authentication"};
   }
-  if (packet.will && packet.will->qos == Qos::kExactlyOnce) {  // [MQTT-3.2.2-12]
-    return DecodeError{ReasonCode::kQosNotSupported, "the will has QoS 2"};
-  }
   return std::nullopt;
 }
 
@@ -121,7 +118,6 @@ void MqttConnection::accept(const Connect& packet) {
   if (v5()) {
     if (session_expiry_s_ != packet.session_expiry_s.value_or(0)) answer.session_expiry_s = session_expiry_s_;
     answer.receive_maximum = shared_.options.receive_maximum;
-    answer.maximum_qos = Qos::kAtLeastOnce;
     answer.maximum_packet_size = shared_.options.max_packet_size;
     if (packet.client_id.empty()) answer.assigned_client_id = client_id_;
     answer.shared_subscription_available = false;

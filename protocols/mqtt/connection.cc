@@ -106,8 +106,9 @@ void MqttConnection::handle_connected(const Frame& frame) {
     case PacketType::kAuth:
       return fail(ReasonCode::kProtocolError, "AUTH without an authentication method");
     case PacketType::kPubrec:
+      return on_pubrec(frame);
     case PacketType::kPubcomp:
-      return fail(ReasonCode::kProtocolError, "answers a QoS 2 that was not used");
+      return on_pubcomp(frame);
     default:
       return fail(ReasonCode::kProtocolError, "only servers send this packet");
   }
@@ -162,7 +163,6 @@ void MqttConnection::send(const Packet& packet) {
   if (fits_client(out.size())) return write(type_of(out), out);
   disconnect(ReasonCode::kPacketTooLarge, "the answer is larger than the client takes");  // [MQTT-3.1.2-24]
 }
-template void MqttConnection::send(const Pubcomp&);
 template void MqttConnection::send(const Suback&);
 template void MqttConnection::send(const Unsuback&);
 template void MqttConnection::send(const Pingresp&);
@@ -260,6 +260,7 @@ void MqttConnection::on_turn_end() {
   }
   input_.clear();
   outbox_.reset();
+  exchanges_.reset();
   publisher_.reset();
   if (task_runs_) return;  // it works on the session; comes back here
   session_.reset();

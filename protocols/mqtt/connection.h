@@ -12,6 +12,8 @@
 // The handlers are in connect.cc, publish.cc, subscribe.cc, deliver.cc and disconnect.cc.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -91,8 +93,10 @@ class MqttConnection final : public runtime::ConnectionHandler,
   // broker::Publisher::Listener (publish.cc)
   void on_published(std::uint32_t token, const broker::PublishResult& result) override;
   void on_publisher_ready() override;
-  // broker::SessionHandler (deliver.cc, disconnect.cc)
+  // broker::SessionHandler (deliver.cc, publish.cc, disconnect.cc)
   void on_message(const broker::Delivery& delivery) override;
+  void on_release(std::uint16_t packet_id) override;
+  void on_completed(std::uint16_t packet_id, bool known) override;
   void on_taken_over() override;
   void on_session_lost(const Error& why) override;
   // runtime::Timer, runtime::TurnEndHook
@@ -143,7 +147,12 @@ class MqttConnection final : public runtime::ConnectionHandler,
 
   // publish.cc
   void on_publish(const Frame& frame);
-  void answer_publish(std::uint16_t packet_id, ReasonCode reason);
+  void on_received(std::uint16_t packet_id, const broker::PublishResult& result);
+  void answer_publish(PacketType type, std::uint16_t packet_id, ReasonCode reason);
+  void refuse_publish(PacketType type, std::uint16_t packet_id, const Error& error);
+  bool begin_exchange(std::uint16_t packet_id);
+  void end_exchange(std::uint16_t packet_id);
+  void on_pubrel(const Frame& frame);
 
   // subscribe.cc
   void on_subscribe(const Frame& frame);
@@ -156,16 +165,18 @@ class MqttConnection final : public runtime::ConnectionHandler,
   // deliver.cc
   void deliver_now(const Publish& packet, const broker::Delivery& delivery);
   void deliver_later(const Publish& packet, const broker::Delivery& delivery);
-  void drop(const broker::SettleToken& token, std::uint64_t& counter);
+  void drop(const broker::SettleToken& token, bool redelivered, std::uint64_t& counter);
   void pump();
   void send_waiting(Outbox::Waiting message, std::int64_t now_ms);
   void on_puback(const Frame& frame);
+  void on_pubrec(const Frame& frame);
+  void on_pubcomp(const Frame& frame);
+  void send_pubrel(std::uint16_t packet_id, ReasonCode reason);
   Outbox& outbox();
   bool output_is_full() const { return connection_->queued_bytes() > shared_.options.max_output_bytes; }
 
   // disconnect.cc
   void on_disconnect(const Frame& frame);
-  void on_pubrel(const Frame& frame);
   void on_pingreq(const Frame& frame);
 
   runtime::Runtime& runtime() const { return shared_.broker.runtime(); }
@@ -177,12 +188,21 @@ class MqttConnection final : public runtime::ConnectionHandler,
   FrameInput input_;
   std::unique_ptr<broker::Session> session_;
   std::unique_ptr<broker::Publisher> publisher_;  // from the first PUBLISH on
-  std::unique_ptr<Outbox> outbox_;                // from the first QoS 1 message to the client on
+  std::unique_ptr<Outbox> outbox_;                // from the first QoS > 0 message to the client on
+  // Exchanges of QoS 2 that the client has begun, on this connection. What outlives it is the session's.
+  enum class Exchange : std::uint8_t {
+    kPublished,  // the broker has not answered
+    kReceived,   // PUBREC is sent
+    kReleasing,  // PUBREL came, and is being stored
+    kEarlier,    // likewise, of an earlier connection
+  };
+  using Exchanges = absl::flat_hash_map<std::uint16_t, Exchange>;  // look-ups only
+  std::unique_ptr<Exchanges> exchanges_;                           // from the first of them on
   std::string client_id_;
   runtime::Instant last_heard_;
   std::uint32_t client_max_packet_size_ = UINT32_MAX;
   std::uint32_t session_expiry_s_ = 0;
-  std::uint32_t unanswered_ = 0;  // PUBLISH with QoS 1 that the broker has not answered
+  std::uint32_t unanswered_ = 0;  // PUBLISH with QoS 1 or 2 that has not had its last answer
   std::uint16_t in_flight_max_ = 0;
   std::uint16_t keep_alive_s_ = 0;
   Version version_ = Version::kV311;

@@ -23,6 +23,7 @@ struct Idle final : broker::Publisher {
     if (answer) listener.on_published(token, {});
     return true;
   }
+  void join(const broker::Session&) override {}
   std::size_t in_flight() const override { return 0; }
   Listener& listener;
 };
@@ -38,6 +39,10 @@ struct IdleSession final : broker::Session {
     co_return std::vector<bool>();
   }
   void settle(broker::SettleToken) override {}
+  void accept(broker::SettleToken) override {}
+  void released(std::uint16_t) override {}
+  void complete(std::uint16_t) override {}
+  bool durable() const override { return false; }
   void set_will(const broker::WillMessage&) override {}
   void end(broker::EndOfSession, std::optional<std::uint32_t>) override {}
 };

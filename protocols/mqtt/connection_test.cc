@@ -144,7 +144,9 @@ std::string arbitrary_conversation() {
                                                              {3, PacketType::kUnsubscribe},
                                                              {3, PacketType::kPingreq},
                                                              {3, PacketType::kPuback},
-                                                             {1, PacketType::kPubrel},
+                                                             {3, PacketType::kPubrel},
+                                                             {2, PacketType::kPubrec},
+                                                             {2, PacketType::kPubcomp},
                                                              {1, PacketType::kDisconnect},
                                                              {1, PacketType::kConnect}});
     Packet packet = arbitrary_packet(pool, type, version);
@@ -153,7 +155,6 @@ std::string arbitrary_conversation() {
       publish->subscription_ids = {};
       publish->topic_alias.reset();
       if (publish->topic.empty()) publish->topic = "t";
-      if (publish->qos == Qos::kExactlyOnce) publish->qos = Qos::kAtLeastOnce;
     }
     encode(out, packet, version);
   }

@@ -1,4 +1,5 @@
-// PUBLISH to the client, and PUBACK from it: sections 3.3 and 3.4, flow control of section 4.9.
+// PUBLISH and PUBREL to the client; PUBACK, PUBREC and PUBCOMP from it: sections 3.3 to 3.7, flow control of
+// section 4.9.
 #include <algorithm>
 #include <utility>
 
@@ -21,15 +22,15 @@ void MqttConnection::on_message(const broker::Delivery& delivery) {
   const std::int64_t now_ms = runtime().wall_now().ms;
   const MessageView& message = delivery.message;
   if (message.expires_at_ms && *message.expires_at_ms <= now_ms) {
-    return drop(delivery.token, counters().dropped_expired);
+    return drop(delivery.token, delivery.redelivered, counters().dropped_expired);
   }
   Publish packet;
-  packet.qos = static_cast<Qos>(std::min<std::uint8_t>(delivery.qos, 1));
+  packet.qos = static_cast<Qos>(delivery.qos);
   packet.retain = delivery.retain;
   packet.dup = delivery.redelivered && packet.qos != Qos::kAtMostOnce;
   fill_publish(packet, message, version_, now_ms, delivery.subscription_ids, shared_.properties);
   if (packet.qos == Qos::kAtMostOnce) {
-    if (output_is_full()) return drop(delivery.token, counters().dropped_slow);
+    if (output_is_full()) return drop(delivery.token, delivery.redelivered, counters().dropped_slow);
     return deliver_now(packet, delivery);
   }
   if (outbox().anything_waits() || !outbox().has_room() || output_is_full()) {
@@ -44,9 +45,11 @@ void MqttConnection::deliver_now(const Publish& packet, const broker::Delivery& 
   const std::string_view payload = packet.payload;
   const PublishHeader at = encode_publish_header(out, packet, version_, payload.size());
   if (!at.ok || !fits_client(out.size() + payload.size())) {
-    return drop(delivery.token, counters().dropped_too_large);
+    return drop(delivery.token, delivery.redelivered, counters().dropped_too_large);
   }
-  if (packet.qos != Qos::kAtMostOnce) patch_packet_id(out, at, outbox().send(delivery.token));
+  if (packet.qos != Qos::kAtMostOnce) {
+    patch_packet_id(out, at, outbox().send(delivery.token, packet.qos == Qos::kExactlyOnce));
+  }
   ++counters().packets_out[static_cast<std::size_t>(PacketType::kPublish)];
   counters().bytes_out += out.size() + payload.size();
   if (payload.size() <= kSharePayload) {
@@ -68,7 +71,7 @@ void MqttConnection::deliver_later(const Publish& packet, const broker::Delivery
   Outbox::Waiting waiting;
   waiting.at = encode_publish_header(waiting.packet, packet, version_, packet.payload.size());
   if (!waiting.at.ok || !fits_client(waiting.packet.size() + packet.payload.size())) {
-    return drop(delivery.token, counters().dropped_too_large);
+    return drop(delivery.token, delivery.redelivered, counters().dropped_too_large);
   }
   if (packet.payload.size() > kSharePayload && !delivery.owner.empty()) {
     waiting.payload = delivery.owner.slice(packet.payload);
@@ -77,17 +80,22 @@ void MqttConnection::deliver_later(const Publish& packet, const broker::Delivery
   }
   waiting.expires_at_ms = delivery.message.expires_at_ms;
   waiting.token = delivery.token;
+  waiting.exactly_once = packet.qos == Qos::kExactlyOnce;
+  waiting.redelivered = delivery.redelivered;
   const std::size_t dropped = outbox().push(std::move(waiting));
   if (dropped > 0) {
-    STELE_MARK("mqtt: live QoS 1 dropped, the queue is full");
+    STELE_MARK("mqtt: live message dropped, the queue is full");
     counters().dropped_queue += dropped;
   }
 }
 
-// Whoever drops a message that the session keeps says that it is done with.
-void MqttConnection::drop(const broker::SettleToken& token, std::uint64_t& counter) {
+// Whoever drops a message that the session keeps says that it is done with. One of QoS 2 that the client may
+// have already is completed instead: its packet identifier is not free before.
+void MqttConnection::drop(const broker::SettleToken& token, bool redelivered, std::uint64_t& counter) {
   ++counter;
-  if (token.durable) session_->settle(token);
+  if (!token.durable) return;
+  if (redelivered && token.packet_id != 0) return session_->accept(token);
+  session_->settle(token);
 }
 
 void MqttConnection::pump() {
@@ -101,12 +109,12 @@ void MqttConnection::pump() {
 void MqttConnection::send_waiting(Outbox::Waiting message, std::int64_t now_ms) {
   if (message.expires_at_ms && *message.expires_at_ms <= now_ms) {
     STELE_MARK("mqtt: expired while it waited for the client");
-    return drop(message.token, counters().dropped_expired);
+    return drop(message.token, message.redelivered, counters().dropped_expired);
   }
   if (message.at.expiry_at != 0) {  // [MQTT-3.3.2-6]
     patch_expiry(message.packet, message.at, expiry_interval_s(now_ms, *message.expires_at_ms));
   }
-  patch_packet_id(message.packet, message.at, outbox_->send(message.token));
+  patch_packet_id(message.packet, message.at, outbox_->send(message.token, message.exactly_once));
   ++counters().packets_out[static_cast<std::size_t>(PacketType::kPublish)];
   counters().bytes_out += message.size();
   connection_->write(message.packet);
@@ -123,10 +131,68 @@ void MqttConnection::on_puback(const Frame& frame) {
   pump();
 }
 
+void MqttConnection::on_pubrec(const Frame& frame) {
+  const Decoded<Pubrec> packet = decode_pubrec(frame, version_);
+  if (!packet) return fail(packet.error());
+  const std::uint16_t id = packet->packet_id;
+  Outbox::InFlight* sent = outbox_ ? outbox_->find_exactly_once(id) : nullptr;
+  if (!sent) return send_pubrel(id, ReasonCode::kPacketIdentifierNotFound);
+  const broker::SettleToken token = sent->token;
+  if (is_error(packet->reason)) {  // the client will not have it: that is the end of it [MQTT-4.3.3-4]
+    if (sent->stage != Outbox::Stage::kPublished) return;
+    outbox_->erase(id);
+    if (token.durable) session_->settle(token);
+    return pump();
+  }
+  switch (sent->stage) {
+    case Outbox::Stage::kPublished:
+      if (!token.durable) return on_release(id);
+      sent->stage = Outbox::Stage::kAccepted;
+      return session_->accept(token);
+    case Outbox::Stage::kAccepted:
+      return;  // PUBREL is on its way
+    case Outbox::Stage::kReleased:
+      return send_pubrel(id, ReasonCode::kSuccess);
+  }
+}
+
+void MqttConnection::on_release(std::uint16_t packet_id) {
+  if (state_ != State::kConnected) return;
+  outbox().release(packet_id);
+  send_pubrel(packet_id, ReasonCode::kSuccess);
+}
+
+void MqttConnection::send_pubrel(std::uint16_t packet_id, ReasonCode reason) {
+  const char id_high = static_cast<char>(packet_id >> 8);
+  const char id_low = static_cast<char>(packet_id & 0xFF);
+  if (reason == ReasonCode::kSuccess || !v5()) {
+    const char bytes[] = {0x62, 2, id_high, id_low};
+    write(PacketType::kPubrel, {bytes, sizeof bytes});
+  } else {
+    const char bytes[] = {0x62, 3, id_high, id_low, static_cast<char>(reason)};
+    write(PacketType::kPubrel, {bytes, sizeof bytes});
+  }
+}
+
+void MqttConnection::on_pubcomp(const Frame& frame) {
+  const Decoded<Pubcomp> packet = decode_pubcomp(frame, version_);
+  if (!packet) return fail(packet.error());
+  const std::uint16_t id = packet->packet_id;
+  const Outbox::InFlight* sent = outbox_ ? outbox_->find_exactly_once(id) : nullptr;
+  if (!sent || sent->stage != Outbox::Stage::kReleased) return;
+  const bool durable = sent->token.durable;
+  outbox_->erase(id);
+  if (durable) session_->released(id);
+  pump();
+}
+
 Outbox& MqttConnection::outbox() {
   if (!outbox_) {
     const MqttOptions& options = shared_.options;
-    outbox_ = std::make_unique<Outbox>(Outbox::Limits{.in_flight = in_flight_max_,
+    // The identifiers above are the session's own.
+    const std::uint16_t highest_id = session_->durable() ? broker::kFirstLoggedId - 1 : UINT16_MAX;
+    outbox_ = std::make_unique<Outbox>(Outbox::Limits{.in_flight = std::min(in_flight_max_, highest_id),
+                                                      .highest_id = highest_id,
                                                       .messages = options.max_queue_messages,
                                                       .bytes = options.max_queue_bytes});
   }

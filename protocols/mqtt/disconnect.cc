@@ -36,16 +36,6 @@ void MqttConnection::on_session_lost(const Error& why) {
   disconnect(stopping ? ReasonCode::kServerShuttingDown : ReasonCode::kUnspecifiedError, why.message);
 }
 
-// A release of a QoS 2 exchange that this server has never begun.
-void MqttConnection::on_pubrel(const Frame& frame) {
-  const Decoded<Pubrel> packet = decode_pubrel(frame, version_);
-  if (!packet) return fail(packet.error());
-  Pubcomp answer;
-  answer.packet_id = packet->packet_id;
-  answer.reason = ReasonCode::kPacketIdentifierNotFound;
-  send(answer);
-}
-
 void MqttConnection::on_pingreq(const Frame& frame) {
   const Decoded<Pingreq> packet = decode_pingreq(frame, version_);
   if (!packet) return fail(packet.error());

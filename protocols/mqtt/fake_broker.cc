@@ -74,7 +74,10 @@ class FakeBroker::FakePublisher final : public broker::Publisher {
   bool publish(const MessageView& message, const Bytes& owner, std::uint32_t token, bool answer) override {
     broker_.last_was_shared = !owner.empty();
     auto failed = publish_error(message.address);
-    const bool matched = !failed && broker_.route(message, owner, client_id_);
+    const bool once = message.qos == 2 && durable_;
+    const auto packet_id = static_cast<std::uint16_t>(token);
+    const bool again = once && !failed && !broker_.clients_[client_id_].unreleased.insert(packet_id).second;
+    const bool matched = !failed && (again || broker_.route(message, owner, client_id_));
     if (!answer) return true;
     if (!broker_.hold_answers) {
       listener_.on_published(token, {failed ? &*failed : nullptr, matched});
@@ -88,6 +91,7 @@ class FakeBroker::FakePublisher final : public broker::Publisher {
     asked_to_wait_ = in_flight_ >= broker_.window;
     return !asked_to_wait_;
   }
+  void join(const broker::Session& session) override { durable_ = session.durable(); }
   std::size_t in_flight() const override { return in_flight_; }
   void ready() {
     if (std::exchange(asked_to_wait_, false)) listener_.on_publisher_ready();
@@ -98,6 +102,7 @@ class FakeBroker::FakePublisher final : public broker::Publisher {
   const std::string client_id_;
   Listener& listener_;
   std::size_t in_flight_ = 0;
+  bool durable_ = false;
   bool asked_to_wait_ = false;
 };
 
@@ -145,6 +150,7 @@ class FakeBroker::FakeSession final : public broker::Session {
   bool present() const override { return present_; }
   void start() override {
     started = true;
+    for (std::uint16_t id : client().releasing) handler.on_release(id);
     broker_.deliver_queue(client());
   }
 
@@ -184,6 +190,23 @@ class FakeBroker::FakeSession final : public broker::Session {
     std::erase_if(client().queue, [&](const Item& item) { return item.token.lsn == token.lsn; });
     broker_.deliver_queue(client());
   }
+  void accept(SettleToken token) override {
+    broker_.note("accepted " + std::to_string(token.lsn.value));
+    std::erase_if(client().queue, [&](const Item& item) { return item.token.lsn == token.lsn; });
+    client().releasing.push_back(token.packet_id);
+    handler.on_release(token.packet_id);
+  }
+  void released(std::uint16_t packet_id) override {
+    broker_.note("released " + std::to_string(packet_id));
+    std::erase(client().releasing, packet_id);
+    broker_.deliver_queue(client());
+  }
+  void complete(std::uint16_t packet_id) override {
+    const bool known = client().unreleased.erase(packet_id) > 0;
+    broker_.note((known ? "completed " : "unknown ") + std::to_string(packet_id));
+    handler.on_completed(packet_id, known);
+  }
+  bool durable() const override { return options.expiry_s > 0 || present_; }
   void set_will(const broker::WillMessage& will) override {
     will_.emplace(will.message, Bytes());
     will_delay_s_ = will.delay_s;
@@ -298,7 +321,9 @@ bool FakeBroker::route(const MessageView& message, const Bytes& owner, std::stri
     matched = true;
     const bool retain = as_published && message.retain;
     if (client.expiry_s > 0 && qos > 0) {
-      client.queue.push_back({kept, qos, retain, ids, SettleToken{Lsn(next_lsn_++), 0, true}});
+      SettleToken token{Lsn(next_lsn_++), 0, true};
+      if (qos == 2) token.packet_id = ++client.last_packet_id;
+      client.queue.push_back({kept, qos, retain, ids, token});
       deliver_queue(client);
     } else if (client.attached) {
       client.attached->deliver(kept, qos, retain, ids);
@@ -309,7 +334,7 @@ bool FakeBroker::route(const MessageView& message, const Bytes& owner, std::stri
 
 void FakeBroker::deliver_queue(Client& client) {
   if (!client.attached || !client.attached->started) return;
-  std::size_t in_flight = std::ranges::count_if(client.queue, &Item::in_flight);
+  std::size_t in_flight = std::ranges::count_if(client.queue, &Item::in_flight) + client.releasing.size();
   // What is delivered may be settled at once, which comes back here.
   for (std::size_t i = 0; i < client.queue.size(); ++i) {
     Item& item = client.queue[i];

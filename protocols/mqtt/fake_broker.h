@@ -102,6 +102,9 @@ class FakeBroker : public broker::Broker, private broker::Authorizer {
     std::uint32_t expiry_s = 0;
     std::map<std::string, broker::SubscribeRequest> subscriptions;
     std::deque<Item> queue;
+    std::set<std::uint16_t> unreleased;    // QoS 2 from the client
+    std::vector<std::uint16_t> releasing;  // QoS 2 to the client
+    std::uint16_t last_packet_id = broker::kFirstLoggedId - 1;
     FakeSession* attached = nullptr;
   };
   bool allowed(const broker::Principal& who, broker::Action action, std::string_view resource) override;

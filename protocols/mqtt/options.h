@@ -22,15 +22,18 @@ struct MqttOptions {
   std::uint32_t max_packet_size = 16 << 20;           // announced; of a PUBLISH
   std::uint32_t max_control_packet_size = 512 << 10;  // of anything else
   std::size_t max_input_bytes = 256 << 20;            // incomplete packets of all connections together
-  std::uint16_t receive_maximum = 1024;             // announced; 5.0 only: else only back-pressure bounds it
+  // QoS 1 and 2 that is not answered, QoS 2 until PUBCOMP. Announced; 5.0 only: else only back-pressure
+  // bounds QoS 1, and this QoS 2:
+  std::uint16_t receive_maximum = 1024;
+  std::uint16_t max_unreleased = 16'384;
   std::uint16_t max_keep_alive_s = 0;               // 0: as long as the client wants, and not at all
   std::uint32_t max_session_expiry_s = UINT32_MAX;  // UINT32_MAX: never
 
   // What waits for a client.
-  std::uint16_t max_in_flight = 512;  // QoS 1 of a kept session, unacknowledged; the client may want fewer
-  std::size_t max_queue_messages = 10'000;  // live QoS 1 that finds no place in the client's window or in
+  std::uint16_t max_in_flight = 512;  // QoS > 0 of a kept session, unacknowledged; the client may want fewer
+  std::size_t max_queue_messages = 10'000;  // live QoS > 0 that finds no place in the client's window or in
   std::size_t max_queue_bytes = 8 << 20;    // the output; then the oldest of it is dropped
-  std::size_t max_output_bytes = 1 << 20;   // unsent; then QoS 0 is dropped and QoS 1 waits
+  std::size_t max_output_bytes = 1 << 20;   // unsent; then QoS 0 is dropped and the rest waits
 };
 
 // Of one listener. Written on its core only.
@@ -54,7 +57,7 @@ struct MqttCounters {
   std::uint64_t publish_refused = 0;  // by the broker
 
   std::uint64_t dropped_slow = 0;       // QoS 0 for a client that does not keep up
-  std::uint64_t dropped_queue = 0;      // live QoS 1, likewise
+  std::uint64_t dropped_queue = 0;      // live QoS > 0, likewise
   std::uint64_t dropped_expired = 0;    // [MQTT-3.3.2-5]
   std::uint64_t dropped_too_large = 0;  // [MQTT-3.1.2-25]
 };

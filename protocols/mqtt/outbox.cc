@@ -7,23 +7,45 @@
 
 namespace stele::mqtt {
 
-std::uint16_t Outbox::send(broker::SettleToken token) {
+std::uint16_t Outbox::send(broker::SettleToken token, bool exactly_once) {
   STELE_ASSERT(has_room());
+  if (token.packet_id != 0) {
+    STELE_ASSERT(exactly_once && token.packet_id > limits_.highest_id);
+    in_flight_[token.packet_id] = {token, true};
+    return token.packet_id;
+  }
   do {
-    ++last_id_;
-  } while (last_id_ == 0 || in_flight_.contains(last_id_));
-  in_flight_.emplace(last_id_, token);
+    last_id_ = last_id_ == limits_.highest_id ? 1 : static_cast<std::uint16_t>(last_id_ + 1);
+  } while (in_flight_.contains(last_id_));
+  in_flight_.emplace(last_id_, InFlight{token, exactly_once});
   return last_id_;
+}
+
+Outbox::InFlight* Outbox::find_exactly_once(std::uint16_t packet_id) {
+  auto found = in_flight_.find(packet_id);
+  return found != in_flight_.end() && found->second.exactly_once ? &found->second : nullptr;
+}
+
+void Outbox::release(std::uint16_t packet_id) {
+  InFlight& released = in_flight_[packet_id];
+  if (!released.exactly_once) {  // it is of an earlier connection
+    released = {.token = {.lsn = {}, .durable = true, .packet_id = packet_id}, .exactly_once = true};
+  }
+  released.stage = Stage::kReleased;
 }
 
 std::optional<broker::SettleToken> Outbox::acknowledge(std::uint16_t packet_id) {
   auto found = in_flight_.find(packet_id);
-  if (found == in_flight_.end()) return std::nullopt;
-  const broker::SettleToken token = found->second;
-  in_flight_.erase(found);
+  if (found == in_flight_.end() || found->second.exactly_once) return std::nullopt;
+  const broker::SettleToken token = found->second.token;
+  erase(packet_id);
+  return token;
+}
+
+void Outbox::erase(std::uint16_t packet_id) {
+  in_flight_.erase(packet_id);
   constexpr std::size_t kKeptWhenIdle = 64;
   if (in_flight_.empty() && in_flight_.capacity() > kKeptWhenIdle && waiting_.empty()) in_flight_ = {};
-  return token;
 }
 
 std::size_t Outbox::push(Waiting message) {

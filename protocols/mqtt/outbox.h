@@ -1,9 +1,10 @@
-// The QoS 1 messages of one connection on their way to the client: packet identifiers, what is in flight, and
-// what waits for a place in the window. Pure.
+// The QoS 1 and 2 messages of one connection on their way to the client: packet identifiers, what is in
+// flight, and what waits for a place in the window. Pure.
 //
 // Messages of a persistent session come with a durable token; the broker gives no more of them than fit in
-// the window, and they are never dropped here. Live copies wait in a bounded queue, whose oldest live copy is
-// dropped when it is full.
+// the window, and they are never dropped here. Those with QoS 2 bring their packet identifiers, which are not
+// among the ones given here (Limits::highest_id). Live copies wait in a bounded queue, whose oldest live copy
+// is dropped when it is full.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -24,6 +25,7 @@ class Outbox {
  public:
   struct Limits {
     std::uint16_t in_flight = 65535;
+    std::uint16_t highest_id = 65535;
     std::size_t messages = SIZE_MAX;
     std::size_t bytes = SIZE_MAX;
   };
@@ -34,7 +36,21 @@ class Outbox {
     Bytes payload;
     std::optional<std::int64_t> expires_at_ms;
     broker::SettleToken token;
+    bool exactly_once = false;
+    bool redelivered = false;
     std::size_t size() const { return packet.size() + payload.size(); }
+  };
+
+  // How far a message of QoS 2 has come.
+  enum class Stage : std::uint8_t {
+    kPublished,
+    kAccepted,  // PUBREC came, and is being stored
+    kReleased,  // PUBREL is sent
+  };
+  struct InFlight {
+    broker::SettleToken token;
+    bool exactly_once = false;
+    Stage stage = Stage::kPublished;
   };
 
   Outbox() = default;
@@ -47,9 +63,14 @@ class Outbox {
   std::size_t waiting_bytes() const { return waiting_bytes_; }
 
   // The identifier of the next packet, which is in flight from now on. There must be room.
-  std::uint16_t send(broker::SettleToken token);
-  // The client has acknowledged it. None if no such packet is in flight.
+  std::uint16_t send(broker::SettleToken token, bool exactly_once);
+  // PUBACK of the client. None if no such packet with QoS 1 is in flight.
   std::optional<broker::SettleToken> acknowledge(std::uint16_t packet_id);
+  // One with QoS 2; null if there is none. Valid until the next call that changes anything.
+  InFlight* find_exactly_once(std::uint16_t packet_id);
+  // Of QoS 2, PUBREL is sent: also of a message that was sent on an earlier connection.
+  void release(std::uint16_t packet_id);
+  void erase(std::uint16_t packet_id);
 
   // Gives how many live copies had to be dropped for it, or instead of it.
   std::size_t push(Waiting message);
@@ -61,7 +82,7 @@ class Outbox {
   void forget(const Waiting& message);
 
   Limits limits_;
-  absl::flat_hash_map<std::uint16_t, broker::SettleToken> in_flight_;  // look-ups only
+  absl::flat_hash_map<std::uint16_t, InFlight> in_flight_;  // look-ups only
   std::uint16_t last_id_ = 0;
   std::deque<Waiting> waiting_;
   std::size_t waiting_bytes_ = 0;

@@ -34,7 +34,7 @@ ReasonCode reason_of(const Error& error) {
 
 broker::SubscribeRequest request_of(const Subscription& asked, std::optional<std::uint32_t> id) {
   return {.filter = std::string(asked.filter),
-          .qos = static_cast<std::uint8_t>(std::min(asked.qos, Qos::kAtLeastOnce)),
+          .qos = static_cast<std::uint8_t>(asked.qos),
           .no_local = asked.no_local,
           .retain_as_published = asked.retain_as_published,
           .retain_handling = static_cast<std::uint8_t>(asked.retain_handling),

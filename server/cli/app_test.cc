@@ -68,7 +68,7 @@ TEST(CommandLine, WrongValues) {
   refuses({"serve", "--kafka", "0.0.0.0:1"}, {"--kafka", "0.0.0.0", "loopback"});
   refuses({"serve", "--config", "/nowhere/stele.toml"}, {"/nowhere/stele.toml"});
   refuses({"serve"}, {"STELE_DURABILITY", "'sometimes'"}, {{"STELE_DURABILITY", "sometimes"}});
-  refuses({"pub", "a", "b", "-q", "2"}, {"qos"});
+  refuses({"pub", "a", "b", "-q", "3"}, {"qos"});
   refuses({"sub", "a", "-V", "6"}, {"protocol-version"});
   refuses({"bench", "mqtt", "--mode", "sideways"}, {"--mode", "fanout"});
   refuses({"bench", "kafka", "consume", "--rate", "5"}, {"--rate"});

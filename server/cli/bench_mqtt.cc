@@ -299,8 +299,8 @@ void add_bench_mqtt(CLI::App& bench, Chosen& chosen) {
   command->add_option("--subs", given->subs, "subscribers")
       ->check(CLI::Range(0, 100'000))
       ->capture_default_str();
-  command->add_option("-q,--qos", given->qos, "0 or 1")->check(CLI::Range(0, 1))->capture_default_str();
-  command->add_option("--window", given->window, "QoS 1 messages of a publisher without an answer")
+  command->add_option("-q,--qos", given->qos, "0, 1 or 2")->check(CLI::Range(0, 2))->capture_default_str();
+  command->add_option("--window", given->window, "QoS 1 or 2 messages of a publisher without an answer")
       ->check(CLI::Range(1, 65'535))
       ->capture_default_str();
   command->add_option("--topic", given->topic, "the first word of all topics")->capture_default_str();

@@ -29,7 +29,7 @@ Result<MqttTarget> read(const MqttFlags& flags) {
 }
 
 mqtt::Qos qos_of(int number) {
-  return number == 0 ? mqtt::Qos::kAtMostOnce : mqtt::Qos::kAtLeastOnce;
+  return static_cast<mqtt::Qos>(number);
 }
 
 }  // namespace stele::server::cli

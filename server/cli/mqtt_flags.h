@@ -27,6 +27,6 @@ struct MqttTarget {
 };
 Result<MqttTarget> read(const MqttFlags& flags);
 
-mqtt::Qos qos_of(int number);  // 0 or 1
+mqtt::Qos qos_of(int number);  // 0 to 2
 
 }  // namespace stele::server::cli

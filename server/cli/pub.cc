@@ -198,7 +198,7 @@ void add_pub(CLI::App& app, Chosen& chosen) {
   command->add_option("-m,--message,message", given->message, "the payload");
   command->add_flag("-l,--lines", given->lines, "publish each line of standard input");
   command->add_flag("-n,--null", given->nothing, "publish an empty payload");
-  command->add_option("-q,--qos", given->qos, "0 or 1")->check(CLI::Range(0, 1))->capture_default_str();
+  command->add_option("-q,--qos", given->qos, "0, 1 or 2")->check(CLI::Range(0, 2))->capture_default_str();
   command->add_flag("-r,--retain", given->retain, "keep it as the topic's last message");
   command->add_option("--content-type", given->content_type, "MQTT 5 property");
   command->add_option("--response-topic", given->response_topic, "MQTT 5 property");

@@ -128,7 +128,7 @@ void add_sub(CLI::App& app, Chosen& chosen) {
   CLI::App* command = app.add_subcommand("sub", "Subscribes over MQTT and prints each message on a line");
   command->add_option("-t,--topic,filter", given->filters, "MQTT topic filter; several are possible")
       ->required();
-  command->add_option("-q,--qos", given->qos, "0 or 1")->check(CLI::Range(0, 1))->capture_default_str();
+  command->add_option("-q,--qos", given->qos, "0, 1 or 2")->check(CLI::Range(0, 2))->capture_default_str();
   command->add_option("-C,--count", given->count, "end after so many messages");
   command->add_flag("-v,--verbose", given->verbose, "print the topic before the payload");
   command->add_flag("--json", given->json, "print each message as a JSON object");
