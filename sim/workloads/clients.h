@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -33,6 +34,11 @@ struct Workload {
   std::set<std::uint32_t> mqtt_publishers, kafka_producers;
   // What a producer was told: (topic, partition, offset) → message.
   std::map<std::tuple<std::string, std::int32_t, std::int64_t>, MessageId> produced;
+  // Messages sent with QoS 2: each comes exactly once to whoever asked for QoS 2, and into each topic.
+  std::set<MessageId> exactly_once;
+  std::set<MessageId> refused_exactly_once;  // and those of them that nobody may ever see
+  // Whether the committed state of that client's session has a queued message with that packet identifier.
+  std::function<bool(const std::string&, std::uint16_t)> is_numbered;
   // What readers saw there; every later reader must see the same.
   std::map<std::tuple<std::string, std::int32_t, std::int64_t>, std::string> records;
   // Retained messages: per address the highest sequence sent and acknowledged.
@@ -61,6 +67,13 @@ runtime::Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workloa
                                               std::string client_id);
 // A live subscriber of both buses; misses what comes while it is away.
 runtime::Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, std::string client_id);
+// Likewise with QoS 2, some of them among QoS 0 and 1, out of a session that is kept, with a handful of
+// packet identifiers.
+runtime::Task<void> run_exactly_once_publisher(runtime::Runtime& runtime, Workload& workload,
+                                               std::uint32_t publisher, bool mixed);
+// A persistent session with QoS 2 that remembers packet identifiers as a client must.
+runtime::Task<void> run_exactly_once_subscriber(runtime::Runtime& runtime, Workload& workload,
+                                                std::string client_id);
 // Batches into topic `orders.eu`.
 runtime::Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload,
                                        std::uint32_t publisher);

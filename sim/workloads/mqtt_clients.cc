@@ -2,6 +2,7 @@
 #include <deque>
 
 #include "sim/workloads/clients.h"
+#include "sim/workloads/mqtt_clients.h"
 #include "sim/workloads/mqtt_peer.h"
 
 namespace stele::sim {
@@ -9,13 +10,10 @@ namespace stele::sim {
 using runtime::Task;
 using namespace std::chrono_literals;
 
-namespace {
-
 std::string sensor_topic(const MessageId& id) {
   return "sensors/" + std::to_string(id.publisher) + "/" + std::to_string(id.address);
 }
 
-// Most payloads are small, some large enough to take other paths.
 std::string payload_of(const MessageId& id) {
   std::string text = id.text();
   const std::uint64_t pick = (id.publisher * 7 + id.sequence * 13) % 50;
@@ -24,9 +22,15 @@ std::string payload_of(const MessageId& id) {
   return text;
 }
 
+std::string order_of(const std::string& client_id, const mqtt::Publish& publish) {
+  return publish.qos == mqtt::Qos::kAtMostOnce ? client_id + " (QoS 0)" : client_id;
+}
+
 runtime::Duration short_pause(runtime::Runtime& runtime, std::int64_t max_ms) {
   return std::chrono::microseconds(runtime.random().between(100, max_ms * 1000));
 }
+
+namespace {
 
 std::uint16_t packet_id_of(const mqtt::Packet& packet) {
   if (const auto* ack = std::get_if<mqtt::Puback>(&packet)) return ack->packet_id;
@@ -163,9 +167,10 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
           }
           // Publishers repeat what was not acknowledged: copies are to be expected. What was acknowledged
           // before the subscription may be missing from the front.
-          workload.ledger.received(client_id, *id, true, !subscribed || expected_from.contains(*id));
+          workload.ledger.received(order_of(client_id, *publish), *id, true,
+                                   !subscribed || expected_from.contains(*id));
           // Sometimes not acknowledged: it comes again on the next connection.
-          if (workload.stopping || !runtime.random().chance(1, 50))
+          if (publish->packet_id != 0 && (workload.stopping || !runtime.random().chance(1, 50)))
             peer.send(mqtt::Puback{.packet_id = publish->packet_id});
         }
       }
@@ -210,7 +215,7 @@ Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, st
     }
     mqtt::Subscribe subscribe;
     subscribe.packet_id = 7;
-    const auto qos = runtime.random().chance(1, 2) ? mqtt::Qos::kAtLeastOnce : mqtt::Qos::kAtMostOnce;
+    const auto qos = static_cast<mqtt::Qos>(runtime.random().below(3));
     subscribe.subscriptions.push_back({.filter = "sensors/+/+", .qos = qos});
     subscribe.subscriptions.push_back({.filter = "orders/eu", .qos = qos});
     peer.send(subscribe);
@@ -227,7 +232,11 @@ Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, st
           break;
         }
         workload.ledger.received(client_id, *id, true, true);
-        if (publish->packet_id != 0) peer.send(mqtt::Puback{.packet_id = publish->packet_id});
+        if (publish->qos == mqtt::Qos::kAtLeastOnce) peer.send(mqtt::Puback{.packet_id = publish->packet_id});
+        if (publish->qos == mqtt::Qos::kExactlyOnce) peer.send(mqtt::Pubrec{.packet_id = publish->packet_id});
+      }
+      if (const auto* pubrel = std::get_if<mqtt::Pubrel>(&packet->packet)) {
+        peer.send(mqtt::Pubcomp{.packet_id = pubrel->packet_id});
       }
     }
     peer.drop();
@@ -240,6 +249,15 @@ Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, st
 // ---- retained -------------------------------------------------------------------------------------------
 
 namespace {
+
+bool accepts(const mqtt::Packet& packet) {
+  const auto good = [](mqtt::ReasonCode reason) {
+    return reason == mqtt::ReasonCode::kSuccess || reason == mqtt::ReasonCode::kNoMatchingSubscribers;
+  };
+  if (const auto* puback = std::get_if<mqtt::Puback>(&packet)) return good(puback->reason);
+  if (const auto* pubrec = std::get_if<mqtt::Pubrec>(&packet)) return good(pubrec->reason);
+  return false;
+}
 
 // What a fresh subscriber is given: the sequence, or none; an error when the connection did not live long
 // enough to tell.
@@ -290,13 +308,9 @@ Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint
         const MessageId id{1000 + address, 0, sequence};
         workload.retained_sent[address] = sequence++;
         workload.ledger.operation();
-        peer.publish(topic, id.text(), 1, 1, false, true);
+        peer.publish(topic, id.text(), 1 + address % 2, 1, false, true);
         auto packet = co_await peer.next(20s);
-        const auto* ack = packet ? std::get_if<mqtt::Puback>(&packet->packet) : nullptr;
-        if (ack && (ack->reason == mqtt::ReasonCode::kSuccess ||
-                    ack->reason == mqtt::ReasonCode::kNoMatchingSubscribers)) {
-          workload.retained_acknowledged[address] = id.sequence;
-        }
+        if (packet && accepts(packet->packet)) workload.retained_acknowledged[address] = id.sequence;
       }
     }
     const std::uint64_t at_least = workload.retained_acknowledged[address];

@@ -49,6 +49,9 @@ class NodeScenario {
     shadow_.on_data = [this](const broker::DataEntry& data, std::string_view batch) {
       note_committed(data, batch);
     };
+    workload_.is_numbered = [this](const std::string& client_id, std::uint16_t packet_id) {
+      return shadow_.is_numbered(client_id, packet_id);
+    };
   }
 
   ScenarioResult run();
@@ -62,6 +65,7 @@ class NodeScenario {
   std::uint64_t disk_faults_met();
   void note_committed(const broker::DataEntry& data, std::string_view batch);
   void check_produced();
+  void check_exactly_once();
   void check_enough_happened();
   std::string unfinished();
   bool finished() const { return workload_.running.empty(); }
@@ -142,6 +146,11 @@ class Clients final : public Program {
     }
     scope_.spawn(run_persistent_subscriber(core, workload, "keeper-of-all"));
     scope_.spawn(run_persistent_subscriber(core, workload, "keeper-too"));
+    for (std::uint32_t publisher = 10; publisher < 12; ++publisher) {
+      workload.mqtt_publishers.insert(publisher);
+      scope_.spawn(run_exactly_once_publisher(core, workload, publisher, publisher % 2 == 0));
+    }
+    scope_.spawn(run_exactly_once_subscriber(core, workload, "keeper-once"));
     scope_.spawn(run_live_subscriber(core, workload, "live"));
     for (std::uint32_t publisher = 100; publisher < 102; ++publisher) {
       workload.kafka_producers.insert(publisher);
@@ -229,7 +238,7 @@ std::string NodeScenario::unfinished() {
     if (workload_.mqtt_publishers.contains(id.publisher)) wanted.insert(id);
   }
   std::string out;
-  for (const char* who : {"keeper-of-all", "keeper-too", "sensor-consumer-sensors"}) {
+  for (const char* who : {"keeper-of-all", "keeper-too", "keeper-once", "sensor-consumer-sensors"}) {
     const auto missing = ledger_.missing(who, wanted);
     if (missing.empty()) continue;
     out += "; " + std::string(who) + " lacks " + std::to_string(missing.size()) + " of " +
@@ -257,6 +266,23 @@ void NodeScenario::check_produced() {
     if (!ledger_.has_received("sensor-consumer-sensors", id)) {
       return world_.fail("message " + id.text() +
                          " was acknowledged and is not in the topic that captures it");
+    }
+  }
+}
+
+// No message with QoS 2 is twice in the topic that captures it, and none that was refused is there at all.
+void NodeScenario::check_exactly_once() {
+  std::set<MessageId> seen;
+  for (const auto& [place, payload] : workload_.records) {
+    if (std::get<0>(place) != "sensors") continue;
+    const auto id = MessageId::parse(payload);
+    if (!id || !workload_.exactly_once.contains(*id)) continue;
+    if (!seen.insert(*id).second) {
+      return world_.fail("message " + id->text() +
+                         ", sent with QoS 2, is twice in the topic that captures it");
+    }
+    if (workload_.refused_exactly_once.contains(*id)) {
+      return world_.fail("message " + id->text() + ", sent with QoS 2, was refused and is kept all the same");
     }
   }
 }
@@ -314,6 +340,7 @@ ScenarioResult NodeScenario::run() {
     }
   }
   if (!world_.failed()) check_produced();
+  if (!world_.failed()) check_exactly_once();
   if (!world_.failed()) check_enough_happened();
   world_.mix(shadow_.hash());
   world_.mix(ledger_.operations());

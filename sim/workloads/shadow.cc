@@ -84,6 +84,17 @@ void Shadow::on_snapshot(ShardId id, Lsn lsn, std::uint64_t state_hash) {
   on_hash(id, lsn, state_hash);
 }
 
+bool Shadow::is_numbered(const std::string& client_id, std::uint16_t packet_id) const {
+  for (const auto& [id, shard] : shards_) {
+    const broker::SessionState* session = shard.state.session(kDefaultTenant, client_id);
+    if (!session) continue;
+    for (auto at = session->first(); at < session->end(); ++at) {
+      if (session->at(at).packet_id == packet_id) return true;
+    }
+  }
+  return false;
+}
+
 std::uint64_t Shadow::hash() const {
   Hasher hasher;
   for (const auto& [id, shard] : shards_) {

@@ -32,6 +32,9 @@ class Shadow final : public broker::ShardObserver {
   void on_hash(ShardId shard, Lsn applied, std::uint64_t state_hash) override;
   void on_snapshot(ShardId shard, Lsn lsn, std::uint64_t state_hash) override;
 
+  // Whether the committed session of that client has a queued message with that packet identifier.
+  bool is_numbered(const std::string& client_id, std::uint16_t packet_id) const;
+
   std::uint64_t entries() const { return entries_; }
   std::uint64_t hashes_compared() const { return hashes_compared_; }
   // Of all shards: a part of the run's hash.
