@@ -28,7 +28,7 @@ def messages(client, n):
     return [client.wait_for("msg|").split("|", 1)[1] for _ in range(n)]
 
 
-@case("mqtt", each={f"{v}-qos{q}": (n, q) for v, n in VERSIONS.items() for q in (0, 1)})
+@case("mqtt", each={f"{v}-qos{q}": (n, q) for v, n in VERSIONS.items() for q in (0, 1, 2)})
 def publish_and_receive(t, how):
     version, qos = how
     topic = t.name("hello") + "/world"

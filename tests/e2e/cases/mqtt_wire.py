@@ -6,7 +6,7 @@ from harness.mqtt import V3, V5, connection, packet, publish, subscribe
 
 BOTH = {"v3.1.1": V3, "v5": V5}
 MALFORMED, PROTOCOL, VERSION, CLIENT_ID, SIZE = 0x81, 0x82, 0x84, 0x85, 0x95
-FILTER, TOPIC, ALIAS, QOS, NO_SHARED, TAKEN_OVER = 0x8F, 0x90, 0x94, 0x9B, 0x9E, 0x8E
+FILTER, TOPIC, ALIAS, NO_SHARED, TAKEN_OVER = 0x8F, 0x90, 0x94, 0x9E, 0x8E
 
 # What a connected client may send once: (bytes, version, reason of the DISCONNECT that answers it in version 5).
 BAD_PACKETS = {
@@ -31,7 +31,6 @@ BAD_PACKETS = {
     "CONNECT again": (mqtt.connect(client_id="again"), V5, PROTOCOL),
     "CONNACK from a client": (packet(0x20, b"\x00\x00\x00"), V5, PROTOCOL),
     "SUBACK from a client": (packet(0x90, b"\x00\x01\x00\x00"), V5, PROTOCOL),
-    "QoS 2 where 1 is the maximum": (publish("a", "x", 2), V5, QOS),
     "v3: type 0": (b"\x00\x00", V3, None),
     "v3: QoS 3": (b"\x36" + publish("a", "x", 1, version=V3)[1:], V3, None),
     "v3: topic with +": (publish("a/+", "x", version=V3), V3, None),
@@ -60,7 +59,7 @@ def disconnected(t, wire, reason):
 
 
 # mosquitto 2.0.11 takes these.
-PEER_TAKES = ("reserved options", "QoS 2", "topic with U+0000", "v3: AUTH", "SUBACK from", "CONNACK from",
+PEER_TAKES = ("reserved options", "topic with U+0000", "v3: AUTH", "SUBACK from", "CONNACK from",
               "alias over", "auth data without", "flags of PINGREQ")
 
 
@@ -137,19 +136,6 @@ def empty_client_id_with_kept_session_in_3(t):
     got = wire.receive()
     t.true(got is not None and got.type == mqtt.CONNACK and got.reason == 2, f"[MQTT-3.1.3-8] CONNACK 2, got {got}")
     wire.expect_closed()
-
-
-@case("stele")
-def qos_2_is_refused_as_announced(t):
-    wire = connection(t)
-    t.equal(wire.connack.props.get("maximum_qos"), 1, "Maximum QoS in CONNACK")
-    wire.send(publish("a", "x", 2))
-    disconnected(t, wire, QOS)
-    doomed = mqtt.Wire(t.mqtt)
-    doomed.send(mqtt.connect(will=("w", "x", 2, False)))
-    got = doomed.expect(mqtt.CONNACK)
-    t.equal(got.reason, QOS, "[MQTT-3.2.2-12] a will of QoS 2")
-    doomed.expect_closed()
 
 
 @case("stele")

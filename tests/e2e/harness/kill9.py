@@ -8,6 +8,9 @@ broker is killed at a random moment with full windows and started again. Then
     delivered  the session must be delivered the same, in the same order, once (MQTT allows QoS 1 duplicates after a
                failure; they are only accepted where the delivering connection itself was killed).
 
+Half of the publishers have QoS 2, and so has the subscription: nothing of theirs may be kept or delivered twice, whatever
+was killed.
+
 At the end the whole topic is read again from its beginning.
 """
 import random
@@ -38,7 +41,9 @@ class Rounds:
     def __init__(self, t, messages, publishers, seed, say, hard=True):
         self.t, self.messages, self.say, self.hard = t, messages, say, hard
         self.random = random.Random(seed)
-        self.publishers = [Publisher(f"p{i}") for i in range(publishers)]
+        # A peer that is shown to lose messages has no need of QoS 2.
+        self.publishers = [Publisher(f"p{i}", 2 if t.is_stele and i % 2 else 1) for i in range(publishers)]
+        self.held = set()  # packet identifiers with QoS 2 that the session has received and not released
         self.offsets = [0] * PARTITIONS
         self.kept = {p.name: [] for p in self.publishers}  # what must be in the topic from its beginning
         self.acknowledged = self.rounds = 0
@@ -47,7 +52,7 @@ class Rounds:
         if self.t.is_stele:
             self.t.stele("topic", "create", TOPIC, "--partitions", PARTITIONS, "--capture", FILTER)
         wire = self.session()
-        wire.subscribe(FILTER)
+        wire.subscribe(FILTER, options=2)
         wire.disconnect()
 
     def session(self):
@@ -80,6 +85,8 @@ class Rounds:
             if stored:
                 self.check_prefix("stored", publisher, stored[publisher.name])
                 self.kept[publisher.name] += stored[publisher.name]
+            if publisher.qos == 2:
+                publisher.kept_before = set(publisher.unacked.values()) & set(self.kept[publisher.name])
         self.acknowledged += acked
         self.rounds += 1
         more = f", killed {kills} times while delivering" if kills else ""
@@ -136,28 +143,39 @@ class Rounds:
         come once more: each publisher may go back once, and goes on in order from there."""
         wire, acks = self.session(), bytearray()
         wire.before_wait = lambda: (wire.send(acks), acks.clear()) if acks else None
-        went_back = {name: not again for name in got}
+        exactly_once = {p.name for p in self.publishers if p.qos == 2}
+        went_back = {name: not again or name in exactly_once for name in got}
         at = {name: len(numbers) for name, numbers in got.items()}
 
         def is_done():
             if stop_after is not None:
                 return sum(at.values()) >= stop_after
-            return stored is not None and all(at[n] >= len(stored[n]) for n in at)
+            return stored is not None and not self.held and all(at[n] >= len(stored[n]) for n in at)
 
         while not is_done():
             try:
-                message = wire.expect(mqtt.PUBLISH)
+                message = wire.receive()
+                if message is None or message.type not in (mqtt.PUBLISH, mqtt.PUBREL):
+                    raise Failure(f"PUBLISH or PUBREL expected, got {message or 'the end of the connection'}")
             except Failure as e:
                 wanted = {n: len(stored[n]) for n in at} if stored else "all up to the marker"
                 missing = {n: ranges(set(stored[n]) - set(got[n])) for n in at} if stored else "unknown"
                 raise Failure(f"the session is delivered {at} of {wanted} (again: {again}, missing {missing}), "
                               f"and then: {e}") from e
-            if message.qos != 1:
+            if message.type == mqtt.PUBREL:
+                self.held.discard(message.packet_id)
+                acks += mqtt.pubcomp(message.packet_id)
+                continue
+            name, number = message.payload.decode().split(":")
+            if message.qos != (2 if name in exactly_once else 1):
                 raise Failure(f"delivered with QoS {message.qos}")
-            acks += mqtt.puback(message.packet_id)
+            acks += (mqtt.pubrec if message.qos == 2 else mqtt.puback)(message.packet_id)
             if message.topic == marker:
                 break
-            name, number = message.payload.decode().split(":")
+            if message.qos == 2:
+                if message.packet_id in self.held:
+                    continue  # sent again, and marked so by its identifier
+                self.held.add(message.packet_id)
             number = int(number)
             if not went_back[name]:
                 went_back[name] = True

@@ -1,8 +1,9 @@
-"""QoS 1 publishers that keep many messages in flight and remember what was acknowledged.
+"""Publishers with QoS 1 or 2 that keep many messages in flight and remember what was acknowledged.
 
 Each publisher has a topic and a session of its own. Its messages are numbered; what a connection left unacknowledged is
 sent again first on the next, with DUP set, as a client must. So whatever the broker keeps of one connection is, on the
-publisher's topic, a prefix of what was sent on it, and at least what was acknowledged.
+publisher's topic, a prefix of what was sent on it, and at least what was acknowledged. With QoS 2 a message that the
+broker kept of the connection before is not kept again: such messages do not count as sent.
 """
 import select
 import socket
@@ -16,10 +17,12 @@ WINDOW = 300
 
 
 class Publisher:
-    def __init__(self, name):
-        self.name, self.topic = name, f"load/{name}"
+    def __init__(self, name, qos=1):
+        self.name, self.topic, self.qos = name, f"load/{name}", qos
         self.next_number, self.next_id = 0, 1
         self.unacked = {}  # packet id: number, in the order of sending
+        self.releasing = {}  # QoS 2: PUBREC came, PUBCOMP did not
+        self.kept_before = set()  # QoS 2: those of unacked that the broker has
         self.head = mqtt.text(self.topic)
         self.socket = None
 
@@ -37,18 +40,19 @@ class Publisher:
             raise Failure(f"{self.name}: CONNACK {answer!r}")
         self.socket.setblocking(False)
         self.input, self.sent, self.acked = b"", [], 0
-        self.output = bytearray()
+        self.output = bytearray(b"".join(mqtt.pubrel(packet_id) for packet_id in self.releasing))
         for packet_id, number in self.unacked.items():
             self._put(packet_id, number, dup=True)
 
     def _put(self, packet_id, number, dup=False):
         body = self.head + struct.pack(">H", packet_id) + f"{self.name}:{number}".encode()
-        self.output += mqtt.packet(0x3A if dup else 0x32, body)
-        self.sent.append(number)
+        self.output += mqtt.packet(0x30 | dup << 3 | self.qos << 1, body)
+        if number not in self.kept_before:
+            self.sent.append(number)
 
     def refill(self):
-        while len(self.unacked) < WINDOW:
-            while self.next_id in self.unacked or self.next_id == 0:
+        while len(self.unacked) + len(self.releasing) < WINDOW:
+            while self.next_id in self.unacked or self.next_id in self.releasing or self.next_id == 0:
                 self.next_id = (self.next_id + 1) % 65536
             self.unacked[self.next_id] = self.next_number
             self._put(self.next_id, self.next_number)
@@ -61,7 +65,8 @@ class Publisher:
             pass
 
     def read(self):
-        """False at the end of the connection. PUBACKs must come in the order of the messages [MQTT-4.6.0-2]."""
+        """False at the end of the connection. PUBACKs and PUBRECs must come in the order of the messages
+        [MQTT-4.6.0-2], [MQTT-4.6.0-3]."""
         try:
             data = self.socket.recv(65536)
         except BlockingIOError:
@@ -71,12 +76,21 @@ class Publisher:
         self.input += data
         whole = len(self.input) // 4 * 4
         for at in range(0, whole, 4):
-            if self.input[at:at + 2] != b"\x40\x02":
-                raise Failure(f"{self.name}: {self.input[at:at + 8]!r} where a PUBACK was expected")
             packet_id = self.input[at + 2] << 8 | self.input[at + 3]
+            if self.qos == 2 and self.input[at:at + 2] == b"\x70\x02":
+                if self.releasing.pop(packet_id, None) is None:
+                    raise Failure(f"{self.name}: PUBCOMP {packet_id} of what was not released")
+                continue
+            if self.input[at:at + 2] != (b"\x50\x02" if self.qos == 2 else b"\x40\x02"):
+                raise Failure(f"{self.name}: {self.input[at:at + 8]!r} where PUBACK or PUBREC was expected")
             number = self.unacked.pop(packet_id, None)
+            if self.qos == 2 and number is not None:
+                self.releasing[packet_id] = number
+                self.output += mqtt.pubrel(packet_id)
+                if number in self.kept_before:
+                    continue
             if number is None or self.sent[self.acked] != number:
-                raise Failure(f"{self.name}: PUBACK {packet_id} for message {number}, not for {self.sent[self.acked]}")
+                raise Failure(f"{self.name}: answer {packet_id} to message {number}, not to {self.sent[self.acked]}")
             self.acked += 1
         self.input = self.input[whole:]
         return bool(data)

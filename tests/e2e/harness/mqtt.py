@@ -100,6 +100,18 @@ def puback(packet_id):
     return packet(0x40, struct.pack(">H", packet_id))
 
 
+def pubrec(packet_id, reason=0):
+    return packet(0x50, struct.pack(">H", packet_id) + (bytes([reason]) if reason else b""))
+
+
+def pubrel(packet_id):
+    return packet(0x62, struct.pack(">H", packet_id))
+
+
+def pubcomp(packet_id):
+    return packet(0x70, struct.pack(">H", packet_id))
+
+
 def disconnect(version=V5, reason=0, props=None):
     return packet(0xE0, bytes([reason]) + properties(props) if version == V5 and (reason or props) else b"")
 
