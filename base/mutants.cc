@@ -18,6 +18,10 @@ constexpr MutantInfo kMutants[] = {
      "QoS 2 packet identifiers are forgotten when a client connects anew"},
     {Mutant::kQos2HomeMoves, "qos2-home-moves", "a QoS 2 message goes to another home than its session's"},
     {Mutant::kListOffsetsOffByOne, "list-offsets", "ListOffsets is off by one after retention"},
+    {Mutant::kGroupGenerationNotFenced, "group-generation",
+     "a member of an earlier generation of its group may commit offsets"},
+    {Mutant::kOffsetCommitBeforeCommit, "offset-commit",
+     "an offset commit is answered before its entry commits"},
 };
 Mutant selected = Mutant::kNone;
 }  // namespace

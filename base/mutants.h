@@ -24,6 +24,8 @@ enum class Mutant {
   kQos2HomeMoves,
   kPublishBeforeNumberCommits,
   kPubrelBeforeCommit,
+  kGroupGenerationNotFenced,
+  kOffsetCommitBeforeCommit,
 };
 
 struct MutantInfo {

@@ -16,6 +16,8 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "broker/group.h"
+#include "broker/group_options.h"
 #include "broker/subscription.h"
 #include "meta/types.h"
 #include "model/ids.h"
@@ -41,6 +43,9 @@ enum class Action {
   kDescribe,
   kCreateTopic,
   kDeleteTopic,
+  kUseGroup,       // be a member, commit offsets
+  kDescribeGroup,  // look at it and its offsets
+  kDeleteGroup,
   kAdminister
 };
 std::string_view to_string(Action action);
@@ -48,8 +53,8 @@ std::string_view to_string(Action action);
 class Authorizer {
  public:
   virtual ~Authorizer() = default;
-  // `resource` is an address or filter in MQTT form, or a topic name, by the action; empty for the whole
-  // node.
+  // `resource` is an address or filter in MQTT form, a topic name, or a group's, by the action; empty for the
+  // whole node.
   virtual bool allowed(const Principal& who, Action action, std::string_view resource) = 0;
 };
 
@@ -285,6 +290,25 @@ class Broker {
                                                           std::int32_t partitions, meta::TopicConfig config,
                                                           bool validate_only) = 0;
   virtual runtime::Task<Result<void>> delete_topic(Principal who, std::string name) = 0;
+  // ---- consumer groups (group.h): each is asked of the coordinator, in the group's home shard, and answered
+  // once what it was decided on is committed. Joining and syncing wait for the other members; when `stop`
+  // comes they are given up as kUnavailable.
+  virtual runtime::Task<JoinedGroup> join_group(Principal who, JoinGroup request,
+                                                runtime::StopToken stop) = 0;
+  virtual runtime::Task<SyncedGroup> sync_group(Principal who, SyncGroup request,
+                                                runtime::StopToken stop) = 0;
+  virtual runtime::Task<GroupError> group_heartbeat(Principal who, GroupHeartbeat request) = 0;
+  virtual runtime::Task<LeftGroup> leave_group(Principal who, LeaveGroup request) = 0;
+  // Of every partition also kPartitionUnauthorized: its topic may not be read.
+  virtual runtime::Task<OffsetsAnswer> commit_offsets(Principal who, CommitOffsets request) = 0;
+  virtual runtime::Task<FetchedOffsets> fetch_offsets(Principal who, FetchOffsets request) = 0;
+  virtual runtime::Task<OffsetsAnswer> delete_offsets(Principal who, DeleteOffsets request) = 0;
+  virtual runtime::Task<GroupDescription> describe_group(Principal who, std::string group) = 0;
+  virtual runtime::Task<GroupError> delete_group(Principal who, std::string group) = 0;
+  // Those that the principal may describe, of all shards that serve; kUnavailable if one does not.
+  virtual runtime::Task<Result<std::vector<ListedGroup>>> list_groups(Principal who) = 0;
+  virtual const GroupOptions& group_options() const = 0;
+
   // What a topic made by first use gets (`auto.create.topics.enable`, `num.partitions`).
   virtual bool auto_create_topics() const = 0;
   virtual std::int32_t default_partitions() const = 0;

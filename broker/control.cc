@@ -38,6 +38,27 @@ auto ids_of(Builder& builder, std::span<const PacketId> ids) {
   return builder.CreateVectorOfStructs(list);
 }
 
+Offset<fbs::Group> group_of(Builder& builder, const GroupKey& key) {
+  return fbs::CreateGroup(builder, key.first.value, builder.CreateString(key.second));
+}
+Offset<flatbuffers::Vector<std::uint8_t>> bytes_of(Builder& builder, std::string_view bytes) {
+  return builder.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+}
+Offset<fbs::GroupMember> member_of(Builder& builder, const GroupMember& member) {
+  std::vector<Offset<fbs::GroupProtocol>> protocols;
+  for (const GroupProtocol& one : member.protocols) {
+    const auto name = builder.CreateString(one.name);
+    protocols.push_back(fbs::CreateGroupProtocol(builder, name, bytes_of(builder, one.metadata)));
+  }
+  const auto id = builder.CreateString(member.id);
+  const auto instance = member.instance_id ? builder.CreateString(*member.instance_id) : 0;
+  const auto client_id = builder.CreateString(member.client_id);
+  const auto host = builder.CreateString(member.client_host);
+  const auto list = builder.CreateVector(protocols);
+  return fbs::CreateGroupMember(builder, id, instance, client_id, host, member.session_timeout_ms,
+                                member.rebalance_timeout_ms, list);
+}
+
 }  // namespace
 
 storage::LogEntry owner_started(WallTime time, Epoch epoch, NodeId node, const ShardLimits& limits) {
@@ -161,6 +182,83 @@ storage::LogEntry retained_expired(WallTime time, std::span<const ExpiredRetaine
 storage::LogEntry producers_expired(WallTime time, WallTime silent_since) {
   Builder builder;
   return finish(builder, time, fbs::CreateProducersExpired(builder, silent_since.ms));
+}
+
+// ---- groups ---------------------------------------------------------------------------------------------
+
+storage::LogEntry group_generation(WallTime time, const GroupKey& group, const GroupGeneration& generation) {
+  Builder builder;
+  std::vector<Offset<fbs::GroupMember>> list;
+  for (const GroupMember& member : generation.members) list.push_back(member_of(builder, member));
+  const auto members = builder.CreateVector(list);
+  const auto key = group_of(builder, group);
+  const auto type = builder.CreateString(generation.protocol_type);
+  const auto protocol = builder.CreateString(generation.protocol);
+  const auto leader = builder.CreateString(generation.leader);
+  return finish(
+      builder, time,
+      fbs::CreateGroupGeneration(builder, key, generation.generation, type, protocol, leader, members));
+}
+
+storage::LogEntry group_assigned(WallTime time, const GroupKey& group, std::int32_t generation,
+                                 std::span<const std::pair<std::string, std::string>> assignments) {
+  Builder builder;
+  std::vector<Offset<fbs::GroupAssignment>> list;
+  for (const auto& [member, assignment] : assignments) {
+    const auto id = builder.CreateString(member);
+    list.push_back(fbs::CreateGroupAssignment(builder, id, bytes_of(builder, assignment)));
+  }
+  const auto vector = builder.CreateVector(list);
+  return finish(builder, time,
+                fbs::CreateGroupAssigned(builder, group_of(builder, group), generation, vector));
+}
+
+storage::LogEntry group_members_removed(WallTime time, const GroupKey& group,
+                                        std::span<const std::string> ids) {
+  Builder builder;
+  const auto list = builder.CreateVectorOfStrings(std::vector<std::string>(ids.begin(), ids.end()));
+  return finish(builder, time, fbs::CreateGroupMembersRemoved(builder, group_of(builder, group), list));
+}
+
+storage::LogEntry group_member_replaced(WallTime time, const GroupKey& group, std::string_view old_id,
+                                        const GroupMember& member, bool rebalance) {
+  Builder builder;
+  const auto key = group_of(builder, group);
+  const auto old = builder.CreateString(old_id.data(), old_id.size());
+  const auto table = member_of(builder, member);
+  return finish(builder, time, fbs::CreateGroupMemberReplaced(builder, key, old, table, rebalance));
+}
+
+storage::LogEntry group_removed(WallTime time, const GroupKey& group) {
+  Builder builder;
+  return finish(builder, time, fbs::CreateGroupRemoved(builder, group_of(builder, group)));
+}
+
+storage::LogEntry offsets_committed(WallTime time, const GroupKey& group,
+                                    std::span<const std::pair<StreamId, CommittedOffset>> offsets) {
+  Builder builder;
+  std::vector<Offset<fbs::CommittedOffset>> list;
+  for (const auto& [stream, offset] : offsets) {
+    const auto metadata = builder.CreateString(offset.metadata);
+    list.push_back(fbs::CreateCommittedOffset(builder, stream.topic.value, stream.partition.value,
+                                              offset.offset.value, offset.leader_epoch, metadata,
+                                              offset.expires_at_ms));
+  }
+  const auto vector = builder.CreateVector(list);
+  return finish(builder, time, fbs::CreateOffsetsCommitted(builder, group_of(builder, group), vector));
+}
+
+storage::LogEntry offsets_removed(WallTime time, const GroupKey& group, std::span<const StreamId> streams) {
+  Builder builder;
+  std::vector<Offset<fbs::Stream>> list;
+  for (const StreamId& stream : streams) list.push_back(stream_of(builder, stream));
+  const auto vector = builder.CreateVector(list);
+  return finish(builder, time, fbs::CreateOffsetsRemoved(builder, group_of(builder, group), vector));
+}
+
+storage::LogEntry offsets_of_topic_removed(WallTime time, TopicId topic) {
+  Builder builder;
+  return finish(builder, time, fbs::CreateOffsetsOfTopicRemoved(builder, topic.value));
 }
 
 storage::LogEntry forwarded_up_to(WallTime time, ShardId target, Lsn end) {

@@ -4,8 +4,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "broker/group_state.h"
 #include "broker/shard_state.h"
 #include "broker/subscription.h"
 #include "storage/log_entry.h"
@@ -53,6 +55,21 @@ struct ExpiredRetained {
 };
 storage::LogEntry retained_expired(WallTime time, std::span<const ExpiredRetained> messages);
 storage::LogEntry producers_expired(WallTime time, WallTime silent_since);
+
+storage::LogEntry group_generation(WallTime time, const GroupKey& group, const GroupGeneration& generation);
+storage::LogEntry group_assigned(WallTime time, const GroupKey& group, std::int32_t generation,
+                                 std::span<const std::pair<std::string, std::string>> assignments);
+storage::LogEntry group_members_removed(WallTime time, const GroupKey& group,
+                                        std::span<const std::string> ids);
+storage::LogEntry group_member_replaced(WallTime time, const GroupKey& group, std::string_view old_id,
+                                        const GroupMember& member, bool rebalance);
+storage::LogEntry group_removed(WallTime time, const GroupKey& group);
+// Each is committed at `time`.
+storage::LogEntry offsets_committed(WallTime time, const GroupKey& group,
+                                    std::span<const std::pair<StreamId, CommittedOffset>> offsets);
+storage::LogEntry offsets_removed(WallTime time, const GroupKey& group, std::span<const StreamId> streams);
+storage::LogEntry offsets_of_topic_removed(WallTime time, TopicId topic);
+
 storage::LogEntry forwarded_up_to(WallTime time, ShardId target, Lsn end);
 
 }  // namespace stele::broker::control

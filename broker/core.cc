@@ -34,6 +34,12 @@ std::string_view to_string(Action action) {
       return "create topic";
     case Action::kDeleteTopic:
       return "delete topic";
+    case Action::kUseGroup:
+      return "use group";
+    case Action::kDescribeGroup:
+      return "describe group";
+    case Action::kDeleteGroup:
+      return "delete group";
     case Action::kAdminister:
       return "administer";
   }

@@ -82,6 +82,17 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name, std::int32_t partitions,
                                                   meta::TopicConfig config, bool validate_only) override;
   runtime::Task<Result<void>> delete_topic(Principal who, std::string name) override;
+  runtime::Task<JoinedGroup> join_group(Principal who, JoinGroup request, runtime::StopToken stop) override;
+  runtime::Task<SyncedGroup> sync_group(Principal who, SyncGroup request, runtime::StopToken stop) override;
+  runtime::Task<GroupError> group_heartbeat(Principal who, GroupHeartbeat request) override;
+  runtime::Task<LeftGroup> leave_group(Principal who, LeaveGroup request) override;
+  runtime::Task<OffsetsAnswer> commit_offsets(Principal who, CommitOffsets request) override;
+  runtime::Task<FetchedOffsets> fetch_offsets(Principal who, FetchOffsets request) override;
+  runtime::Task<OffsetsAnswer> delete_offsets(Principal who, DeleteOffsets request) override;
+  runtime::Task<GroupDescription> describe_group(Principal who, std::string group) override;
+  runtime::Task<GroupError> delete_group(Principal who, std::string group) override;
+  runtime::Task<Result<std::vector<ListedGroup>>> list_groups(Principal who) override;
+  const GroupOptions& group_options() const override { return options_.groups; }
   bool auto_create_topics() const override { return options_.auto_create_topics; }
   std::int32_t default_partitions() const override { return options_.default_partitions; }
 
@@ -160,6 +171,12 @@ class Core final : public Broker, private runtime::TurnEndHook {
                                                                std::size_t max_bytes);
   runtime::Task<void> read_all(const std::vector<FetchRead>& reads, const std::vector<ShardId>& shards,
                                std::size_t max_bytes, std::vector<Result<FetchOk>>& results);
+
+  // ---- core_groups.cc
+  template <class Answer, class Ask>
+  runtime::Task<Answer> ask_coordinator(ShardId shard, runtime::StopToken stop, Ask ask);
+  ShardId home_of(const Principal& who, const std::string& group) const;
+  bool may(const Principal& who, Action action, const std::string& group);
 
   template <class T, class Make>
   static runtime::Task<void> run_for(Core& here, Make make, CoreId back, std::shared_ptr<RemoteCall<T>> call);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "broker/api.h"
+#include "broker/group_options.h"
 #include "broker/observer.h"
 #include "journal/shard_log.h"
 #include "meta/types.h"
@@ -39,6 +40,8 @@ struct BrokerOptions {
   // go that have been silent longest. `producer.id.expiration.ms`.
   std::uint64_t producers = 50'000;
   runtime::Duration producer_expiry = kDefaultProducerExpiry;
+
+  GroupOptions groups;
 
   // A shard writes a snapshot when its log grew by so much, or by its last snapshot's size if that is more.
   std::uint64_t snapshot_log_bytes = 64ULL << 20;

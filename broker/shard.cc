@@ -14,7 +14,10 @@ using runtime::Task;
 using namespace std::chrono_literals;
 
 Shard::Shard(Core& core, ShardId id, std::unique_ptr<journal::ShardLog> log)
-    : core_(core), id_(id), log_(std::move(log)) {}
+    : core_(core),
+      id_(id),
+      log_(std::move(log)),
+      coordinator_(*this, core.options().groups, core.stats().groups) {}
 
 Shard::~Shard() = default;
 
@@ -104,6 +107,8 @@ void Shard::serve() {
   limits.unreleased_per_session = options.unreleased_per_session;
   append(control::owner_started(now(), log_->epoch(), options.node, limits));
   on_view();
+  coordinator_.start();
+  watch_groups();
   wake_at_turn_end();
 }
 
@@ -203,6 +208,7 @@ void Shard::on_lost(const Error& why) {
     refuse(answering.reply, unavailable, true);
   for (auto& [lsn, answering] : std::exchange(duplicates_, {})) refuse(answering.reply, unavailable, true);
   told_.clear();
+  coordinator_.stop();
   while (!waiters_.empty()) waiters_.pop_front().resume(false);
   for (const auto& [stream, config] : state_.streams()) wake_readers(stream);
   for (auto& [attachment, connected] : by_attachment_) {
@@ -286,6 +292,7 @@ void Shard::tick() {
     retain_streams();
     expire_retained();
     expire_producers();
+    coordinator_.expire_offsets();
     note_forward_progress();
   }
   fire_wills();
@@ -348,6 +355,7 @@ void Shard::on_view() {
   for (const auto& [id, stream] : state_.streams()) {
     if (!view->find_topic(id.topic)) gone.push_back(id);
   }
+  drop_offsets_of_deleted_topics();
   if (set.empty() && gone.empty()) return;
   for (const auto& [id, config] : set) {
     append(control::stream_set(now(), id, config));

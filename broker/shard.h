@@ -7,7 +7,7 @@
 //
 // Parts: shard.cc (log, commit, time, snapshots), shard_data.cc (publishes and forwards), shard_sessions.cc
 // (connected clients and their queues), shard_qos2.cc (packet identifiers that outlive a connection),
-// shard_streams.cc (reading).
+// shard_streams.cc (reading), shard_groups.cc (consumer groups).
 #pragma once
 
 #include <absl/container/flat_hash_set.h>
@@ -29,6 +29,7 @@
 #include "broker/control.h"
 #include "broker/core.h"
 #include "broker/decide.h"
+#include "broker/group_coordinator.h"
 #include "broker/mail.h"
 #include "broker/owner_clock.h"
 #include "broker/session.h"
@@ -50,7 +51,9 @@ using SessionInterest = std::pair<TenantId, std::string>;
 
 class Shard final : public std::enable_shared_from_this<Shard>,
                     private journal::ShardLog::Listener,
-                    private runtime::TurnEndHook {
+                    private runtime::TurnEndHook,
+                    private runtime::Timer,
+                    private GroupCoordinator::Host {
  public:
   // Loads the snapshot and replays the log.
   static runtime::Task<Result<std::shared_ptr<Shard>>> start(Core& core, ShardId id,
@@ -110,6 +113,20 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   // the shard is lost.
   void add_reader(StreamId stream, Offset beyond, CoreId core, std::uint64_t wait);
   void remove_reader(StreamId stream, CoreId core, std::uint64_t wait);
+
+  // ---- groups; `done` is called on this core, when what was decided on is committed
+  template <class Answer>
+  using Done = GroupCoordinator::Done<Answer>;
+  void join_group(TenantId tenant, JoinGroup request, Done<JoinedGroup> done);
+  void sync_group(TenantId tenant, SyncGroup request, Done<SyncedGroup> done);
+  void group_heartbeat(TenantId tenant, const GroupHeartbeat& request, Done<GroupError> done);
+  void leave_group(TenantId tenant, const LeaveGroup& request, Done<LeftGroup> done);
+  void commit_offsets(TenantId tenant, CommitOffsets request, Done<OffsetsAnswer> done);
+  void fetch_offsets(TenantId tenant, const FetchOffsets& request, Done<FetchedOffsets> done);
+  void delete_offsets(TenantId tenant, const DeleteOffsets& request, Done<OffsetsAnswer> done);
+  void describe_group(TenantId tenant, const std::string& group, Done<GroupDescription> done);
+  void delete_group(TenantId tenant, const std::string& group, Done<GroupError> done);
+  static runtime::Task<Result<std::vector<ListedGroup>>> list_groups(Core& there, TenantId tenant);
 
  private:
   Shard(Core& core, ShardId id, std::unique_ptr<journal::ShardLog> log);
@@ -301,6 +318,22 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   template <class Use>
   runtime::Task<Result<void>> walk_stream(StreamId stream, Lsn from, Use use);
 
+  // ---- shard_groups.cc
+  const GroupTable& groups() const override { return state_.groups(); }
+  runtime::Instant monotonic_now() override { return core_.runtime().now(); }
+  WallTime wall_now() override { return now(); }
+  bool can_append() override { return serving_ && log_->writable(); }
+  void append_for_groups(storage::LogEntry entry) override { append(std::move(entry)); }
+  std::string unique_id() override;
+  bool stream_exists(const StreamId& stream) override;
+  void on_timer() override;
+  void watch_groups();
+  void drop_offsets_of_deleted_topics();
+  template <class Answer>
+  Done<Answer> once_committed(Done<Answer> done);
+  template <class Answer>
+  runtime::Task<void> tell(Done<Answer> done, Answer answer, bool wait);
+
   Core& core_;
   const ShardId id_;
   std::unique_ptr<journal::ShardLog> log_;
@@ -345,6 +378,9 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   };
   std::deque<Appended> appended_;  // not committed
   std::map<StreamId, std::map<std::pair<CoreId, std::uint64_t>, Offset>> readers_;
+
+  GroupCoordinator coordinator_;
+  runtime::Instant groups_due_ = runtime::kNever;  // the timer is set for then
 
   Lsn snapshot_lsn_;
   std::uint64_t snapshot_size_ = 0;

@@ -10,7 +10,7 @@ namespace stele::broker {
 namespace {
 
 constexpr std::string_view kMagic = "STELSNAP";
-constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t kVersion = 4;
 constexpr std::size_t kSectionOverhead = 1 + 8 + 4;  // kind, length; CRC behind it
 constexpr std::size_t kSectionBytes = 256 << 10;     // a section ends with the record that passes it
 
@@ -22,6 +22,7 @@ enum Section : std::uint8_t {
   kCursors = 5,
   kPendingForwards = 6,
   kProducers = 7,
+  kGroups = 8,
   kEnd = 255,
 };
 
@@ -133,6 +134,11 @@ void ShardState::encode_sections(Sink&& sink) const {
   Sections producers(kProducers, sink);
   producers_.encode([&](auto&& one) { producers.add(one); });
   producers.flush();
+  Sections groups(kGroups, sink);
+  for (const auto& [key, group] : groups_.all()) {
+    groups.add([&](Writer& writer) { GroupTable::encode(writer, key, group); });
+  }
+  groups.flush();
 }
 
 std::uint64_t ShardState::hash() const {
@@ -224,6 +230,9 @@ void ShardState::decode_section(std::uint8_t kind, std::uint32_t version, Reader
     case kProducers:
       if (version < 2) return reader.fail();
       return decode_producer(reader);
+    case kGroups:
+      if (version < 4) return reader.fail();
+      return groups_.decode(reader);
     default:
       return reader.fail();
   }

@@ -23,6 +23,7 @@
 #include "base/result.h"
 #include "broker/entry.h"
 #include "broker/filter_trie.h"
+#include "broker/group_state.h"
 #include "broker/producer_table.h"
 #include "broker/session_state.h"
 #include "broker/stream_state.h"
@@ -118,6 +119,9 @@ class ShardState {
   // Idempotent producers, each with every stream that it writes to.
   const ProducerTable& producers() const { return producers_; }
 
+  // Consumer groups whose home this shard is.
+  const GroupTable& groups() const { return groups_; }
+
   // What is over at `now`, the earliest first, no more than `max`.
   std::vector<const SessionState*> expired_sessions(WallTime now, std::size_t max) const;
   std::vector<RetainedKey> expired_retained(WallTime now, std::size_t max) const;
@@ -180,6 +184,11 @@ class ShardState {
 
   // ---- shard_state_control.cc
   Result<void> apply_control(Lsn lsn, std::string_view control, ApplyResult& result);
+  // ---- shard_state_groups.cc
+  // Nullopt if the entry is none of a group's.
+  std::optional<Result<void>> apply_group(const void* control_entry);
+
+  // ---- shard_state_control.cc
   void start_owner(Lsn lsn, Epoch epoch, const ShardLimits& limits);
   Result<void> set_stream(StreamId id, StreamConfig config);
   void delete_stream(StreamId id);
@@ -225,6 +234,7 @@ class ShardState {
   std::map<ShardId, Cursor> cursors_;
   std::map<ShardId, Fifo<Lsn>> pending_forwards_;
   ProducerTable producers_;
+  GroupTable groups_;
 
   // Derived from the above.
   std::uint64_t queued_messages_ = 0;

@@ -219,7 +219,8 @@ Result<void> ShardState::apply_control(Lsn lsn, std::string_view control, ApplyR
       producers_.expire(WallTime{entry->body_as_ProducersExpired()->silent_since()});
       return {};
     }
-    case fbs::Body::NONE:
+    default:
+      if (auto applied = apply_group(entry)) return *std::move(applied);
       break;
   }
   return error(ErrorCode::kUnsupported, "shard log: a control entry of a newer version of Stele");

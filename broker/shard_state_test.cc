@@ -529,6 +529,19 @@ std::string older(const std::string& snapshot, std::uint32_t version,
 
 }  // namespace
 
+// Groups came with version 4.
+TEST(ShardSnapshot, WithGroupsIsOfNoOlderVersion) {
+  LogAndState shard;
+  shard.add(control::stream_set(shard.time, kStream, config("t")));
+  CommittedOffset offset;
+  offset.offset = Offset(1);
+  const std::pair<StreamId, CommittedOffset> offsets[] = {{kStream, offset}};
+  shard.add(control::offsets_committed(shard.time, {TenantId(0), "g"}, offsets));
+  const std::string now = shard.state.encode_snapshot();
+  EXPECT_TRUE(ShardState::decode_snapshot(older(now, 4, {})).has_value());
+  EXPECT_FALSE(ShardState::decode_snapshot(older(now, 3, {})).has_value());
+}
+
 TEST(ShardSnapshot, OfOlderVersionsIsTaken) {
   LogAndState shard;
   shard.add(control::stream_set(shard.time, kStream, config("t")));
@@ -537,7 +550,7 @@ TEST(ShardSnapshot, OfOlderVersionsIsTaken) {
   // What version 3 added: at the end of the first section the limit of unreleased messages, none; at the end
   // of a session its QoS 2, empty. Version 2: the limit of producers, none, and how many were forgotten, 0.
   const std::map<std::uint8_t, std::size_t> version2{{1, 10}, {3, 6}}, version1{{1, 21}, {3, 6}};
-  for (std::uint32_t version = 1; version <= 3; ++version) {
+  for (std::uint32_t version = 1; version <= 4; ++version) {
     const auto& without = version == 1   ? version1
                           : version == 2 ? version2
                                          : std::map<std::uint8_t, std::size_t>();

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "broker/group_coordinator.h"
+
 namespace stele::broker {
 
 struct CoreStats {
@@ -25,6 +27,7 @@ struct CoreStats {
   std::uint64_t sessions_taken_over = 0;
   std::uint64_t sessions_expired = 0;
   std::uint64_t wills_published = 0;
+  GroupStats groups;
   std::uint64_t snapshots = 0;
   std::uint64_t snapshot_bytes = 0;
   std::uint64_t shards_lost = 0;

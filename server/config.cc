@@ -140,6 +140,18 @@ void add_limits(std::vector<Option>& all) {
       [](bool value) { return std::string(value ? "true" : "false"); }));
   all.push_back(number("default-partitions", &Config::default_partitions, 1, 10'000,
                        "partitions of a topic that is made without saying how many"));
+  constexpr std::uint64_t kDayMs = 86'400'000;
+  all.push_back(number("group-initial-rebalance-delay-ms", &Config::group_initial_rebalance_delay_ms, 0,
+                       kDayMs,
+                       "an empty consumer group waits so long for more members before its first generation"));
+  all.push_back(number("group-min-session-timeout-ms", &Config::group_min_session_timeout_ms, 1, kDayMs,
+                       "shortest session of a group's member; a shorter one is refused"));
+  all.push_back(number("group-max-session-timeout-ms", &Config::group_max_session_timeout_ms, 1, kDayMs,
+                       "longest session of a group's member; a longer one is refused"));
+  all.push_back(number("group-max-size", &Config::group_max_size, 1, 1'000'000,
+                       "members of one consumer group; more are refused"));
+  all.push_back(number("offsets-retention-minutes", &Config::offsets_retention_minutes, 1, 1ULL << 31,
+                       "offsets of a group without members are forgotten after so long"));
   all.push_back(number("session-queue-messages", &Config::session_queue_messages, 1, kMany,
                        "kept for a persistent session whose client is away; then the oldest goes"));
   all.push_back(bytes("session-queue-bytes", &Config::session_queue_bytes, 1 << 10, kMany, "likewise"));

@@ -33,6 +33,12 @@ struct Config {
   bool auto_create_topics = true;
   std::uint32_t default_partitions = 1;
 
+  std::uint32_t group_initial_rebalance_delay_ms = 3000;
+  std::uint32_t group_min_session_timeout_ms = 6000;
+  std::uint32_t group_max_session_timeout_ms = 1'800'000;
+  std::uint64_t group_max_size = 10'000;
+  std::uint64_t offsets_retention_minutes = 7 * 24 * 60;
+
   std::uint64_t session_queue_messages = 1'000'000;
   std::uint64_t session_queue_bytes = 1ULL << 30;
   std::uint32_t session_subscriptions = 10'000;

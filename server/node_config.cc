@@ -21,6 +21,12 @@ NodeConfig to_node_config(const Config& config) {
   out.broker.log.segment_bytes = config.segment_bytes;
   out.broker.auto_create_topics = config.auto_create_topics;
   out.broker.default_partitions = static_cast<std::int32_t>(config.default_partitions);
+  broker::GroupOptions& groups = out.broker.groups;
+  groups.initial_rebalance_delay = std::chrono::milliseconds(config.group_initial_rebalance_delay_ms);
+  groups.min_session = std::chrono::milliseconds(config.group_min_session_timeout_ms);
+  groups.max_session = std::chrono::milliseconds(config.group_max_session_timeout_ms);
+  groups.members = config.group_max_size;
+  groups.offsets_retention = std::chrono::minutes(config.offsets_retention_minutes);
   out.broker.session_queue_messages = config.session_queue_messages;
   out.broker.session_queue_bytes = config.session_queue_bytes;
   out.broker.subscriptions_per_session = config.session_subscriptions;

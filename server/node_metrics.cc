@@ -67,6 +67,14 @@ void add_broker(Metrics& out, broker::Core& core) {
             stats.sessions_taken_over);
   out.count("sessions_expired_total", "Persistent sessions that expired.", stats.sessions_expired);
   out.count("wills_published_total", "Wills published.", stats.wills_published);
+  out.count("group_generations_total", "Generations of consumer groups begun.", stats.groups.generations);
+  out.count("group_members_expired_total", "Members of groups that fell silent or did not rejoin in time.",
+            stats.groups.members_expired);
+  out.count("group_offset_commits_total", "Offsets committed by groups.", stats.groups.offset_commits);
+  out.count("group_offsets_expired_total", "Offsets forgotten after their retention.",
+            stats.groups.offsets_expired);
+  out.count("group_refused_total", "Members and offsets of groups refused at a limit.",
+            stats.groups.refused_at_limit);
   out.count("snapshots_total", "Shard snapshots written.", stats.snapshots);
   out.count("snapshot_bytes_total", "Bytes of shard snapshots written.", stats.snapshot_bytes);
   out.count("shards_lost_total", "Shards that lost their log and were taken over again.", stats.shards_lost);
@@ -90,6 +98,11 @@ void add_broker(Metrics& out, broker::Core& core) {
               shard->state().producers().size());
     out.count("producers_evicted_total", "Of them, forgotten at the limit.",
               shard->state().producers().evicted());
+    const broker::GroupTable& groups = shard->state().groups();
+    out.gauge("groups", "Consumer groups.", groups.all().size());
+    out.gauge("group_members", "Members of consumer groups.", groups.members());
+    out.gauge("group_offsets", "Committed offsets of consumer groups.", groups.offsets());
+    out.gauge("group_bytes", "Memory of consumer groups, about.", groups.bytes());
     out.gauge("retained_messages", "Retained messages.", shard->state().retained().size());
     out.gauge("retained_bytes", "Bytes of retained messages.", shard->state().retained_bytes());
   }

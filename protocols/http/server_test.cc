@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "broker/api.h"
+#include "broker/without_groups.h"
 #include "protocols/http/client.h"
 #include "protocols/http/listener.h"
 #include "runtime/conformance_peer.h"
@@ -36,7 +37,7 @@ class TestAuthorizer : public broker::Authorizer {
 };
 
 // Topics in memory; streams hold nothing. What HTTP has no use for ends the test.
-class TopicsOnly : public broker::Broker {
+class TopicsOnly : public broker::testing::WithoutGroups {
  public:
   explicit TopicsOnly(Runtime& runtime) : runtime_(runtime) { publish_view(); }
   TestAuthorizer authorizer_;

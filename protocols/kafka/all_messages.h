@@ -6,15 +6,25 @@
 
 #include "protocols/kafka/messages/api_versions.h"
 #include "protocols/kafka/messages/create_topics.h"
+#include "protocols/kafka/messages/delete_groups.h"
 #include "protocols/kafka/messages/delete_topics.h"
 #include "protocols/kafka/messages/describe_cluster.h"
 #include "protocols/kafka/messages/describe_configs.h"
+#include "protocols/kafka/messages/describe_groups.h"
 #include "protocols/kafka/messages/fetch.h"
 #include "protocols/kafka/messages/find_coordinator.h"
+#include "protocols/kafka/messages/heartbeat.h"
 #include "protocols/kafka/messages/init_producer_id.h"
+#include "protocols/kafka/messages/join_group.h"
+#include "protocols/kafka/messages/leave_group.h"
+#include "protocols/kafka/messages/list_groups.h"
 #include "protocols/kafka/messages/list_offsets.h"
 #include "protocols/kafka/messages/metadata.h"
+#include "protocols/kafka/messages/offset_commit.h"
+#include "protocols/kafka/messages/offset_delete.h"
+#include "protocols/kafka/messages/offset_fetch.h"
 #include "protocols/kafka/messages/produce.h"
+#include "protocols/kafka/messages/sync_group.h"
 
 namespace stele::kafka {
 
@@ -24,13 +34,17 @@ void for_each_message(F f) {
   auto call = [&]<class... Messages>(std::type_identity<std::tuple<Messages...>>) {
     (f(std::type_identity<Messages>()), ...);
   };
-  call(std::type_identity<
-       std::tuple<ProduceRequest, ProduceResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
-                  ListOffsetsResponse, MetadataRequest, MetadataResponse, FindCoordinatorRequest,
-                  FindCoordinatorResponse, ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest,
-                  CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest,
-                  InitProducerIdResponse, DescribeConfigsRequest, DescribeConfigsResponse,
-                  DescribeClusterRequest, DescribeClusterResponse>>());
+  call(std::type_identity<std::tuple<
+           ProduceRequest, ProduceResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
+           ListOffsetsResponse, MetadataRequest, MetadataResponse, FindCoordinatorRequest,
+           FindCoordinatorResponse, ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest,
+           CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest,
+           InitProducerIdResponse, DescribeConfigsRequest, DescribeConfigsResponse, DescribeClusterRequest,
+           DescribeClusterResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
+           OffsetFetchResponse, JoinGroupRequest, JoinGroupResponse, HeartbeatRequest, HeartbeatResponse,
+           LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse, DescribeGroupsRequest,
+           DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, DeleteGroupsRequest,
+           DeleteGroupsResponse, OffsetDeleteRequest, OffsetDeleteResponse>>());
 }
 
 }  // namespace stele::kafka

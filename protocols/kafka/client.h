@@ -61,15 +61,25 @@ struct ResponseTo;
   }
 STELE_KAFKA_RESPONSE_TO(ApiVersions);
 STELE_KAFKA_RESPONSE_TO(CreateTopics);
+STELE_KAFKA_RESPONSE_TO(DeleteGroups);
 STELE_KAFKA_RESPONSE_TO(DeleteTopics);
 STELE_KAFKA_RESPONSE_TO(DescribeCluster);
 STELE_KAFKA_RESPONSE_TO(DescribeConfigs);
+STELE_KAFKA_RESPONSE_TO(DescribeGroups);
 STELE_KAFKA_RESPONSE_TO(Fetch);
 STELE_KAFKA_RESPONSE_TO(FindCoordinator);
+STELE_KAFKA_RESPONSE_TO(Heartbeat);
 STELE_KAFKA_RESPONSE_TO(InitProducerId);
+STELE_KAFKA_RESPONSE_TO(JoinGroup);
+STELE_KAFKA_RESPONSE_TO(LeaveGroup);
+STELE_KAFKA_RESPONSE_TO(ListGroups);
 STELE_KAFKA_RESPONSE_TO(ListOffsets);
 STELE_KAFKA_RESPONSE_TO(Metadata);
+STELE_KAFKA_RESPONSE_TO(OffsetCommit);
+STELE_KAFKA_RESPONSE_TO(OffsetDelete);
+STELE_KAFKA_RESPONSE_TO(OffsetFetch);
 STELE_KAFKA_RESPONSE_TO(Produce);
+STELE_KAFKA_RESPONSE_TO(SyncGroup);
 #undef STELE_KAFKA_RESPONSE_TO
 
 // The last versions of Produce and Fetch that name topics; later ones take ids out of Metadata.

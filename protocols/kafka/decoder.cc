@@ -37,6 +37,18 @@ std::int64_t Decoder::array_length() {
   return length;
 }
 
+void Decoder::bytes(const char* name, std::string& value) {
+  std::optional<std::string_view> view;
+  records(name, view);
+  if (failed()) return;
+  if (view) {
+    value = *view;
+  } else {
+    fail("is null");
+    note(name);
+  }
+}
+
 void Decoder::records(const char* name, std::optional<std::string_view>& records) {
   if (failed()) return;
   records.reset();

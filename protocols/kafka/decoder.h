@@ -76,6 +76,8 @@ class Decoder {
     values.resize(1);
     return &values.front();
   }
+  // Bytes that are neither a string nor records; never null.
+  void bytes(const char* name, std::string& value);
   void records(const char* name, Records& records);
   void records(const char* name, std::optional<std::string_view>& records);
 

@@ -34,6 +34,10 @@ void Encoder::put_records_length(std::size_t size) {
   put_array_length(size);
 }
 
+void Encoder::bytes(const char* name, const std::string& value) {
+  records(name, std::optional<std::string_view>(value));
+}
+
 void Encoder::records(const char* name, const Records& records) {
   if (failed()) return;
   if (records.is_null()) return put_null<std::vector<Bytes>>();

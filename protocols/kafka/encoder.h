@@ -85,6 +85,7 @@ class Encoder {
     note(name);
     return nullptr;
   }
+  void bytes(const char* name, const std::string& value);
   void records(const char* name, const Records& records);
   void records(const char* name, const std::optional<std::string_view>& records);
 

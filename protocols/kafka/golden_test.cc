@@ -52,6 +52,7 @@ class Printer : public Walker {
     bool is_records = std::string_view(name) == "records";
     line(name, is_records ? to_hex(value) : '"' + std::string(value) + '"');
   }
+  void bytes(const char* name, std::string& value) override { line(name, to_hex(value)); }
   void records(const char* name, Records& value) override {
     line(name, value.is_null() ? "null" : to_hex(value.flatten()));
   }

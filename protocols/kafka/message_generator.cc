@@ -54,6 +54,10 @@ void MessageGenerator::view(const char*, std::string_view& value) {
   value = kept_.emplace_back(draw_string());
 }
 
+void MessageGenerator::bytes(const char*, std::string& value) {
+  value = draw_string();
+}
+
 void MessageGenerator::records(const char*, Records& value) {
   std::uint8_t kind = draw();
   if (kind % 8 == 0) {

@@ -21,6 +21,7 @@ class MessageGenerator : public Walker {
   void uuid(const char* name, Uuid& value) override;
   void string(const char* name, std::string& value) override;
   void view(const char* name, std::string_view& value) override;
+  void bytes(const char* name, std::string& value) override;
   void records(const char* name, Records& value) override;
   bool null(const char* name, bool is_null) override;
   std::size_t array(const char* name, std::size_t size) override;

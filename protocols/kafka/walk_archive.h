@@ -72,6 +72,7 @@ class WalkArchive {
     values.resize(1);
     return &values.front();
   }
+  void bytes(const char* name, std::string& value) { walker_.bytes(name, value); }
   void records(const char* name, Records& records) { walker_.records(name, records); }
   void records(const char* name, std::optional<std::string_view>& records) { nullable(name, records); }
 

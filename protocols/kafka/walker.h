@@ -23,6 +23,7 @@ class Walker {
   virtual void string(const char* name, std::string& value) = 0;
   // What the view is set to must outlive the message.
   virtual void view(const char* name, std::string_view& value) = 0;
+  virtual void bytes(const char* name, std::string& value) = 0;
   virtual void records(const char* name, Records& value) = 0;
   // Whether a field that may be null is to be null; if not, its value follows.
   virtual bool null(const char* name, bool is_null) = 0;

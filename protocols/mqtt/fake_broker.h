@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "broker/api.h"
+#include "broker/without_groups.h"
 #include "runtime/notification.h"
 
 namespace stele::mqtt {
@@ -34,7 +35,7 @@ class OwnedMessage {
   mutable std::vector<::stele::UserProperty> user_views_;
 };
 
-class FakeBroker : public broker::Broker, private broker::Authorizer {
+class FakeBroker : public broker::testing::WithoutGroups, private broker::Authorizer {
  public:
   explicit FakeBroker(runtime::Runtime& runtime) : runtime_(runtime) {}
 

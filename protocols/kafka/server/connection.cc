@@ -18,7 +18,8 @@ KafkaConnection::KafkaConnection(KafkaListener& listener, std::uint64_t id,
       id_(id),
       connection_(std::move(connection)),
       active_at_(listener.broker_.runtime().now()),
-      context_{listener.broker_, listener.options_, principal_, scope_.token()} {
+      context_{listener.broker_, listener.options_, principal_, scope_.token(),
+               "/" + connection_->remote().host} {
   connection_->set_low_water(listener_.options_.max_response_bytes_queued / 2);
   connection_->start(*this);
   listener_.broker_.runtime().arm(*this, active_at_ + listener_.options_.idle_timeout);

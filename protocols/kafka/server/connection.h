@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/bytes.h"
@@ -26,6 +27,7 @@ struct HandlerContext {
   const KafkaOptions& options;
   const broker::Principal& principal;
   runtime::StopToken stop;
+  std::string client_host{};  // its address, as Kafka writes it: "/127.0.0.1"
 };
 
 // A request as handlers get it: the body points into `frame`.

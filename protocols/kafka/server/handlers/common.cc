@@ -24,6 +24,28 @@ Handler find_handler(ApiKey api) {
       return handle_fetch;
     case ApiKey::kListOffsets:
       return handle_list_offsets;
+    case ApiKey::kOffsetCommit:
+      return handle_offset_commit;
+    case ApiKey::kOffsetFetch:
+      return handle_offset_fetch;
+    case ApiKey::kFindCoordinator:
+      return handle_find_coordinator;
+    case ApiKey::kJoinGroup:
+      return handle_join_group;
+    case ApiKey::kHeartbeat:
+      return handle_heartbeat;
+    case ApiKey::kLeaveGroup:
+      return handle_leave_group;
+    case ApiKey::kSyncGroup:
+      return handle_sync_group;
+    case ApiKey::kDescribeGroups:
+      return handle_describe_groups;
+    case ApiKey::kListGroups:
+      return handle_list_groups;
+    case ApiKey::kDeleteGroups:
+      return handle_delete_groups;
+    case ApiKey::kOffsetDelete:
+      return handle_offset_delete;
     default:
       return nullptr;
   }
@@ -56,6 +78,65 @@ KafkaError kafka_error(const Error& error) {
     default:
       return KafkaError::kUnknownServerError;
   }
+}
+
+KafkaError group_error(broker::GroupError error, KafkaError unavailable) {
+  using broker::GroupError;
+  switch (error) {
+    case GroupError::kNone:
+      return KafkaError::kNone;
+    case GroupError::kUnavailable:
+      return unavailable;
+    case GroupError::kUnauthorized:
+      return KafkaError::kGroupAuthorizationFailed;
+    case GroupError::kInvalidGroup:
+      return KafkaError::kInvalidGroupId;
+    case GroupError::kInvalidSessionTimeout:
+      return KafkaError::kInvalidSessionTimeout;
+    case GroupError::kInconsistentProtocol:
+      return KafkaError::kInconsistentGroupProtocol;
+    case GroupError::kMemberIdRequired:
+      return KafkaError::kMemberIdRequired;
+    case GroupError::kTooLarge:
+      return KafkaError::kGroupMaxSizeReached;
+    case GroupError::kUnknownMember:
+      return KafkaError::kUnknownMemberId;
+    case GroupError::kFencedInstance:
+      return KafkaError::kFencedInstanceId;
+    case GroupError::kIllegalGeneration:
+      return KafkaError::kIllegalGeneration;
+    case GroupError::kRebalancing:
+      return KafkaError::kRebalanceInProgress;
+    case GroupError::kNotFound:
+      return KafkaError::kGroupIdNotFound;
+    case GroupError::kNotEmpty:
+      return KafkaError::kNonEmptyGroup;
+    case GroupError::kSubscribed:
+      return KafkaError::kGroupSubscribedToTopic;
+    case GroupError::kUnknownPartition:
+      return KafkaError::kUnknownTopicOrPartition;
+    case GroupError::kPartitionUnauthorized:
+      return KafkaError::kTopicAuthorizationFailed;
+    case GroupError::kMetadataTooLarge:
+      return KafkaError::kOffsetMetadataTooLarge;
+    case GroupError::kTooManyOffsets:
+      return KafkaError::kInvalidCommitOffsetSize;
+  }
+  return KafkaError::kUnknownServerError;
+}
+
+std::string_view group_state_name(broker::GroupPhase phase) {
+  switch (phase) {
+    case broker::GroupPhase::kEmpty:
+      return "Empty";
+    case broker::GroupPhase::kRebalancing:
+      return "PreparingRebalance";
+    case broker::GroupPhase::kAssigning:
+      return "CompletingRebalance";
+    case broker::GroupPhase::kStable:
+      return "Stable";
+  }
+  return "Unknown";
 }
 
 const meta::Topic* find_topic(const meta::MetaView& view, TenantId tenant, std::string_view name,

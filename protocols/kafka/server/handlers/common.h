@@ -29,6 +29,14 @@ inline Uuid uuid_of(const meta::Topic& topic) {
   return {topic.uuid.high, topic.uuid.low};
 }
 
+// What a client is told by the coordinator of a group. `unavailable`: what it takes for "not now" in this
+// API.
+KafkaError group_error(broker::GroupError error,
+                       KafkaError unavailable = KafkaError::kCoordinatorLoadInProgress);
+
+// As DescribeGroups and ListGroups name it.
+std::string_view group_state_name(broker::GroupPhase phase);
+
 // By name where the version has names, else by id. Null if it is not one of the principal's.
 const meta::Topic* find_topic(const meta::MetaView& view, TenantId tenant, std::string_view name,
                               const Uuid& id);
@@ -52,5 +60,17 @@ runtime::Task<Result<ResponseBytes>> handle_init_producer_id(HandlerContext& con
 runtime::Task<Result<ResponseBytes>> handle_produce(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_fetch(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_list_offsets(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_offset_commit(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_offset_fetch(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_find_coordinator(HandlerContext& context,
+                                                             IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_join_group(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_heartbeat(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_leave_group(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_sync_group(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_describe_groups(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_list_groups(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_delete_groups(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_offset_delete(HandlerContext& context, IncomingRequest request);
 
 }  // namespace stele::kafka

@@ -101,6 +101,9 @@ std::vector<Setting> settings_of(const HandlerContext& context) {
   const auto ms = [](runtime::Duration time) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
   };
+  const auto minutes = [](runtime::Duration time) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::minutes>(time).count());
+  };
   const KafkaOptions& options = context.options;
   const KafkaOptions defaults;
   broker::Broker& broker = context.broker;
@@ -113,6 +116,23 @@ std::vector<Setting> settings_of(const HandlerContext& context) {
       "After so long without a request a connection is closed.");
   add("default.replication.factor", "1", "1", kInt, "How many replicas a partition has.");
   add("delete.topic.enable", "true", "true", kBoolean, "Whether topics can be deleted.");
+  const broker::GroupOptions& groups = broker.group_options();
+  const broker::GroupOptions default_groups;
+  add("group.initial.rebalance.delay.ms", ms(groups.initial_rebalance_delay),
+      ms(default_groups.initial_rebalance_delay), kInt,
+      "So long an empty group waits for more members before its first generation.");
+  add("group.max.session.timeout.ms", ms(groups.max_session), ms(default_groups.max_session), kInt,
+      "The longest session that a group's member may ask for.");
+  add("group.max.size", std::to_string(groups.members), std::to_string(default_groups.members), kInt,
+      "How many members a group may have.");
+  add("group.min.session.timeout.ms", ms(groups.min_session), ms(default_groups.min_session), kInt,
+      "The shortest session that a group's member may ask for.");
+  add("offset.metadata.max.bytes", std::to_string(groups.offset_metadata_bytes),
+      std::to_string(default_groups.offset_metadata_bytes), kInt,
+      "The longest text that may be committed with an offset.");
+  add("offsets.retention.minutes", minutes(groups.offsets_retention),
+      minutes(default_groups.offsets_retention), kInt,
+      "So long after a group lost its last member its offsets are forgotten.");
   add("node.id", std::to_string(broker.node_id().value), std::nullopt, kInt, "The number of this broker.");
   add("num.partitions", std::to_string(broker.default_partitions()),
       std::to_string(broker::kDefaultPartitions), kInt, "How many partitions a topic has if nobody says.");

@@ -98,6 +98,68 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
     return unexpected<runtime::Task<Result<void>>>();
   }
 
+  broker::GroupOptions groups;
+  const broker::GroupOptions& group_options() const override { return groups; }
+
+  // ---- groups: what was asked, and what is answered
+  broker::JoinGroup join_asked;
+  broker::JoinedGroup join_answer;
+  broker::SyncGroup sync_asked;
+  broker::SyncedGroup sync_answer;
+  broker::GroupError heartbeat_answer = broker::GroupError::kNone;
+  broker::LeaveGroup leave_asked;
+  broker::LeftGroup leave_answer;
+  broker::CommitOffsets commit_asked;
+  broker::OffsetsAnswer offsets_answer;
+  broker::FetchOffsets fetch_offsets_asked;
+  broker::FetchedOffsets fetch_offsets_answer;
+  broker::DeleteOffsets delete_offsets_asked;
+  broker::GroupDescription description;
+  broker::GroupError delete_group_answer = broker::GroupError::kNone;
+  Result<std::vector<broker::ListedGroup>> group_list;
+
+  runtime::Task<broker::JoinedGroup> join_group(broker::Principal, broker::JoinGroup request,
+                                                runtime::StopToken) override {
+    join_asked = std::move(request);
+    co_return join_answer;
+  }
+  runtime::Task<broker::SyncedGroup> sync_group(broker::Principal, broker::SyncGroup request,
+                                                runtime::StopToken) override {
+    sync_asked = std::move(request);
+    co_return sync_answer;
+  }
+  runtime::Task<broker::GroupError> group_heartbeat(broker::Principal, broker::GroupHeartbeat) override {
+    co_return heartbeat_answer;
+  }
+  runtime::Task<broker::LeftGroup> leave_group(broker::Principal, broker::LeaveGroup request) override {
+    leave_asked = std::move(request);
+    co_return leave_answer;
+  }
+  runtime::Task<broker::OffsetsAnswer> commit_offsets(broker::Principal,
+                                                      broker::CommitOffsets request) override {
+    commit_asked = std::move(request);
+    co_return offsets_answer;
+  }
+  runtime::Task<broker::FetchedOffsets> fetch_offsets(broker::Principal,
+                                                      broker::FetchOffsets request) override {
+    fetch_offsets_asked = std::move(request);
+    co_return fetch_offsets_answer;
+  }
+  runtime::Task<broker::OffsetsAnswer> delete_offsets(broker::Principal,
+                                                      broker::DeleteOffsets request) override {
+    delete_offsets_asked = std::move(request);
+    co_return offsets_answer;
+  }
+  runtime::Task<broker::GroupDescription> describe_group(broker::Principal, std::string) override {
+    co_return description;
+  }
+  runtime::Task<broker::GroupError> delete_group(broker::Principal, std::string) override {
+    co_return delete_group_answer;
+  }
+  runtime::Task<Result<std::vector<broker::ListedGroup>>> list_groups(broker::Principal) override {
+    co_return group_list;
+  }
+
  private:
   template <class T>
   T unexpected() {
