@@ -6,14 +6,17 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "model/record_batch.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
+#include "sim/workloads/group_ledger.h"
 #include "sim/workloads/ledger.h"
 #include "sim/world.h"
 
@@ -41,6 +44,9 @@ struct Workload {
   std::function<bool(const std::string&, std::uint16_t)> is_numbered;
   // What readers saw there; every later reader must see the same.
   std::map<std::tuple<std::string, std::int32_t, std::int64_t>, std::string> records;
+  // Where readers saw messages of idempotent producers.
+  std::map<MessageId, std::tuple<std::string, std::int32_t, std::int64_t>> places;
+  GroupLedger group{world};
   // Retained messages: per address the highest sequence sent and acknowledged.
   std::map<std::uint32_t, std::uint64_t> retained_sent, retained_acknowledged;
 
@@ -74,9 +80,16 @@ runtime::Task<void> run_exactly_once_publisher(runtime::Runtime& runtime, Worklo
 // A persistent session with QoS 2 that remembers packet identifiers as a client must.
 runtime::Task<void> run_exactly_once_subscriber(runtime::Runtime& runtime, Workload& workload,
                                                 std::string client_id);
-// Batches into topic `orders.eu`.
+// Batches into topic `orders.eu`, each until it is acknowledged.
 runtime::Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload,
                                        std::uint32_t publisher);
+// One place in group `workers`, which reads topic `orders.eu`: a member that comes and goes, falls silent,
+// and commits what it has read. With an instance id it is a static member. At the end the group has read all.
+runtime::Task<void> run_group_member(runtime::Runtime& runtime, Workload& workload, std::string name,
+                                     std::optional<std::string> instance_id);
+// Notes one record that a reader saw; all readers must see the same at one offset.
+bool note_record(Workload& workload, const std::string& topic, std::int32_t partition,
+                 const RecordView& record, const std::string& who);
 // Reads all partitions of a topic over and over, from the start or from where it was.
 runtime::Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
                                        std::int32_t partitions, std::string name);

@@ -88,6 +88,7 @@ class NodeScenario {
   std::uint64_t snapshot_bytes_ = 0;
   std::uint64_t tail_bytes_ = 0;
   std::uint32_t shards_ = 0;
+  Duration group_delay_{};
 };
 
 // ---- the system -----------------------------------------------------------------------------------------
@@ -108,6 +109,8 @@ server::NodeConfig NodeScenario::config(ProcessContext& process) {
   config.broker.snapshot_log_bytes = snapshot_bytes_;
   config.broker.observer = &shadow_;
   config.broker.default_partitions = 2;
+  config.broker.groups.min_session = 1s;
+  config.broker.groups.initial_rebalance_delay = group_delay_;
   config.version = "simulated";
   return config;
 }
@@ -158,6 +161,9 @@ class Clients final : public Program {
     }
     scope_.spawn(run_kafka_consumer(core, workload, "orders.eu", 2, "consumer"));
     scope_.spawn(run_kafka_consumer(core, workload, "sensors", 3, "sensor-consumer"));
+    scope_.spawn(run_group_member(core, workload, "worker-1", std::nullopt));
+    scope_.spawn(run_group_member(core, workload, "worker-2", std::nullopt));
+    scope_.spawn(run_group_member(core, workload, "worker-3", "instance-3"));
     scope_.spawn(run_retained(core, workload, 0));
     scope_.spawn(run_retained(core, workload, 1));
     scope_.spawn(run_admin(core, workload, 200));
@@ -166,6 +172,26 @@ class Clients final : public Program {
  private:
   runtime::Scope scope_;
 };
+
+// A group that has offsets is never forgotten within a run, and so its generations only grow.
+runtime::Task<bool> prepare_group(Workload& workload, kafka::Client& client) {
+  (void)co_await client.metadata({"orders.eu"}, true);
+  kafka::OffsetCommitRequest request;
+  request.group_id = "workers";
+  auto& topic = request.topics.emplace_back();
+  topic.name = "orders.eu";
+  for (std::int32_t partition = 0; partition < 2; ++partition)
+    topic.partitions.push_back({partition, 0, -1, ""});
+  auto answer = co_await client.call(std::move(request), 9);
+  if (!answer) co_return false;
+  for (const auto& partition : answer->topics.front().partitions) {
+    if (partition.error != kafka::KafkaError::kNone) co_return false;
+  }
+  for (std::int32_t partition = 0; partition < 2; ++partition) {
+    workload.group.committed(workload.group.committing(-1, partition, 0), GroupLedger::Outcome::kAccepted);
+  }
+  co_return true;
+}
 
 // The topic that captures the sensors is made before anything is published.
 runtime::Task<void> prepare(runtime::Runtime& runtime, Workload& workload, bool& ready) {
@@ -178,6 +204,7 @@ runtime::Task<void> prepare(runtime::Runtime& runtime, Workload& workload, bool&
       auto made = co_await (*client)->create_topic("sensors", 3, configs);
       ready = made && (made->error == kafka::KafkaError::kNone ||
                        made->error == kafka::KafkaError::kTopicAlreadyExists);
+      if (ready) ready = co_await prepare_group(workload, **client);
       (*client)->close();
     }
     if (!ready) co_await runtime::sleep(runtime, 50ms);
@@ -262,6 +289,9 @@ void NodeScenario::check_produced() {
     }
   }
   for (const MessageId& id : ledger_.acknowledged()) {
+    if (workload_.kafka_producers.contains(id.publisher) && !ledger_.has_received("group-orders.eu", id)) {
+      return world_.fail("message " + id.text() + " was acknowledged and no member of the group has read it");
+    }
     if (!workload_.mqtt_publishers.contains(id.publisher)) continue;
     if (!ledger_.has_received("sensor-consumer-sensors", id)) {
       return world_.fail("message " + id.text() +
@@ -310,6 +340,7 @@ ScenarioResult NodeScenario::run() {
   segment_bytes_ = 8192ULL << knobs.below(10);
   snapshot_bytes_ = 16384ULL << knobs.below(6);
   tail_bytes_ = 16384ULL << knobs.below(8);
+  group_delay_ = knobs.chance(1, 2) ? Duration(0) : Duration(knobs.between(0, 3'000'000'000));
   pace_ = Pace::draw(world_.random(Concern::kWorkload), options_.duration, kMessages);
 
   boot_node();
