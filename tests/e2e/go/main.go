@@ -24,6 +24,7 @@ func main() {
 		},
 		"compressed": compressed,
 		"admin":      admin,
+		"group":      group,
 	}
 	if err := cases[os.Args[2]](os.Args[1], os.Args[3]); err != nil {
 		fmt.Println("failed:", err)
@@ -129,4 +130,95 @@ func consume(bootstrap, topic string, count int) ([]*kgo.Record, error) {
 		got = append(got, fetches.Records()...)
 	}
 	return got, nil
+}
+
+// Members of a group take over from each other and read everything between them.
+func group(bootstrap, topic string) error {
+	const count = 2000
+	maker := client(bootstrap)
+	defer maker.Close()
+	admin := kadm.NewClient(maker)
+	if _, err := admin.CreateTopic(limit, 4, 1, nil, topic); err != nil {
+		return fmt.Errorf("create: %w", err)
+	}
+	seen := make(map[string]int)
+	member := func() *kgo.Client {
+		return client(bootstrap, kgo.ConsumerGroup(topic), kgo.ConsumeTopics(topic),
+			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
+			kgo.HeartbeatInterval(300*time.Millisecond))
+	}
+	read := func(from *kgo.Client, until int) error {
+		for len(seen) < until {
+			fetches := from.PollRecords(limit, 100)
+			if err := limit.Err(); err != nil {
+				return fmt.Errorf("after %d records: %w", len(seen), err)
+			}
+			for _, record := range fetches.Records() {
+				seen[string(record.Value)]++
+			}
+			if err := from.CommitUncommittedOffsets(limit); err != nil && !retried(err) {
+				return fmt.Errorf("commit: %w", err)
+			}
+		}
+		return nil
+	}
+	produce := func(first int) error {
+		var records []*kgo.Record
+		for i := range count {
+			records = append(records, &kgo.Record{Topic: topic, Value: fmt.Appendf(nil, "v%d", first+i)})
+		}
+		return maker.ProduceSync(limit, records...).FirstErr()
+	}
+	if err := produce(0); err != nil {
+		return err
+	}
+	one := member()
+	if err := read(one, count/2); err != nil {
+		return err
+	}
+	two := member()
+	if err := share(one, two, seen); err != nil {
+		return err
+	}
+	one.Close()
+	if err := read(two, count); err != nil {
+		return err
+	}
+	two.Close()
+	if err := produce(count); err != nil {
+		return err
+	}
+	three := member()
+	defer three.Close()
+	if err := read(three, 2*count); err != nil {
+		return err
+	}
+	lag, err := admin.Lag(limit, topic)
+	if err != nil || lag.Error() != nil || lag[topic].Lag.Total() != 0 || lag[topic].State != "Stable" {
+		return fmt.Errorf("lag: %v, %w", lag, err)
+	}
+	return nil
+}
+
+// Polls both until the second has its part.
+func share(one, two *kgo.Client, seen map[string]int) error {
+	for limit.Err() == nil {
+		for _, member := range []*kgo.Client{one, two} {
+			brief, done := context.WithTimeout(limit, 100*time.Millisecond)
+			for _, record := range member.PollRecords(brief, 1).Records() {
+				seen[string(record.Value)]++
+			}
+			done()
+		}
+		if _, generation := two.GroupMetadata(); generation > 0 {
+			return nil
+		}
+	}
+	return limit.Err()
+}
+
+// A rebalance may come between a record and its commit; somebody then reads it again.
+func retried(err error) bool {
+	return errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration) ||
+		errors.Is(err, kerr.UnknownMemberID)
 }

@@ -2,6 +2,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -16,8 +17,10 @@ import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -26,8 +29,13 @@ import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.FencedInstanceIdException;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
+import org.apache.kafka.common.errors.GroupNotEmptyException;
+import org.apache.kafka.common.errors.GroupSubscribedToTopicException;
 import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.errors.UnknownMemberIdException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
@@ -61,6 +69,11 @@ public final class Cases {
       case "times" -> cases.times();
       case "poll_waits" -> cases.pollWaits();
       case "auto_create" -> cases.autoCreate();
+      case "group_offsets" -> cases.groupOffsets();
+      case "group_rebalance" -> cases.groupRebalance("org.apache.kafka.clients.consumer.RangeAssignor");
+      case "group_cooperative" -> cases.groupRebalance("org.apache.kafka.clients.consumer.CooperativeStickyAssignor");
+      case "group_static" -> cases.groupStatic();
+      case "group_admin" -> cases.groupAdmin();
       default -> throw new IllegalArgumentException(args[1]);
     }
     System.out.println("done");
@@ -246,6 +259,173 @@ public final class Cases {
         producer.send(new ProducerRecord<>(prefix + "live", 0, null, "live " + i));
         equal(values(poll(consumer, 1)), List.of("live " + i), "the next record");
       }
+    }
+  }
+
+  // Groups.
+
+  private KafkaConsumer<String, String> member(String group, Map<String, String> config) {
+    Properties all = new Properties();
+    all.put("bootstrap.servers", bootstrap);
+    all.put("group.id", prefix + group);
+    all.put("auto.offset.reset", "earliest");
+    all.put("enable.auto.commit", "false");
+    all.put("heartbeat.interval.ms", "300");
+    all.putAll(config);
+    return new KafkaConsumer<>(all, new StringDeserializer(), new StringDeserializer());
+  }
+
+  private void fill(String topic, int partitions, int from, int to) throws Exception {
+    try (KafkaProducer<String, String> producer = producer(Map.of())) {
+      for (int i = from; i < to; i++) {
+        get(producer.send(new ProducerRecord<>(prefix + topic, i % partitions, null, "v" + i)));
+      }
+    }
+  }
+
+  private static List<String> sorted(List<ConsumerRecord<String, String>> records) {
+    return values(records).stream().sorted().toList();
+  }
+
+  private void groupOffsets() throws Exception {
+    TopicPartition zero = new TopicPartition(prefix + "offsets", 0);
+    try (Admin admin = admin()) {
+      create(admin, "offsets", 2);
+    }
+    fill("offsets", 2, 0, 10);
+    try (KafkaConsumer<String, String> consumer = member("offsets", Map.of())) {
+      consumer.subscribe(List.of(prefix + "offsets"));
+      poll(consumer, 10);
+      consumer.commitSync(Map.of(zero, new OffsetAndMetadata(3, "a note")));
+      OffsetAndMetadata committed = consumer.committed(Set.of(zero)).get(zero);
+      equal(committed.offset(), 3L, "committed");
+      equal(committed.metadata(), "a note", "metadata");
+    }
+    try (KafkaConsumer<String, String> consumer = member("offsets", Map.of())) {
+      consumer.subscribe(List.of(prefix + "offsets"));
+      equal(sorted(poll(consumer, 7)), List.of("v1", "v3", "v5", "v6", "v7", "v8", "v9"), "from what was committed");
+      consumer.commitSync();
+    }
+    // By assignment, with the group's offsets.
+    try (KafkaConsumer<String, String> consumer = member("offsets", Map.of())) {
+      consumer.assign(List.of(zero));
+      equal(consumer.position(zero), 5L, "position");
+      consumer.commitSync(Map.of(zero, new OffsetAndMetadata(1)));
+      equal(consumer.committed(Set.of(zero)).get(zero).offset(), 1L, "committed by assignment");
+    }
+  }
+
+  // Polls both until each has so many partitions.
+  private static void settle(KafkaConsumer<String, String> one, int ofOne, KafkaConsumer<String, String> two, int ofTwo)
+      throws Exception {
+    eventually(() -> {
+      one.poll(Duration.ofMillis(100));
+      two.poll(Duration.ofMillis(100));
+      return one.assignment().size() == ofOne && two.assignment().size() == ofTwo;
+    }, "partitions are shared");
+    Set<TopicPartition> both = new HashSet<>(one.assignment());
+    both.addAll(two.assignment());
+    equal(both.size(), ofOne + ofTwo, "each partition has one owner");
+  }
+
+  private void groupRebalance(String assignor) throws Exception {
+    Map<String, String> config = Map.of("partition.assignment.strategy", assignor);
+    try (Admin admin = admin()) {
+      create(admin, "shared", 4);
+    }
+    KafkaConsumer<String, String> two = member("shared", config);
+    try (KafkaConsumer<String, String> one = member("shared", config)) {
+      one.subscribe(List.of(prefix + "shared"));
+      eventually(() -> {
+        one.poll(Duration.ofMillis(100));
+        return one.assignment().size() == 4;
+      }, "one member has all");
+      two.subscribe(List.of(prefix + "shared"));
+      settle(one, 2, two, 2);
+      fill("shared", 4, 0, 8);
+      List<String> got = new ArrayList<>(values(poll(one, 4)));
+      got.addAll(values(poll(two, 4)));
+      equal(got.stream().sorted().toList(), List.of("v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7"), "each once");
+      one.commitSync();
+      two.commitSync();
+      two.close();
+      eventually(() -> {
+        one.poll(Duration.ofMillis(100));
+        return one.assignment().size() == 4;
+      }, "all again when the other has left");
+      fill("shared", 4, 8, 12);
+      equal(sorted(poll(one, 4)), List.of("v10", "v11", "v8", "v9"), "read on");
+    }
+  }
+
+  private void groupStatic() throws Exception {
+    Map<String, String> first = Map.of("group.instance.id", "first"), second = Map.of("group.instance.id", "second");
+    try (Admin admin = admin()) {
+      create(admin, "static", 2);
+    }
+    Set<TopicPartition> owned;
+    try (KafkaConsumer<String, String> other = member("static", second)) {
+      try (KafkaConsumer<String, String> one = member("static", first)) {
+        one.subscribe(List.of(prefix + "static"));
+        other.subscribe(List.of(prefix + "static"));
+        settle(one, 1, other, 1);
+        owned = Set.copyOf(one.assignment());
+      }
+      // Closing is not leaving: its place is kept.
+      try (KafkaConsumer<String, String> one = member("static", first)) {
+        one.subscribe(List.of(prefix + "static"));
+        settle(one, 1, other, 1);
+        equal(Set.copyOf(one.assignment()), owned, "the same partition");
+        // A second process with the same instance fences the first.
+        try (KafkaConsumer<String, String> thief = member("static", first)) {
+          thief.subscribe(List.of(prefix + "static"));
+          eventually(() -> {
+            thief.poll(Duration.ofMillis(100));
+            return thief.assignment().equals(owned);
+          }, "taken over");
+          eventually(() -> {
+            try {
+              one.poll(Duration.ofMillis(100));
+              one.commitSync(Map.of(owned.iterator().next(), new OffsetAndMetadata(0)));
+              return false;
+            } catch (FencedInstanceIdException | CommitFailedException e) {
+              return true;
+            }
+          }, "fenced");
+        }
+      }
+    }
+  }
+
+  private void groupAdmin() throws Exception {
+    String group = prefix + "admin";
+    TopicPartition zero = new TopicPartition(prefix + "admin", 0);
+    try (Admin admin = admin(); KafkaConsumer<String, String> consumer = member("admin", Map.of("client.id", "app"))) {
+      create(admin, "admin", 1);
+      fill("admin", 1, 0, 3);
+      consumer.subscribe(List.of(prefix + "admin"));
+      poll(consumer, 3);
+      consumer.commitSync();
+      var there = get(admin.describeConsumerGroups(List.of(group)).describedGroups().get(group));
+      equal(there.groupState().toString(), "Stable", "state");
+      equal(there.members().size(), 1, "members");
+      var member = there.members().iterator().next();
+      equal(member.clientId(), "app", "client id");
+      equal(member.assignment().topicPartitions(), Set.of(zero), "assignment");
+      check(get(admin.listGroups().all()).stream().anyMatch(one -> one.groupId().equals(group)), "listed");
+      equal(get(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata()).get(zero).offset(), 3L, "offset");
+      fails(GroupNotEmptyException.class, admin.deleteConsumerGroups(List.of(group)).all());
+      fails(GroupSubscribedToTopicException.class, admin.deleteConsumerGroupOffsets(group, Set.of(zero)).all());
+      fails(UnknownMemberIdException.class,
+          admin.alterConsumerGroupOffsets(group, Map.of(zero, new OffsetAndMetadata(1))).all());
+    }
+    try (Admin admin = admin()) {
+      get(admin.alterConsumerGroupOffsets(group, Map.of(zero, new OffsetAndMetadata(1))).all());
+      equal(get(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata()).get(zero).offset(), 1L, "altered");
+      get(admin.deleteConsumerGroupOffsets(group, Set.of(zero)).all());
+      check(get(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata()).isEmpty(), "deleted offsets");
+      get(admin.deleteConsumerGroups(List.of(group)).all());
+      fails(GroupIdNotFoundException.class, admin.deleteConsumerGroups(List.of(group)).all());
     }
   }
 
