@@ -1,4 +1,5 @@
-// For fakes of the Broker in tests that have nothing to do with consumer groups: asking for one ends the test.
+// For fakes of the Broker in tests that have nothing to do with consumer groups: asking for one ends the
+// test.
 #pragma once
 
 #include <cstdlib>
