@@ -70,8 +70,7 @@ TEST(KafkaFrame, WhatToDoWithOtherApisAndVersions) {
   EXPECT_EQ(new_fetch->support, RequestSupport::kUnsupportedVersion);
   EXPECT_EQ(new_fetch->body, "");
   EXPECT_EQ(request_support(0, 2), RequestSupport::kUnsupportedVersion) << "advertised, not served";
-  EXPECT_EQ(request_support(10, 0), RequestSupport::kUnknownApi)
-      << "FindCoordinator is decoded but not served";
+  EXPECT_EQ(request_support(24, 0), RequestSupport::kUnknownApi) << "AddPartitionsToTxn";
 }
 
 TEST(KafkaFrame, AnApiVersionsRequestOfTheFutureIsAnsweredInVersionZero) {  // KIP-511
@@ -110,7 +109,9 @@ TEST(KafkaApis, AdvertisesExactlyWhatIsServed) {
     EXPECT_EQ(request_support(api.api_key, api.max_version), RequestSupport::kServed);
   }
   // Produce from 0: KAFKA-18659.
-  EXPECT_EQ(list, "0:0-13 1:4-18 2:1-11 3:0-13 18:0-4 19:2-7 20:1-6 22:0-5 32:1-4 60:0-2 ");
+  EXPECT_EQ(list,
+            "0:0-13 1:4-18 2:1-11 3:0-13 8:2-10 9:1-10 10:0-6 11:0-9 12:0-4 13:0-5 14:0-5 15:0-6 16:0-5 "
+            "18:0-4 19:2-7 20:1-6 22:0-5 32:1-4 42:0-2 47:0-0 60:0-2 ");
 }
 
 TEST(KafkaErrors, Names) {
