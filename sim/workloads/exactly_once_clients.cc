@@ -278,15 +278,18 @@ Task<void> run_exactly_once_subscriber(runtime::Runtime& runtime, Workload& work
     }
     const runtime::Instant until =
         runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 15'000));
+    bool pinged = false;
     while (!peer.closed() && (runtime.now() < until || workload.stopping)) {
       auto packet = co_await peer.next(workload.stopping ? 2s : 5s);
       if (packet) {
         state.take(peer, packet->packet);
+        pinged = false;
         continue;
       }
       if (packet.error().code != ErrorCode::kTimedOut) break;
       complete = workload.stopping && state.complete();
       if (complete) break;
+      if (workload.stopping && !is_alive(peer, pinged)) break;
     }
     if (runtime.random().chance(1, 2)) {
       peer.send(mqtt::Disconnect{});

@@ -26,6 +26,13 @@ std::string order_of(const std::string& client_id, const mqtt::Publish& publish)
   return publish.qos == mqtt::Qos::kAtMostOnce ? client_id + " (QoS 0)" : client_id;
 }
 
+bool is_alive(MqttPeer& peer, bool& pinged) {
+  if (pinged) return false;
+  pinged = true;
+  peer.send(mqtt::Pingreq{});
+  return true;
+}
+
 runtime::Duration short_pause(runtime::Runtime& runtime, std::int64_t max_ms) {
   return std::chrono::microseconds(runtime.random().between(100, max_ms * 1000));
 }
@@ -77,6 +84,7 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
     }
     const runtime::Instant until =
         runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    bool pinged = false;
     while (!peer.closed() && (runtime.now() < until || workload.stopping)) {
       while (workload.busy() && pending.size() < window) {
         const auto address = static_cast<std::uint32_t>(runtime.random().below(4));
@@ -145,6 +153,7 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
     }
     const runtime::Instant until =
         runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    bool pinged = false;
     while (!peer.closed() && (runtime.now() < until || workload.stopping)) {
       auto packet = co_await peer.next(workload.stopping ? 2s : 5s);
       if (!packet) {
@@ -186,6 +195,8 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
           break;
         }
       }
+      if (packet) pinged = false;
+      if (!packet && workload.stopping && !is_alive(peer, pinged)) break;
     }
     if (runtime.random().chance(1, 2)) {
       peer.send(mqtt::Disconnect{});

@@ -269,7 +269,8 @@ std::string NodeScenario::unfinished() {
     const auto missing = ledger_.missing(who, wanted);
     if (missing.empty()) continue;
     out += "; " + std::string(who) + " lacks " + std::to_string(missing.size()) + " of " +
-           std::to_string(wanted.size()) + " from " + missing.front().text() + " to " + missing.back().text();
+           std::to_string(wanted.size()) + " from " + missing.front().text() + " to " +
+           missing.back().text() + " (" + shadow_.describe(who) + ")";
   }
   return out;
 }

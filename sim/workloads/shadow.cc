@@ -84,6 +84,25 @@ void Shadow::on_snapshot(ShardId id, Lsn lsn, std::uint64_t state_hash) {
   on_hash(id, lsn, state_hash);
 }
 
+std::string Shadow::describe(const std::string& client_id) const {
+  std::string out;
+  for (const auto& [id, shard] : shards_) {
+    const broker::SessionState* session = shard.state.session(kDefaultTenant, client_id);
+    if (session == nullptr) continue;
+    std::size_t numbered = 0;
+    std::size_t settled = 0;
+    for (auto at = session->first(); at < session->end(); ++at) {
+      settled += session->at(at).settled ? 1 : 0;
+      numbered += session->at(at).packet_id != 0 ? 1 : 0;
+    }
+    out += "shard " + std::to_string(id.value) + ": " + (session->connected ? "connected" : "away") + ", " +
+           std::to_string(session->queued()) + " queued, " + std::to_string(settled) + " of them settled, " +
+           std::to_string(numbered) + " numbered, " + std::to_string(session->releasing().size()) +
+           " to be released";
+  }
+  return out;
+}
+
 bool Shadow::is_numbered(const std::string& client_id, std::uint16_t packet_id) const {
   for (const auto& [id, shard] : shards_) {
     const broker::SessionState* session = shard.state.session(kDefaultTenant, client_id);

@@ -34,6 +34,8 @@ class Shadow final : public broker::ShardObserver {
 
   // Whether the committed session of that client has a queued message with that packet identifier.
   bool is_numbered(const std::string& client_id, std::uint16_t packet_id) const;
+  // The committed session of that client in words, for whoever looks for what it waits for.
+  std::string describe(const std::string& client_id) const;
 
   std::uint64_t entries() const { return entries_; }
   std::uint64_t hashes_compared() const { return hashes_compared_; }
