@@ -26,6 +26,7 @@ constexpr MutantInfo kMutants[] = {
      "a member of an earlier generation of its group may commit offsets"},
     {Mutant::kOffsetCommitBeforeCommit, "offset-commit",
      "an offset commit is answered before its entry commits"},
+    {Mutant::kAclNotAsked, "acl-not-asked", "nobody asks whether a client may publish where it does"},
 };
 Mutant selected = Mutant::kNone;
 }  // namespace

@@ -26,6 +26,7 @@ enum class Mutant {
   kPubrelBeforeCommit,
   kGroupGenerationNotFenced,
   kOffsetCommitBeforeCommit,
+  kAclNotAsked,
 };
 
 struct MutantInfo {

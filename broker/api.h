@@ -16,6 +16,8 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "broker/access.h"
+#include "broker/administration.h"
 #include "broker/group.h"
 #include "broker/group_options.h"
 #include "broker/subscription.h"
@@ -26,37 +28,6 @@
 #include "runtime/task.h"
 
 namespace stele::broker {
-
-// ---- who does what -------------------------------------------------------------------------------------
-
-struct Principal {
-  std::string name = "anonymous";
-  TenantId tenant = kDefaultTenant;
-};
-
-enum class Action {
-  kConnect,
-  kPublish,
-  kSubscribe,
-  kProduce,
-  kFetch,
-  kDescribe,
-  kCreateTopic,
-  kDeleteTopic,
-  kUseGroup,       // be a member, commit offsets
-  kDescribeGroup,  // look at it and its offsets
-  kDeleteGroup,
-  kAdminister
-};
-std::string_view to_string(Action action);
-
-class Authorizer {
- public:
-  virtual ~Authorizer() = default;
-  // `resource` is an address or filter in MQTT form, a topic name, or a group's, by the action; empty for the
-  // whole node.
-  virtual bool allowed(const Principal& who, Action action, std::string_view resource) = 0;
-};
 
 // ---- publishing ----------------------------------------------------------------------------------------
 
@@ -189,6 +160,7 @@ class Session {
   // Whether it outlives its connection.
   virtual bool durable() const = 0;
 
+  // Not allowed to publish there: no will (the protocol has asked before it opened the session).
   virtual void set_will(const WillMessage& will) = 0;
   // DISCONNECT: `expiry_s` replaces the session's if given. Afterwards the Session may be destroyed at once.
   virtual void end(EndOfSession how, std::optional<std::uint32_t> expiry_s) = 0;
@@ -245,6 +217,9 @@ class Broker {
 
   virtual runtime::Runtime& runtime() = 0;
   virtual Authorizer& authorizer() = 0;
+  virtual Authenticator& authenticator() = 0;
+  // Users, rules, tenants.
+  virtual Administration& administration() = 0;
   // Topics, tenants, cluster id: this core's copy, replaced as a whole when something changes.
   virtual std::shared_ptr<const meta::MetaView> meta() = 0;
   virtual NodeId node_id() const = 0;

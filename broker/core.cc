@@ -16,45 +16,16 @@ namespace stele::broker {
 using runtime::Task;
 using namespace std::chrono_literals;
 
-std::string_view to_string(Action action) {
-  switch (action) {
-    case Action::kConnect:
-      return "connect";
-    case Action::kPublish:
-      return "publish";
-    case Action::kSubscribe:
-      return "subscribe";
-    case Action::kProduce:
-      return "produce";
-    case Action::kFetch:
-      return "fetch";
-    case Action::kDescribe:
-      return "describe";
-    case Action::kCreateTopic:
-      return "create topic";
-    case Action::kDeleteTopic:
-      return "delete topic";
-    case Action::kUseGroup:
-      return "use group";
-    case Action::kDescribeGroup:
-      return "describe group";
-    case Action::kDeleteGroup:
-      return "delete group";
-    case Action::kAdminister:
-      return "administer";
-  }
-  return "?";
-}
-
 Core::Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& meta,
            journal::JournalClient& journal)
     : runtime_(runtime),
       options_(std::move(options)),
       meta_(meta),
+      administrator_(runtime, meta, *options_.authorizer),
       journal_(journal),
       view_(meta.view()),
       routes_(view_->cluster().shard_count) {
-  STELE_ASSERT(options_.authorizer);
+  STELE_ASSERT(options_.authorizer && options_.authenticator);
   on_view(view_);
   meta_watch_ = meta_.on_change([this](const std::shared_ptr<const meta::MetaView>& view) {
     if (!stopping_) on_view(view);
@@ -355,7 +326,10 @@ Nobody nobody;
 
 void Core::publish_for_broker(const Data& data) {
   auto& publisher = own_publishers_[data.tenant];
-  if (!publisher) publisher = make_publisher(Principal{"stele", data.tenant}, {}, nobody);
+  if (!publisher) {
+    publisher =
+        make_publisher(Principal{.name = "stele", .tenant = data.tenant, .user = kBrokerItself}, {}, nobody);
+  }
   for_each_message(data.batch, data.address, false,
                    [&](const MessageView& kept, const Bytes& owner, std::uint32_t) {
                      MessageView message = kept;
@@ -415,13 +389,14 @@ std::string Core::new_client_id() {
 Result<const meta::Topic*> Core::find_stream(const Principal& who, Action action, StreamId stream) {
   const meta::Topic* topic = view_->find_topic(stream.topic);
   const std::int32_t partition = stream.partition.value;
-  if (!topic || topic->tenant != who.tenant || partition < 0 || partition >= topic->partition_count()) {
-    return error(ErrorCode::kNotFound, "there is no such topic and partition");
-  }
+  const auto not_there = [] { return error(ErrorCode::kNotFound, "there is no such topic and partition"); };
+  if (!topic || topic->tenant != who.tenant) return not_there();
+  // First: how many partitions it has is not for everybody.
   if (!authorizer().allowed(who, action, topic->name)) {
     return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not " + std::string(to_string(action)) +
                                                " topic '" + topic->name + "'");
   }
+  if (partition < 0 || partition >= topic->partition_count()) return not_there();
   return topic;
 }
 
@@ -455,6 +430,23 @@ Task<void> Core::ask_for_producer_ids() {
   producer_ids_came_.wake_all();
 }
 
+// A record that names an MQTT topic of its own is a publish to it.
+Result<void> Core::check_named_addresses(const Principal& who, const Data& data) {
+  if (authorizer().may_publish_anywhere(who)) return {};
+  std::optional<std::string> denied;
+  const bool readable = for_each_message(data.batch, data.address, true,
+                                         [&](const MessageView& message, const Bytes&, std::uint32_t) {
+                                           if (denied || message.address == data.address.view()) return;
+                                           if (!authorizer().allowed(who, Action::kPublish, message.address))
+                                             denied = message.address;
+                                         });
+  if (!readable) return error(ErrorCode::kMalformed, "the batch cannot be read");
+  if (!denied) return {};
+  STELE_MARK("broker: record that names a forbidden address refused");
+  return error(ErrorCode::kUnauthorized,
+               "'" + who.name + "' may not publish to '" + *denied + "', which a record of the batch names");
+}
+
 void Core::produce(const Principal& who, StreamId stream, Bytes batch,
                    std::move_only_function<void(Result<ProduceOk>)> done) {
   auto topic = find_stream(who, Action::kProduce, stream);
@@ -471,23 +463,18 @@ void Core::produce(const Principal& who, StreamId stream, Bytes batch,
   data.stream = stream;
   data.address = Bytes::copy(address->text());
   data.batch = std::move(batch);
-  // A record that names another MQTT topic is published there only if this client may do that; otherwise it
-  // goes to the topic's own address.
   data.address_headers_allowed = true;
+  if (auto allowed = check_named_addresses(who, data); !allowed)
+    return done(std::unexpected(allowed.error()));
   if (routes_.any_session_interest(who.tenant) || routes_.any_live_interest(who.tenant)) {
     std::vector<ShardId> targets;
     const bool readable = for_each_message(
         data.batch, data.address, true, [&](const MessageView& message, const Bytes&, std::uint32_t) {
-          data.address_headers_allowed &= authorizer().allowed(who, Action::kPublish, message.address);
+          if (message.qos == 0) return;
+          const Route& route = routes_.route(who.tenant, message.address);
+          targets.insert(targets.end(), route.session_shards.begin(), route.session_shards.end());
         });
     if (!readable) return done(error(ErrorCode::kMalformed, "the batch cannot be read"));
-    for_each_message(data.batch, data.address, data.address_headers_allowed,
-                     [&](const MessageView& message, const Bytes&, std::uint32_t) {
-                       if (message.qos == 0) return;
-                       const Route& route = routes_.route(who.tenant, message.address);
-                       targets.insert(targets.end(), route.session_shards.begin(),
-                                      route.session_shards.end());
-                     });
     std::sort(targets.begin(), targets.end());
     targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
     for (ShardId target : targets) {
@@ -522,6 +509,13 @@ Task<Result<meta::Topic>> Core::create_topic(Principal who, std::string name, st
   if (!authorizer().allowed(who, Action::kCreateTopic, name)) {
     co_return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not create topic '" + name + "'");
   }
+  // Whoever reads the topic will see what it captures.
+  for (const std::string& filter : config.capture) {
+    if (authorizer().allowed(who, Action::kSubscribe, filter)) continue;
+    STELE_MARK("broker: topic that captures what its maker may not see refused");
+    co_return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not subscribe to '" + filter +
+                                                  "', which the topic '" + name + "' would capture");
+  }
   co_return co_await meta_.execute(meta::CreateTopic{.tenant = who.tenant,
                                                      .name = std::move(name),
                                                      .partitions = partitions,
@@ -538,8 +532,21 @@ Task<Result<void>> Core::delete_topic(Principal who, std::string name) {
   co_return Result<void>();
 }
 
+// Whoever has subscribed to what it may not have any more is sent away.
+void Core::check_sessions() {
+  std::vector<std::uint64_t> attachments;
+  attachments.reserve(sessions_.size());
+  for (const auto& [attachment, session] : sessions_) attachments.push_back(attachment);
+  std::ranges::sort(attachments);
+  for (const std::uint64_t attachment : attachments) {
+    if (SessionImpl* session = attached(attachment)) session->check_rights();
+  }
+}
+
 void Core::on_view(std::shared_ptr<const meta::MetaView> view) {
+  const bool rights_changed = view_ && view_->identities() != view->identities();
   view_ = std::move(view);
+  if (rights_changed) check_sessions();
   std::vector<RoutedTopic> topics;
   for (const auto& [id, topic] : view_->topics()) {
     topics.push_back({.id = id,

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/administrator.h"
 #include "broker/api.h"
 #include "broker/live.h"
 #include "broker/mail.h"
@@ -60,6 +61,8 @@ class Core final : public Broker, private runtime::TurnEndHook {
   // ---- Broker
   runtime::Runtime& runtime() override { return runtime_; }
   Authorizer& authorizer() override { return *options_.authorizer; }
+  Authenticator& authenticator() override { return *options_.authenticator; }
+  Administration& administration() override { return administrator_; }
   std::shared_ptr<const meta::MetaView> meta() override { return view_; }
   NodeId node_id() const override { return options_.node; }
   bool stopping() const override { return stopping_; }
@@ -161,6 +164,9 @@ class Core final : public Broker, private runtime::TurnEndHook {
   void handle(CallMail&& mail) { mail(*this); }
   void answer(const ReplyTo& to, std::optional<Error> error);
   void on_view(std::shared_ptr<const meta::MetaView> view);
+  void check_sessions();
+  // What a client may not publish to, as its batch would.
+  Result<void> check_named_addresses(const Principal& who, const Data& data);
   runtime::Task<Result<void>> start_shards(std::vector<ShardId> ids);
   runtime::Task<void> retake(ShardId id);
   runtime::Task<void> tick();
@@ -185,6 +191,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   BrokerOptions options_;
   meta::MetaClient& meta_;
   meta::MetaClient::Watch meta_watch_;
+  Administrator administrator_;
   journal::JournalClient& journal_;
   std::vector<Core*> cores_;
   std::vector<Outbox> outboxes_;

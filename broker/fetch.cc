@@ -105,17 +105,18 @@ Task<std::vector<Result<FetchOk>>> Core::fetch(Principal who, std::vector<FetchR
                                                runtime::Instant deadline, runtime::StopToken stop) {
   std::vector<Result<FetchOk>> results(reads.size());
   std::vector<ShardId> shards(reads.size());
-  for (std::size_t i = 0; i < reads.size(); ++i) {
-    auto topic = find_stream(who, Action::kFetch, reads[i].stream);
-    if (topic) {
-      shards[i] = (*topic)->shards[static_cast<std::size_t>(reads[i].stream.partition.value)];
-      reads[i].max_bytes = std::max<std::size_t>(reads[i].max_bytes, 1);
-    } else {
-      results[i] = std::unexpected(std::move(topic).error());
-    }
-  }
   max_bytes = std::max<std::size_t>(max_bytes, 1);
   while (true) {
+    // Each time: what may be read can change while it waits.
+    for (std::size_t i = 0; i < reads.size(); ++i) {
+      auto topic = find_stream(who, Action::kFetch, reads[i].stream);
+      if (topic) {
+        shards[i] = (*topic)->shards[static_cast<std::size_t>(reads[i].stream.partition.value)];
+        reads[i].max_bytes = std::max<std::size_t>(reads[i].max_bytes, 1);
+      } else {
+        results[i] = std::unexpected(std::move(topic).error());
+      }
+    }
     co_await read_all(reads, shards, max_bytes, results);
     std::size_t bytes = 0;
     bool failed = false;

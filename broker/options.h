@@ -16,10 +16,11 @@ namespace stele::broker {
 
 struct BrokerOptions {
   NodeId node;
-  meta::Incarnation incarnation;      // given by the meta service to this start of the process
-  Authorizer* authorizer = nullptr;   // outlives the broker
-  ShardObserver* observer = nullptr;  // the simulator's; null in production
-  std::string snapshot_directory;     // exists
+  meta::Incarnation incarnation;           // given by the meta service to this start of the process
+  Authorizer* authorizer = nullptr;        // outlives the broker
+  Authenticator* authenticator = nullptr;  // likewise
+  ShardObserver* observer = nullptr;       // the simulator's; null in production
+  std::string snapshot_directory;          // exists
   journal::ShardLogOptions log;
 
   bool auto_create_topics = kDefaultAutoCreateTopics;

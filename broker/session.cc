@@ -35,6 +35,15 @@ Task<Result<void>> SessionImpl::open() {
   };
   STELE_CO_TRY(SessionOpened opened,
                co_await core_.on_core<Result<SessionOpened>>(core_.core_of(shard_), ask));
+  // Somebody else's session, perhaps, or the rules have changed: nobody gets by a client id what he may not
+  // subscribe to.
+  for (const SubscribeRequest& request : opened.subscriptions) {
+    if (may_subscribe(request.filter)) continue;
+    STELE_MARK("session: refused for a subscription that is not allowed");
+    co_return error(ErrorCode::kUnauthorized, "the session of this client id has subscriptions that '" +
+                                                  options_.principal.name +
+                                                  "' may not have; begin with a clean session");
+  }
   present_ = opened.present;
   live_.durable = opened.durable;
   number_ = opened.number;
@@ -48,6 +57,23 @@ Task<Result<void>> SessionImpl::open() {
   }
   co_await route(std::move(first), true);
   co_return Result<void>();
+}
+
+bool SessionImpl::may_subscribe(const std::string& filter) const {
+  return core_.authorizer().allowed(options_.principal, Action::kSubscribe, filter);
+}
+
+bool SessionImpl::check_rights() {
+  if (ended_) return false;
+  for (const auto& [filter, request] : filters_) {
+    if (may_subscribe(filter)) continue;
+    STELE_MARK("session: ended because of a rule");
+    live_.handler->on_session_lost(
+        Error{ErrorCode::kUnauthorized,
+              "'" + options_.principal.name + "' may not subscribe to '" + filter + "' any more"});
+    return false;
+  }
+  return true;
 }
 
 void SessionImpl::start() {
@@ -74,7 +100,7 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
   SubscribeAnswer answer;
   std::vector<SubscribeRequest> allowed;
   for (const SubscribeRequest& request : requests) {
-    if (core_.authorizer().allowed(options_.principal, Action::kSubscribe, request.filter)) {
+    if (may_subscribe(request.filter)) {
       answer.granted.emplace_back(request.qos);
       allowed.push_back(request);
     } else {
@@ -109,6 +135,8 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
     // [MQTT-3.3.1-9] … [MQTT-3.3.1-11]
     if (request.retain_handling == 0 || (request.retain_handling == 1 && is_new)) look_up.push_back(request);
   }
+  // Rules may have changed while the shard kept it.
+  if (!check_rights()) co_return answer;
   co_await route(std::move(first), true);
   co_await look_up_retained(std::move(look_up));
   co_return answer;
@@ -211,6 +239,7 @@ void SessionImpl::tell_shard(SettleMail::What what, SettleToken token) {
 }
 
 void SessionImpl::set_will(const WillMessage& will) {
+  if (!core_.authorizer().allowed(options_.principal, Action::kPublish, will.message.address)) return;
   MessageView timed = will.message;
   timed.timestamp_ms = core_.runtime().wall_now().ms;
   // Counted anew from the timestamp when the will is published.

@@ -50,6 +50,9 @@ class SessionImpl final : public Session {
   void end(EndOfSession how, std::optional<std::uint32_t> expiry_s) override;
 
   void on_items(SessionMail&& mail);
+  // Rules have changed: the session ends if it has subscriptions that are not allowed any more.
+  // False: it has.
+  bool check_rights();
   SessionHandler& handler() { return *live_.handler; }
   std::uint64_t publisher_hash() const { return live_.publisher_hash; }
   // With durable():
@@ -63,6 +66,7 @@ class SessionImpl final : public Session {
     std::uint32_t delay_s;
   };
   void tell_shard(SettleMail::What what, SettleToken token);
+  bool may_subscribe(const std::string& filter) const;
   runtime::Task<void> route(std::vector<std::string> filters, bool interested);
   runtime::Task<void> look_up_retained(std::vector<SubscribeRequest> requests);
 

@@ -48,6 +48,36 @@ void check_topic(const Topic& topic, const MetaView& view, std::uint64_t next_to
   }
 }
 
+void check_identities(const MetaView& view, Tables& tables, Problems& problems) {
+  const Identities& identities = *view.identities();
+  const std::uint64_t next_user = tables.peek(Tables::Counter::kUser);
+  const std::uint64_t next_rule = tables.peek(Tables::Counter::kRule);
+  for (const auto& [id, user] : identities.users) {
+    const std::string name = "user '" + user->name + "': ";
+    if (!view.tenants().contains(user->tenant)) problems.push_back(name + "there is no such tenant");
+    if (id.value >= next_user) problems.push_back(name + "it has an id that was never given");
+    for (const scram::Credential& one : user->credentials) {
+      if (auto good = scram::check_credential(one); !good) problems.push_back(name + good.error().message);
+    }
+  }
+  for (const auto& [id, rule] : identities.rules) {
+    const std::string name = "rule " + std::to_string(id.value) + ": ";
+    const User* user = identities.find(rule.user);
+    if (rule.user != UserId(0) && (!user || user->tenant != rule.tenant)) {
+      problems.push_back(name + "its tenant has no such user");
+    }
+    if (!view.tenants().contains(rule.tenant)) problems.push_back(name + "there is no such tenant");
+    if (id.value >= next_rule) problems.push_back(name + "it has an id that was never given");
+    if (auto good = check_rule(rule); !good) problems.push_back(name + good.error().message);
+  }
+  for (const auto& [hash, token] : identities.tokens) {
+    if (!identities.find(token.user)) problems.push_back("token '" + token.name + "': there is no such user");
+  }
+  if (!identities.users.empty() && tables.administrator_count() == 0) {
+    problems.emplace_back("there are users, and no administrator");
+  }
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> StateMachine::check(runtime::BlockingFiles& files, Inputs inputs) {
@@ -74,6 +104,7 @@ Result<std::vector<std::string>> StateMachine::check(runtime::BlockingFiles& fil
     check_topic(*topic, *view_, next_topic, problems);
     partitions += topic->shards.size();
   }
+  check_identities(*view_, tables, problems);
   if (partitions != tables.partition_count()) problems.emplace_back("the number of partitions is wrong");
   if (database_->failure()) return std::unexpected(*database_->failure());
   return problems;

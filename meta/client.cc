@@ -75,5 +75,12 @@ template Task<Result<AlterTopicConfig::Answer>> MetaClient::execute(AlterTopicCo
 template Task<Result<AllocateProducerIds::Answer>> MetaClient::execute(AllocateProducerIds);
 template Task<Result<CreateTenant::Answer>> MetaClient::execute(CreateTenant);
 template Task<Result<DeleteTenant::Answer>> MetaClient::execute(DeleteTenant);
+template Task<Result<CreateUser::Answer>> MetaClient::execute(CreateUser);
+template Task<Result<AlterUser::Answer>> MetaClient::execute(AlterUser);
+template Task<Result<DeleteUser::Answer>> MetaClient::execute(DeleteUser);
+template Task<Result<CreateAcl::Answer>> MetaClient::execute(CreateAcl);
+template Task<Result<DeleteAcl::Answer>> MetaClient::execute(DeleteAcl);
+template Task<Result<CreateToken::Answer>> MetaClient::execute(CreateToken);
+template Task<Result<DeleteToken::Answer>> MetaClient::execute(DeleteToken);
 
 }  // namespace stele::meta

@@ -19,7 +19,7 @@ std::string encode_command(const Envelope& envelope, const Command& command);
 Result<LogEntry> decode_command(std::string_view bytes);
 
 using Answer = std::variant<ClusterInfo, Node, std::vector<Shard>, SealAndOpen::Answer, TrimChain::Answer,
-                            std::optional<Snapshot>, Topic, ProducerIds, Tenant>;
+                            std::optional<Snapshot>, Topic, ProducerIds, Tenant, User, AclRule, Token>;
 std::string encode_answer(const Result<Answer>& answer);
 // The answer, or the error that the command was answered with, or kMalformed.
 Result<Answer> decode_answer(std::string_view bytes);

@@ -47,6 +47,26 @@ struct Draw {
   NodeAddress address() { return {text(), text(), static_cast<std::uint16_t>(number())}; }
   Snapshot snapshot() { return {Lsn(number()), text()}; }
   Error failure() { return {flag() ? ErrorCode::kFenced : ErrorCode::kInvalidArgument, text()}; }
+  scram::Credential credential() {
+    return {flag() ? scram::Hash::kSha256 : scram::Hash::kSha512, text(), small(), text(), text()};
+  }
+  AclRule rule() {
+    return {.id = AclId(number()),
+            .tenant = TenantId(small()),
+            .user = UserId(number()),
+            .allow = flag(),
+            .resource = static_cast<ResourceKind>(random.below(4)),
+            .pattern_kind = static_cast<PatternKind>(random.below(3)),
+            .pattern = text(),
+            .operations = small()};
+  }
+  Token token() {
+    return {.user = UserId(number()),
+            .name = text(),
+            .hash = text(),
+            .created_ms = static_cast<std::int64_t>(number()),
+            .expires_ms = static_cast<std::int64_t>(number())};
+  }
   TopicConfig config() {
     TopicConfig config;
     if (flag()) config.retention_ms = static_cast<std::int64_t>(number() >> 1);
@@ -110,8 +130,30 @@ struct Draw {
         return AllocateProducerIds{.count = small()};
       case 11:
         return CreateTenant{.name = text()};
-      default:
+      case 12:
         return DeleteTenant{.name = text()};
+      case 13:
+        return CreateUser{.tenant = TenantId(small()),
+                          .name = text(),
+                          .super_user = flag(),
+                          .credentials = several([&] { return credential(); })};
+      case 14: {
+        AlterUser alter{
+            .name = text(), .super_user = std::nullopt, .credentials = std::nullopt, .id = UserId(number())};
+        if (flag()) alter.super_user = flag();
+        if (flag()) alter.credentials = several([&] { return credential(); });
+        return alter;
+      }
+      case 15:
+        return DeleteUser{.name = text(), .id = UserId(number())};
+      case 16:
+        return CreateAcl{.rule = rule()};
+      case 17:
+        return DeleteAcl{.tenant = TenantId(small()), .id = AclId(number())};
+      case 18:
+        return CreateToken{.token = token()};
+      default:
+        return DeleteToken{.user = UserId(number()), .name = text()};
     }
   }
 
@@ -154,6 +196,17 @@ struct Draw {
         return ProducerIds{static_cast<std::int64_t>(number()), small()};
       case 8:
         return Tenant{TenantId(small()), text()};
+      case 9:
+        return User{.id = UserId(number()),
+                    .tenant = TenantId(small()),
+                    .name = text(),
+                    .super_user = flag(),
+                    .credentials = several([&] { return credential(); }),
+                    .created_ms = static_cast<std::int64_t>(number())};
+      case 10:
+        return rule();
+      case 11:
+        return token();
       default:
         return std::unexpected(failure());
     }
@@ -208,6 +261,7 @@ TEST(CommandCodec, SaysWhatIsWrong) {
 TEST(CommandCodec, NamesCommands) {
   EXPECT_EQ(name_of(CreateCluster{}), "CreateCluster");
   EXPECT_EQ(name_of(DeleteTenant{}), "DeleteTenant");
+  EXPECT_EQ(name_of(DeleteToken{}), "DeleteToken");
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "meta/identities.h"
 #include "meta/types.h"
 #include "model/ids.h"
 #include "model/uuid.h"
@@ -28,6 +29,11 @@ inline constexpr std::size_t kMaxPartitions = 1'000'000;
 inline constexpr std::size_t kMaxTenants = 10'000;
 inline constexpr std::uint32_t kMaxShards = 4096;
 inline constexpr std::uint32_t kMaxProducerIdsAtOnce = 1'000'000;
+inline constexpr std::size_t kMaxUsers = 10'000;
+inline constexpr std::size_t kMaxRules = 10'000;
+inline constexpr std::size_t kMaxRulesPerUser = 1'000;  // and for all users of a tenant together
+inline constexpr std::size_t kMaxTokens = 10'000;
+inline constexpr std::size_t kMaxTokensPerUser = 100;
 
 // ---- cluster and nodes ---------------------------------------------------------------------------------
 
@@ -170,16 +176,75 @@ struct CreateTenant {
   friend bool operator==(const CreateTenant&, const CreateTenant&) = default;
 };
 
-// kInvalidArgument: the default tenant, or one that still has topics.
+// kInvalidArgument: the default tenant, or one that still has topics or users.
 struct DeleteTenant {
   using Answer = Tenant;
   std::string name;
   friend bool operator==(const DeleteTenant&, const DeleteTenant&) = default;
 };
 
+// ---- identities ----------------------------------------------------------------------------------------
+
+// The first user is a super user of the tenant `default`, and there always is one from then on: somebody must
+// be able to make others, and a cluster with users never again serves everybody. kAlreadyExists;
+// kInvalidArgument; kNotFound (tenant); kNoSpace.
+struct CreateUser {
+  using Answer = User;
+  TenantId tenant;
+  std::string name;  // 1 to 255 bytes of printable UTF-8 without ':'
+  bool super_user = false;
+  std::vector<scram::Credential> credentials;
+  friend bool operator==(const CreateUser&, const CreateUser&) = default;
+};
+
+struct AlterUser {
+  using Answer = User;
+  std::string name;
+  std::optional<bool> super_user;
+  std::optional<std::vector<scram::Credential>> credentials;
+  UserId id = UserId(0);  // kNotFound if he has another by now; 0: whoever has the name
+  friend bool operator==(const AlterUser&, const AlterUser&) = default;
+};
+
+// With his rules and tokens.
+struct DeleteUser {
+  using Answer = User;
+  std::string name;
+  UserId id = UserId(0);  // likewise
+  friend bool operator==(const DeleteUser&, const DeleteUser&) = default;
+};
+
+// Answers the rule with its id. kAlreadyExists: that very rule. kNotFound: no such user in the tenant.
+struct CreateAcl {
+  using Answer = AclRule;
+  AclRule rule;  // without its id
+  friend bool operator==(const CreateAcl&, const CreateAcl&) = default;
+};
+
+struct DeleteAcl {
+  using Answer = AclRule;
+  TenantId tenant;
+  AclId id;
+  friend bool operator==(const DeleteAcl&, const DeleteAcl&) = default;
+};
+
+struct CreateToken {
+  using Answer = Token;
+  Token token;  // created_ms is the envelope's
+  friend bool operator==(const CreateToken&, const CreateToken&) = default;
+};
+
+struct DeleteToken {
+  using Answer = Token;
+  UserId user;
+  std::string name;
+  friend bool operator==(const DeleteToken&, const DeleteToken&) = default;
+};
+
 using Command = std::variant<CreateCluster, RegisterNode, TakeShards, SealAndOpen, TrimChain, SetSnapshot,
                              CreateTopic, DeleteTopic, CreatePartitions, AlterTopicConfig,
-                             AllocateProducerIds, CreateTenant, DeleteTenant>;
+                             AllocateProducerIds, CreateTenant, DeleteTenant, CreateUser, AlterUser,
+                             DeleteUser, CreateAcl, DeleteAcl, CreateToken, DeleteToken>;
 std::string_view name_of(const Command& command);
 
 // All that a command may take from outside the state.

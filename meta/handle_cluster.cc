@@ -12,12 +12,12 @@ namespace {
 constexpr std::size_t kMaxAddresses = 64;
 constexpr std::size_t kMaxNameBytes = 255;
 
+}  // namespace
+
 bool is_printable_name(std::string_view name) {
   return !name.empty() && name.size() <= kMaxNameBytes && is_clean_utf8(name) &&
          std::ranges::none_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
-
-}  // namespace
 
 Result<ClusterInfo> handle(Context context, const CreateCluster& command) {
   if (!context.cluster.id.empty()) {
@@ -99,7 +99,12 @@ Result<Tenant> handle(Context context, const DeleteTenant& command) {
     return error(ErrorCode::kInvalidArgument,
                  "the tenant '" + command.name + "' still has topics; delete them first");
   }
+  if (context.tables.tenant_has_users(tenant->id)) {
+    return error(ErrorCode::kInvalidArgument,
+                 "the tenant '" + command.name + "' still has users; delete them first");
+  }
   context.tables.delete_tenant(tenant->id);
+  context.tables.delete_rules_of(tenant->id);
   context.change.removed_tenant = tenant->id;
   return *std::move(tenant);
 }

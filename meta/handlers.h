@@ -31,6 +31,16 @@ Result<Topic> handle(Context context, const AlterTopicConfig& command);
 Result<ProducerIds> handle(Context context, const AllocateProducerIds& command);
 Result<Tenant> handle(Context context, const CreateTenant& command);
 Result<Tenant> handle(Context context, const DeleteTenant& command);
+Result<User> handle(Context context, const CreateUser& command);
+Result<User> handle(Context context, const AlterUser& command);
+Result<User> handle(Context context, const DeleteUser& command);
+Result<AclRule> handle(Context context, const CreateAcl& command);
+Result<AclRule> handle(Context context, const DeleteAcl& command);
+Result<Token> handle(Context context, const CreateToken& command);
+Result<Token> handle(Context context, const DeleteToken& command);
+
+// 1 to 255 bytes of UTF-8 without control characters.
+bool is_printable_name(std::string_view name);
 
 // The shard of a topic's partition: partitions of one topic lie in a row of shards, from a place that depends
 // on its name, so that they are spread as evenly as can be.

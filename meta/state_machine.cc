@@ -25,6 +25,13 @@ void add_to_view(MetaViewBuilder& view, ViewChange change) {
   if (change.put_node) view.put_node(*std::move(change.put_node));
   if (change.put_topic) view.put_topic(*std::move(change.put_topic));
   if (change.removed_topic) view.remove_topic(*change.removed_topic);
+  if (change.put_user) view.put_user(*std::move(change.put_user));
+  if (change.decoy_secret) view.set_decoy_secret(*std::move(change.decoy_secret));
+  if (change.removed_user) view.remove_user(*change.removed_user);
+  if (change.put_rule) view.put_rule(*std::move(change.put_rule));
+  if (change.removed_rule) view.remove_rule(*change.removed_rule);
+  if (change.put_token) view.put_token(*std::move(change.put_token));
+  if (change.removed_token) view.remove_token(*change.removed_token);
 }
 
 }  // namespace
@@ -45,17 +52,18 @@ Result<void> StateMachine::prepare_schema() {
   const std::int64_t version = number(*database_, "PRAGMA user_version");
   const std::int64_t tables = number(*database_, "SELECT count(*) FROM sqlite_schema");
   if (database_->failure()) return std::unexpected(*database_->failure());
-  if (application == 0 && version == 0 && tables == 0) return Tables::create(*database_, kSchemaVersion);
+  if (application == 0 && version == 0 && tables == 0) return Tables::create(*database_);
   if (application != kApplicationId) {
     return error(ErrorCode::kUnsupported, "an SQLite database, but not one of Stele's meta service");
   }
-  if (version != kSchemaVersion) {
+  if (version < 1 || version > Tables::kSchemaVersion) {
     return error(ErrorCode::kUnsupported, "written in schema version " + std::to_string(version) +
                                               " by another version of Stele; this one "
                                               "reads version " +
-                                              std::to_string(kSchemaVersion) +
-                                              ": use the version that wrote it, or a newer");
+                                              std::to_string(Tables::kSchemaVersion) +
+                                              " and older: use the version that wrote it, or a newer");
   }
+  if (version < Tables::kSchemaVersion) return Tables::migrate(*database_, version);
   return {};
 }
 
@@ -66,6 +74,10 @@ Result<void> StateMachine::load() {
   for (Tenant& tenant : tables.tenants()) view.put_tenant(std::move(tenant));
   for (Node& node : tables.nodes()) view.put_node(std::move(node));
   for (Topic& topic : tables.topics()) view.put_topic(std::move(topic));
+  for (User& user : tables.users()) view.put_user(std::move(user));
+  if (auto secret = tables.decoy_secret(); !secret.empty()) view.set_decoy_secret(std::move(secret));
+  for (AclRule& rule : tables.rules()) view.put_rule(std::move(rule));
+  for (Token& token : tables.tokens()) view.put_token(std::move(token));
   applied_ = static_cast<std::uint64_t>(number(*database_, "SELECT applied FROM cluster"));
   view_version_ = static_cast<std::uint64_t>(number(*database_, "SELECT view_version FROM cluster"));
   if (database_->failure()) return std::unexpected(*database_->failure());

@@ -27,10 +27,9 @@ namespace stele::meta {
 class StateMachine {
  public:
   using Inputs = storage::SqliteVfs::Inputs;
-  static constexpr int kSchemaVersion = 1;
 
-  // Opens the database or makes an empty one. kUnsupported: written by a newer version, or no database of the
-  // meta service. kCorrupt: damaged.
+  // Opens the database or makes an empty one; one of an older version is brought up to date. kUnsupported:
+  // written by a newer version, or no database of the meta service. kCorrupt: damaged.
   static Result<std::unique_ptr<StateMachine>> open(runtime::BlockingFiles& files, const std::string& path,
                                                     Inputs inputs);
 

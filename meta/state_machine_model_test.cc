@@ -33,6 +33,12 @@ struct Model {
   std::uint64_t next_topic = 1;
   std::uint64_t next_segment = 1;
   std::int64_t next_producer = 0;
+  std::map<std::string, User> users;
+  std::map<AclId, AclRule> rules;
+  std::map<std::pair<UserId, std::string>, Token> tokens;
+  std::string decoy_secret;
+  std::uint64_t next_user = 1;
+  std::uint64_t next_rule = 1;
 
   Topic* find(TenantId tenant, const std::string& name) {
     for (auto& [id, topic] : topics) {
@@ -173,14 +179,172 @@ struct Model {
       if (name != command.name) continue;
       const Tenant tenant{id, name};
       const bool used =
-          std::ranges::any_of(topics, [&](const auto& t) { return t.second.tenant == tenant.id; });
+          std::ranges::any_of(topics, [&](const auto& t) { return t.second.tenant == tenant.id; }) ||
+          std::ranges::any_of(users, [&](const auto& u) { return u.second.tenant == tenant.id; });
       if (id == TenantId(0) || used) return refuse(ErrorCode::kInvalidArgument);
       tenants.erase(id);
+      std::erase_if(rules, [&](const auto& rule) { return rule.second.tenant == tenant.id; });
       return tenant;
     }
     return refuse(ErrorCode::kNotFound);
   }
+
+  std::size_t administrators() const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        users, [](const auto& u) { return u.second.super_user && u.second.tenant == TenantId(0); }));
+  }
+  bool is_last_administrator(const User& user) const {
+    return user.super_user && user.tenant == TenantId(0) && administrators() == 1;
+  }
+  bool is_meant(const std::string& name, UserId id) const {
+    const auto found = users.find(name);
+    return found != users.end() && (id == UserId(0) || found->second.id == id);
+  }
+  void note_password(const std::vector<scram::Credential>& credentials) {
+    if (!decoy_secret.empty() || credentials.empty()) return;
+    decoy_secret = scram::digest(scram::Hash::kSha256, "decoy" + credentials.front().stored_key);
+  }
+  Result<Answer> operator()(const CreateUser& command) {
+    if (command.name.empty()) return refuse(ErrorCode::kInvalidArgument);
+    if (!tenants.contains(command.tenant)) return refuse(ErrorCode::kNotFound);
+    if (users.contains(command.name)) return refuse(ErrorCode::kAlreadyExists);
+    if (users.empty() && !(command.super_user && command.tenant == TenantId(0))) {
+      return refuse(ErrorCode::kInvalidArgument);
+    }
+    note_password(command.credentials);
+    return users[command.name] = User{.id = UserId(next_user++),
+                                      .tenant = command.tenant,
+                                      .name = command.name,
+                                      .super_user = command.super_user,
+                                      .credentials = command.credentials,
+                                      .created_ms = 0};
+  }
+  Result<Answer> operator()(const AlterUser& command) {
+    if (!is_meant(command.name, command.id)) return refuse(ErrorCode::kNotFound);
+    User& user = users[command.name];
+    if (command.super_user == false && is_last_administrator(user)) {
+      return refuse(ErrorCode::kInvalidArgument);
+    }
+    if (command.super_user) user.super_user = *command.super_user;
+    if (command.credentials) {
+      note_password(*command.credentials);
+      user.credentials = *command.credentials;
+    }
+    return user;
+  }
+  Result<Answer> operator()(const DeleteUser& command) {
+    if (!is_meant(command.name, command.id)) return refuse(ErrorCode::kNotFound);
+    User user = users[command.name];
+    if (is_last_administrator(user)) return refuse(ErrorCode::kInvalidArgument);
+    users.erase(command.name);
+    std::erase_if(rules, [&](const auto& rule) { return rule.second.user == user.id; });
+    std::erase_if(tokens, [&](const auto& token) { return token.first.first == user.id; });
+    return user;
+  }
+  User* find(UserId id) {
+    for (auto& [name, user] : users) {
+      if (user.id == id) return &user;
+    }
+    return nullptr;
+  }
+  Result<Answer> operator()(const CreateAcl& command) {
+    AclRule rule = command.rule;
+    if (rule.operations == 0) return refuse(ErrorCode::kInvalidArgument);
+    if (!tenants.contains(rule.tenant)) return refuse(ErrorCode::kNotFound);
+    if (rule.user != UserId(0) && (!find(rule.user) || find(rule.user)->tenant != rule.tenant)) {
+      return refuse(ErrorCode::kNotFound);
+    }
+    for (auto& [id, other] : rules) {
+      rule.id = id;
+      if (rule == other) return refuse(ErrorCode::kAlreadyExists);
+    }
+    rule.id = AclId(next_rule++);
+    return rules[rule.id] = rule;
+  }
+  Result<Answer> operator()(const DeleteAcl& command) {
+    if (!rules.contains(command.id) || rules[command.id].tenant != command.tenant) {
+      return refuse(ErrorCode::kNotFound);
+    }
+    const AclRule rule = rules[command.id];
+    rules.erase(command.id);
+    return rule;
+  }
+  Result<Answer> operator()(const CreateToken& command) {
+    const Token& token = command.token;
+    if (token.hash.size() != 32) return refuse(ErrorCode::kInvalidArgument);
+    if (!find(token.user)) return refuse(ErrorCode::kNotFound);
+    for (const auto& [key, other] : tokens) {
+      if (key == std::pair(token.user, token.name) || other.hash == token.hash) {
+        return refuse(ErrorCode::kAlreadyExists);
+      }
+    }
+    return tokens[{token.user, token.name}] = token;
+  }
+  Result<Answer> operator()(const DeleteToken& command) {
+    const auto found = tokens.find({command.user, command.name});
+    if (found == tokens.end()) return refuse(ErrorCode::kNotFound);
+    const Token token = found->second;
+    tokens.erase(found);
+    return token;
+  }
 };
+
+scram::Credential draw_credential(runtime::Random& random, scram::Hash hash) {
+  const auto bytes = [&](std::size_t size) {
+    std::string out(size, '\0');
+    for (char& c : out) c = static_cast<char>(random.next());
+    return out;
+  };
+  return {hash, bytes(16), 4096, bytes(scram::digest_bytes(hash)), bytes(scram::digest_bytes(hash))};
+}
+
+Command draw_about_identities(runtime::Random& random, TenantId tenant) {
+  static const char* kUsers[] = {"root", "alice", "bob", ""};
+  const std::string user = kUsers[random.below(4)];
+  const UserId id(random.below(6));
+  switch (random.below(9)) {
+    case 0:
+    case 1: {
+      CreateUser create{.tenant = random.chance(1, 2) ? TenantId(0) : tenant,
+                        .name = user,
+                        .super_user = random.chance(1, 2),
+                        .credentials = {}};
+      if (random.chance(1, 2)) create.credentials.push_back(draw_credential(random, scram::Hash::kSha256));
+      if (random.chance(1, 2)) create.credentials.push_back(draw_credential(random, scram::Hash::kSha512));
+      return create;
+    }
+    case 2: {
+      AlterUser alter{.name = user, .super_user = std::nullopt, .credentials = std::nullopt};
+      if (random.chance(1, 3)) alter.id = id;
+      if (random.chance(1, 2)) alter.super_user = random.chance(1, 2);
+      if (random.chance(1, 2)) alter.credentials = {draw_credential(random, scram::Hash::kSha512)};
+      return alter;
+    }
+    case 3:
+      return DeleteUser{.name = user, .id = random.chance(1, 3) ? id : UserId(0)};
+    case 4:
+    case 5:
+      return CreateAcl{.rule = {.id = {},
+                                .tenant = random.chance(1, 2) ? TenantId(0) : tenant,
+                                .user = id,
+                                .allow = random.chance(1, 2),
+                                .resource = ResourceKind::kTopic,
+                                .pattern_kind = PatternKind::kPrefix,
+                                .pattern = random.chance(1, 2) ? "a" : "b",
+                                .operations = static_cast<Operations>(random.below(3)) << 2}};
+    case 6:
+      return DeleteAcl{.tenant = random.chance(1, 2) ? TenantId(0) : tenant, .id = AclId(random.below(6))};
+    case 7:
+      return CreateToken{
+          .token = {.user = id,
+                    .name = random.chance(1, 2) ? "t" : "u",
+                    .hash = std::string(random.chance(1, 8) ? 31 : 32, static_cast<char>(random.below(4))),
+                    .created_ms = 0,
+                    .expires_ms = static_cast<std::int64_t>(random.below(3))}};
+    default:
+      return DeleteToken{.user = id, .name = random.chance(1, 2) ? "t" : "u"};
+  }
+}
 
 // Draws commands that meet what is there, often enough.
 Command draw(runtime::Random& random, Model& model) {
@@ -192,7 +356,7 @@ Command draw(runtime::Random& random, Model& model) {
   const Epoch epoch = random.chance(1, 8) ? Epoch(random.below(4)) : present.epoch;
   const NodeId node(static_cast<std::uint32_t>(random.below(kNodes)));
   const Lsn end = present.chain.empty() ? Lsn(0) : present.chain.back().base;
-  switch (random.below(14)) {
+  switch (random.below(20)) {
     case 0:
       return RegisterNode{node, {{"kafka", "h", static_cast<std::uint16_t>(random.below(3))}}};
     case 1:
@@ -223,6 +387,13 @@ Command draw(runtime::Random& random, Model& model) {
           tenant, name, {{"retention.ms", ConfigOp::kSet, std::to_string(random.below(9))}}, false, false};
     case 12:
       return random.chance(1, 2) ? Command(AllocateProducerIds{7}) : Command(CreateCluster{});
+    case 13:
+    case 14:
+    case 15:
+    case 16:
+    case 17:
+    case 18:
+      return draw_about_identities(random, tenant);
     default:
       return random.chance(1, 2) ? Command(CreateTenant{random.chance(1, 2) ? "x" : "y"})
                                  : Command(DeleteTenant{random.chance(1, 2) ? "x" : "default"});
@@ -267,6 +438,19 @@ void check_same(const Result<Answer>& answer, Result<Answer> expected, Model& mo
   }
 }
 
+void check_identities(const Identities& identities, const Model& model) {
+  RC_ASSERT(identities.users.size() == model.users.size());
+  RC_ASSERT(identities.by_name.size() == model.users.size());
+  for (const auto& [name, user] : model.users) {
+    RC_ASSERT(identities.find(name) && *identities.find(name) == user);
+    RC_ASSERT(*identities.find(user.id) == user);
+  }
+  RC_ASSERT(identities.decoy_secret == model.decoy_secret);
+  RC_ASSERT(identities.rules == model.rules);
+  RC_ASSERT(identities.tokens.size() == model.tokens.size());
+  for (const auto& [key, token] : model.tokens) RC_ASSERT(identities.tokens.at(token.hash) == token);
+}
+
 void check_state(storage::MemoryFiles& files, StateMachine& machine, const Model& model) {
   const MetaView& view = *machine.view();
   RC_ASSERT(view.topics().size() == model.topics.size());
@@ -276,6 +460,7 @@ void check_state(storage::MemoryFiles& files, StateMachine& machine, const Model
     RC_ASSERT(found && *found == topic);
     RC_ASSERT(view.find_topic(topic.uuid) == found);
   }
+  check_identities(*view.identities(), model);
   RC_ASSERT(view.tenants().size() == model.tenants.size());
   for (const auto& [id, name] : model.tenants) RC_ASSERT(view.find_tenant(name)->id == id);
   for (const auto& [id, incarnation] : model.nodes) {

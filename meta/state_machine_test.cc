@@ -355,6 +355,134 @@ TEST_F(StateMachineTest, TenantsHaveTheirOwnTopics) {
   EXPECT_EQ(run.view().tenants().size(), 2U);
 }
 
+CreateUser administrator(std::string name) {
+  return {.tenant = kDefaultTenant, .name = std::move(name), .super_user = true, .credentials = {}};
+}
+
+TEST_F(StateMachineTest, ThereIsAlwaysAnAdministrator) {
+  EXPECT_EQ(
+      refusal(run(CreateUser{.tenant = {}, .name = "alice", .credentials = {}}), ErrorCode::kInvalidArgument),
+      "the first user is a super user of the tenant 'default': somebody must be able to make others");
+  ASSERT_TRUE(run(administrator("root")));
+  EXPECT_EQ(refusal(run(DeleteUser{.name = "root"}), ErrorCode::kInvalidArgument),
+            "'root' is the last administrator; make another first");
+  EXPECT_NE(refusal(run(AlterUser{.name = "root", .super_user = false, .credentials = {}}),
+                    ErrorCode::kInvalidArgument),
+            "accepted");
+  ASSERT_TRUE(run(CreateTenant{"other"}));
+  ASSERT_TRUE(run(CreateUser{.tenant = TenantId(1), .name = "x", .super_user = true, .credentials = {}}));
+  EXPECT_NE(refusal(run(DeleteUser{.name = "root"}), ErrorCode::kInvalidArgument), "accepted");
+  EXPECT_EQ(refusal(run(DeleteTenant{"other"}), ErrorCode::kInvalidArgument),
+            "the tenant 'other' still has users; delete them first");
+  ASSERT_TRUE(run(administrator("second")));
+  ASSERT_TRUE(run(DeleteUser{.name = "root"}));
+  // Another one of the same name is somebody else.
+  EXPECT_EQ(run(administrator("root"))->id, UserId(4));
+}
+
+TEST_F(StateMachineTest, WhatIsNoUserOrRule) {
+  ASSERT_TRUE(run(administrator("root")));
+  for (const std::string& name :
+       {std::string(), std::string("a:b"), std::string("a\n"), std::string(256, 'a')}) {
+    EXPECT_NE(refusal(run(administrator(name)), ErrorCode::kInvalidArgument), "accepted") << name;
+  }
+  CreateUser weak = administrator("weak");
+  weak.credentials = {{scram::Hash::kSha256, "salt", 100, std::string(32, 'a'), std::string(32, 'b')}};
+  EXPECT_NE(refusal(run(weak), ErrorCode::kInvalidArgument), "accepted");
+  const auto rule = [](ResourceKind resource, PatternKind kind, std::string pattern, Operations operations) {
+    return CreateAcl{{.resource = resource,
+                      .pattern_kind = kind,
+                      .pattern = std::move(pattern),
+                      .operations = operations}};
+  };
+  using enum Operation;
+  for (const CreateAcl& wrong : {
+           rule(ResourceKind::kAddress, PatternKind::kFilter, "a/#/b", bit(kPublish)),
+           rule(ResourceKind::kAddress, PatternKind::kLiteral, "a", bit(kPublish)),
+           rule(ResourceKind::kAddress, PatternKind::kFilter, "a", bit(kRead)),
+           rule(ResourceKind::kTopic, PatternKind::kLiteral, "", bit(kRead)),
+           rule(ResourceKind::kTopic, PatternKind::kFilter, "#", bit(kRead)),
+           rule(ResourceKind::kTopic, PatternKind::kLiteral, "a", 0),
+           rule(ResourceKind::kTopic, PatternKind::kLiteral, "a", bit(kAdminister)),
+           rule(ResourceKind::kNode, PatternKind::kLiteral, "a", bit(kAdminister)),
+           rule(static_cast<ResourceKind>(9), PatternKind::kLiteral, "a", bit(kRead)),
+       }) {
+    EXPECT_NE(refusal(run(wrong), ErrorCode::kInvalidArgument), "accepted");
+  }
+  ASSERT_TRUE(run(rule(ResourceKind::kTopic, PatternKind::kPrefix, "", bit(kRead))));
+}
+
+TEST_F(StateMachineTest, WhatAUserHadGoesWithHim) {
+  ASSERT_TRUE(run(administrator("root")));
+  const User alice = *run(CreateUser{.tenant = {}, .name = "alice", .credentials = {}});
+  const AclRule rule{.user = alice.id, .pattern = "a/#", .operations = bit(Operation::kPublish)};
+  ASSERT_TRUE(run(CreateAcl{rule}));
+  EXPECT_NE(refusal(run(CreateAcl{rule}), ErrorCode::kAlreadyExists), "accepted");
+  ASSERT_TRUE(run(CreateToken{{.user = alice.id, .name = "t", .hash = std::string(32, 'h')}}));
+  EXPECT_EQ(run.view().identities()->tokens.size(), 1U);
+  ASSERT_TRUE(run(DeleteUser{.name = "alice"}));
+  restart();
+  EXPECT_TRUE(run.view().identities()->rules.empty());
+  EXPECT_TRUE(run.view().identities()->tokens.empty());
+  EXPECT_EQ(refusal(run(CreateAcl{rule}), ErrorCode::kNotFound), "the tenant has no user with id 2");
+}
+
+// Who was looked up by name, and has been replaced by another of that name since.
+TEST_F(StateMachineTest, AnotherUserOfThatNameIsNotMeant) {
+  ASSERT_TRUE(run(administrator("root")));
+  const auto alice = [] { return CreateUser{.tenant = {}, .name = "alice", .credentials = {}}; };
+  const UserId first = run(alice())->id;
+  ASSERT_TRUE(run(DeleteUser{.name = "alice", .id = first}));
+  const UserId second = run(alice())->id;
+  EXPECT_EQ(refusal(run(DeleteUser{.name = "alice", .id = first}), ErrorCode::kNotFound),
+            "there is no user 'alice'");
+  EXPECT_EQ(refusal(run(AlterUser{.name = "alice", .super_user = true, .credentials = {}, .id = first}),
+                    ErrorCode::kNotFound),
+            "there is no user 'alice'");
+  ASSERT_TRUE(run(AlterUser{.name = "alice", .super_user = true, .credentials = {}, .id = second}));
+}
+
+// The first password there ever was decides, and no later one does.
+TEST_F(StateMachineTest, TheDecoySecretStays) {
+  const auto password = [](char c) {
+    return std::vector<scram::Credential>{
+        {scram::Hash::kSha256, "salt", 4096, std::string(32, c), std::string(32, c)}};
+  };
+  CreateUser root = administrator("root");
+  root.credentials = password('a');
+  ASSERT_TRUE(run(root));
+  const std::string secret = run.view().identities()->decoy_secret;
+  EXPECT_EQ(secret.size(), 32U);
+  ASSERT_TRUE(run(AlterUser{.name = "root", .super_user = {}, .credentials = password('b')}));
+  EXPECT_EQ(run.view().identities()->decoy_secret, secret);
+  restart();
+  EXPECT_EQ(run.view().identities()->decoy_secret, secret);
+}
+
+// What an earlier version has written.
+TEST_F(StateMachineTest, VersionOneIsBroughtUpToDate) {
+  ASSERT_TRUE(run(CreateTopic{.tenant = {}, .name = "kept", .config = {}}));
+  const std::uint64_t applied = run->applied();
+  run.crash();
+  {
+    storage::SqliteVfs vfs;
+    const storage::SqliteVfs::Job job(vfs, files, run.inputs());
+    auto database = *storage::Database::open(vfs, kPath);
+    ASSERT_TRUE(database->run_script(
+        "DROP TABLE users; DROP TABLE credentials; DROP TABLE rules; DROP TABLE tokens;"
+        "ALTER TABLE cluster DROP COLUMN next_user; ALTER TABLE cluster DROP COLUMN next_rule;"
+        "ALTER TABLE cluster DROP COLUMN decoy_secret;"
+        "PRAGMA user_version = 1"));
+  }
+  ASSERT_TRUE(run.open());
+  EXPECT_EQ(run->applied(), applied);
+  EXPECT_TRUE(run.view().find_topic(kDefaultTenant, "kept"));
+  EXPECT_EQ(run(administrator("root"))->id, UserId(1));
+  restart();
+  EXPECT_TRUE(run.view().identities()->find("root"));
+  EXPECT_TRUE(run->check(files, run.inputs())->empty());
+}
+
 TEST_F(StateMachineTest, AppliedAgainIsNothing) {
   const std::vector<std::string> commands = {run.bytes(CreateTenant{.name = "a"}),
                                              run.bytes(CreateTenant{.name = "b"}),
@@ -411,10 +539,10 @@ TEST_F(StateMachineTest, OtherDatabasesAreRefused) {
     }
     return run.open();
   };
-  EXPECT_EQ(
-      refusal(reopen("PRAGMA user_version = 2"), ErrorCode::kUnsupported),
-      "data/meta.db: written in schema version 2 by another version of Stele; this one reads version 1: "
-      "use the version that wrote it, or a newer");
+  EXPECT_EQ(refusal(reopen("PRAGMA user_version = 3"), ErrorCode::kUnsupported),
+            "data/meta.db: written in schema version 3 by another version of Stele; this one reads version 2 "
+            "and older: "
+            "use the version that wrote it, or a newer");
   EXPECT_EQ(refusal(reopen("PRAGMA application_id = 7"), ErrorCode::kUnsupported),
             "data/meta.db: an SQLite database, but not one of Stele's meta service");
 }

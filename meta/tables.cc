@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "base/assert.h"
+#include "base/marks.h"
 #include "base/wire.h"
 #include "storage/sqlite.h"
 
@@ -90,6 +92,48 @@ CREATE TABLE replicas(
 ) STRICT, WITHOUT ROWID;
 )";
 
+// Version 2: users and what they may do.
+constexpr const char* kIdentitySchema = R"(
+ALTER TABLE cluster ADD COLUMN next_user INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE cluster ADD COLUMN next_rule INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE cluster ADD COLUMN decoy_secret BLOB;  -- NULL: no password yet
+CREATE TABLE users(
+  id INTEGER PRIMARY KEY,
+  tenant INTEGER NOT NULL,
+  name TEXT NOT NULL UNIQUE,
+  super_user INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE credentials(
+  user INTEGER NOT NULL,
+  hash INTEGER NOT NULL,            -- 1: SHA-256, 2: SHA-512
+  salt BLOB NOT NULL,
+  iterations INTEGER NOT NULL,
+  stored_key BLOB NOT NULL,
+  server_key BLOB NOT NULL,
+  PRIMARY KEY(user, hash)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rules(
+  id INTEGER PRIMARY KEY,
+  tenant INTEGER NOT NULL,
+  user INTEGER NOT NULL,            -- 0: all of the tenant
+  allow INTEGER NOT NULL,
+  resource INTEGER NOT NULL,
+  pattern_kind INTEGER NOT NULL,
+  pattern TEXT NOT NULL,
+  operations INTEGER NOT NULL
+) STRICT;
+CREATE INDEX rules_of_user ON rules(tenant, user);
+CREATE TABLE tokens(
+  user INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  hash BLOB NOT NULL UNIQUE,
+  created_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL,      -- 0: never
+  PRIMARY KEY(user, name)
+) STRICT, WITHOUT ROWID;
+)";
+
 std::string plain(std::string_view name) {
   std::string out(name);
   std::ranges::replace(out, '.', '_');
@@ -134,12 +178,24 @@ std::size_t count_of(Database::Query query) {
 
 }  // namespace
 
-Result<void> Tables::create(Database& database, int schema_version) {
+Result<void> Tables::create(Database& database) {
   database.begin();
   database.run_script(kSchema);
+  database.run_script(kIdentitySchema);
   // "Stel": tells our files from other SQLite databases.
   database.run_script("PRAGMA application_id = 1400137068; PRAGMA user_version = " +
-                      std::to_string(schema_version));
+                      std::to_string(kSchemaVersion));
+  database.commit();
+  if (database.failure()) return std::unexpected(*database.failure());
+  return {};
+}
+
+Result<void> Tables::migrate(Database& database, std::int64_t from) {
+  STELE_ASSERT(from == 1);
+  STELE_MARK("meta: database of version 1 brought up to date");
+  database.begin();
+  database.run_script(kIdentitySchema);
+  database.run_script("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   database.commit();
   if (database.failure()) return std::unexpected(*database.failure());
   return {};
@@ -160,16 +216,19 @@ void Tables::set_cluster(const ClusterInfo& cluster) {
 }
 
 std::uint64_t Tables::peek(Counter counter) {
-  auto query = database_.query("SELECT next_topic, next_tenant, next_segment, next_producer FROM cluster");
+  auto query = database_.query(
+      "SELECT next_topic, next_tenant, next_segment, next_producer, next_user, next_rule FROM cluster");
   return query.next() ? query.unsigned_integer(static_cast<int>(counter)) : 0;
 }
 
 std::uint64_t Tables::draw(Counter counter, std::uint64_t count) {
-  static constexpr std::array<std::string_view, 4> kStatements = {
+  static constexpr std::array<std::string_view, 6> kStatements = {
       "UPDATE cluster SET next_topic = next_topic + ?1",
       "UPDATE cluster SET next_tenant = next_tenant + ?1",
       "UPDATE cluster SET next_segment = next_segment + ?1",
       "UPDATE cluster SET next_producer = next_producer + ?1",
+      "UPDATE cluster SET next_user = next_user + ?1",
+      "UPDATE cluster SET next_rule = next_rule + ?1",
   };
   const std::uint64_t first = peek(counter);
   database_.run(kStatements[static_cast<std::size_t>(counter)], count);
@@ -199,6 +258,10 @@ std::size_t Tables::tenant_count() {
 
 bool Tables::tenant_has_topics(TenantId id) {
   return database_.query("SELECT 1 FROM topics WHERE tenant = ?1 LIMIT 1", id.value).next();
+}
+
+bool Tables::tenant_has_users(TenantId id) {
+  return database_.query("SELECT 1 FROM users WHERE tenant = ?1 LIMIT 1", id.value).next();
 }
 
 void Tables::insert_tenant(const Tenant& tenant) {

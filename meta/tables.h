@@ -24,9 +24,17 @@ struct ViewChange {
   std::optional<Node> put_node;
   std::optional<Topic> put_topic;
   std::optional<TopicId> removed_topic;
+  std::optional<User> put_user;
+  std::optional<UserId> removed_user;
+  std::optional<AclRule> put_rule;
+  std::optional<AclId> removed_rule;
+  std::optional<Token> put_token;
+  std::optional<std::string> removed_token;  // its hash
+  std::optional<std::string> decoy_secret;   // only with put_user
 
   bool any() const {
-    return cluster || put_tenant || removed_tenant || put_node || put_topic || removed_topic;
+    return cluster || put_tenant || removed_tenant || put_node || put_topic || removed_topic || put_user ||
+           removed_user || put_rule || removed_rule || put_token || removed_token;
   }
 };
 
@@ -35,13 +43,16 @@ class Tables {
   explicit Tables(storage::Database& database) : database_(database) {}
   storage::Database& database() { return database_; }
 
-  static Result<void> create(storage::Database& database, int schema_version);
+  static Result<void> create(storage::Database& database);
+  // From the version that the database has to kSchemaVersion.
+  static Result<void> migrate(storage::Database& database, std::int64_t from);
+  static constexpr std::int64_t kSchemaVersion = 2;
 
   std::optional<ClusterInfo> cluster();
   void set_cluster(const ClusterInfo& cluster);
 
   // Draws `count` ids; gives the first. Ids begin with 1 (producer ids with 0) and are never drawn twice.
-  enum class Counter { kTopic, kTenant, kSegment, kProducer };
+  enum class Counter { kTopic, kTenant, kSegment, kProducer, kUser, kRule };
   std::uint64_t draw(Counter counter, std::uint64_t count = 1);
   std::uint64_t peek(Counter counter);
 
@@ -50,8 +61,36 @@ class Tables {
   std::optional<Tenant> tenant(std::string_view name);
   std::size_t tenant_count();
   bool tenant_has_topics(TenantId id);
+  bool tenant_has_users(TenantId id);
   void insert_tenant(const Tenant& tenant);
   void delete_tenant(TenantId id);
+
+  std::vector<User> users();
+  std::optional<User> user(std::string_view name);
+  std::optional<User> user(UserId id);
+  std::size_t user_count();
+  std::size_t administrator_count();  // super users of the default tenant
+  void put_user(const User& user);
+  void delete_user(UserId id);  // with all that was his
+  std::string decoy_secret();   // empty: none yet
+  void set_decoy_secret(std::string_view secret);
+
+  std::vector<AclRule> rules();
+  std::optional<AclRule> rule(AclId id);
+  bool has_rule_like(const AclRule& rule);  // whatever its id
+  std::size_t rule_count();
+  std::size_t rule_count(TenantId tenant, UserId user);
+  void insert_rule(const AclRule& rule);
+  void delete_rule(AclId id);
+  void delete_rules_of(TenantId tenant);
+
+  std::vector<Token> tokens();
+  std::optional<Token> token(UserId user, std::string_view name);
+  bool has_token_hash(std::string_view hash);
+  std::size_t token_count();
+  std::size_t token_count(UserId user);
+  void insert_token(const Token& token);
+  void delete_token(UserId user, std::string_view name);
 
   std::vector<Node> nodes();
   std::optional<Node> node(NodeId id);

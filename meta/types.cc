@@ -1,5 +1,6 @@
 #include "meta/types.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -63,6 +64,8 @@ void MetaViewBuilder::remove_tenant(TenantId id) {
   if (found == view_.tenants_.end()) return;
   view_.tenant_names_.erase(found->second.name);
   view_.tenants_.erase(found);
+  const auto of_tenant = [id](const auto& rule) { return rule.second.tenant == id; };
+  if (std::ranges::any_of(view_.identities_->rules, of_tenant)) std::erase_if(identities().rules, of_tenant);
 }
 
 void MetaViewBuilder::put_node(Node node) {
@@ -70,7 +73,23 @@ void MetaViewBuilder::put_node(Node node) {
   view_.nodes_.insert_or_assign(id, std::move(node));
 }
 
+Identities& MetaViewBuilder::identities() {
+  if (!identities_) identities_ = std::make_shared<Identities>(*view_.identities_);
+  return *identities_;
+}
+
+void MetaViewBuilder::put_rule(AclRule rule) {
+  const AclId id = rule.id;
+  identities().rules.insert_or_assign(id, std::move(rule));
+}
+
+void MetaViewBuilder::put_token(Token token) {
+  std::string hash = token.hash;
+  identities().tokens.insert_or_assign(std::move(hash), std::move(token));
+}
+
 std::shared_ptr<const MetaView> MetaViewBuilder::finish(std::uint64_t version) && {
+  if (identities_) view_.identities_ = std::move(identities_);
   view_.version_ = version;
   return std::make_shared<const MetaView>(std::move(view_));
 }

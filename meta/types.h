@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "meta/identities.h"
 #include "meta/topic_config.h"
 #include "model/ids.h"
 #include "model/uuid.h"
@@ -132,6 +133,8 @@ class MetaView {
   const TopicNames& topics_by_name() const { return names_; }
   const std::map<TenantId, Tenant>& tenants() const { return tenants_; }
   const std::map<NodeId, Node>& nodes() const { return nodes_; }
+  // Another object when any user, rule or token changed.
+  const std::shared_ptr<const Identities>& identities() const { return identities_; }
 
   // Null if there is none. Valid as long as this view.
   const Topic* find_topic(TopicId id) const;
@@ -150,6 +153,7 @@ class MetaView {
   std::map<TenantId, Tenant> tenants_;
   std::map<std::string, TenantId, std::less<>> tenant_names_;
   std::map<NodeId, Node> nodes_;
+  std::shared_ptr<const Identities> identities_ = std::make_shared<const Identities>();
 };
 
 // Makes a view out of the one before it.
@@ -164,10 +168,19 @@ class MetaViewBuilder {
   void put_tenant(Tenant tenant);
   void remove_tenant(TenantId id);
   void put_node(Node node);
+  void put_user(User user) { identities().put(std::move(user)); }
+  void set_decoy_secret(std::string secret) { identities().decoy_secret = std::move(secret); }
+  void remove_user(UserId id) { identities().remove(id); }
+  void put_rule(AclRule rule);
+  void remove_rule(AclId id) { identities().rules.erase(id); }
+  void put_token(Token token);
+  void remove_token(const std::string& hash) { identities().tokens.erase(hash); }
   std::shared_ptr<const MetaView> finish(std::uint64_t version) &&;
 
  private:
+  Identities& identities();
   MetaView view_;
+  std::shared_ptr<Identities> identities_;  // this builder's own, once something changes
 };
 
 }  // namespace stele::meta

@@ -11,6 +11,7 @@ namespace stele {
 using NodeId = StrongId<struct NodeIdTag, std::uint32_t>;
 using TenantId = StrongId<struct TenantIdTag, std::uint32_t>;  // 0 is the tenant `default`
 using TopicId = StrongId<struct TopicIdTag>;                   // given by the meta service, never used twice
+using UserId = StrongId<struct UserIdTag>;                     // likewise; 0 is nobody
 using PartitionId = StrongId<struct PartitionIdTag, std::int32_t>;  // within a topic
 using ShardId = StrongId<struct ShardIdTag, std::uint32_t>;
 using SegmentId = StrongId<struct SegmentIdTag>;           // unique in a cluster, never used twice

@@ -63,6 +63,10 @@ Task<bool> sleep(Runtime& runtime, Duration duration, StopToken stop) {
   co_return co_await SleepAwaiter(runtime, runtime.now() + duration, std::move(stop));
 }
 
+void Runtime::fill_secret(std::span<char> out) {
+  for (char& byte : out) byte = static_cast<char>(random().next() >> 56);
+}
+
 Task<void> run_blocking(Runtime& runtime, BlockingWork job) {
   co_await BlockingAwaiter(runtime, std::move(job));
 }

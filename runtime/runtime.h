@@ -8,6 +8,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string_view>
 
 #include "base/intrusive_list.h"
@@ -74,6 +75,9 @@ class Runtime {
   virtual Instant now() const = 0;
   virtual WallTime wall_now() const = 0;
   virtual Random& random() = 0;
+  // Bytes that nobody can guess who has seen any number of others: for nonces, salts, tokens. Where a seed
+  // decides everything, from random().
+  virtual void fill_secret(std::span<char> out);
   virtual Log& log() = 0;
   virtual Network& network() = 0;
   virtual Files& files() = 0;

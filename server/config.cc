@@ -132,6 +132,25 @@ void add_first(std::vector<Option>& all) {
                        "shards of a new data directory; one that exists keeps what it has"));
 }
 
+Option text(std::string name, std::string value, std::string Config::* place, std::string help) {
+  return single(
+      std::move(name), std::move(value), place, std::move(help),
+      [](std::string_view given) -> Result<std::string> {
+        if (given.empty()) return wrong("it is empty");
+        return std::string(given);
+      },
+      [](const std::string& shown) { return shown; });
+}
+
+void add_identities(std::vector<Option>& all) {
+  all.push_back(
+      text("admin-user", "NAME", &Config::admin_user,
+           "an administrator, made if there is no user of that name; from then on everybody logs in"));
+  all.push_back(text("admin-password-file", "FILE", &Config::admin_password_file,
+                     "its first line is the administrator's password (default: STELE_ADMIN_PASSWORD in the "
+                     "environment)"));
+}
+
 void add_limits(std::vector<Option>& all) {
   constexpr std::uint64_t kMany = 1ULL << 40;
   all.push_back(single(
@@ -182,6 +201,7 @@ const std::vector<Option>& table() {
   static const std::vector<Option> all = [] {
     std::vector<Option> made;
     add_first(made);
+    add_identities(made);
     add_limits(made);
     return made;
   }();
@@ -229,6 +249,11 @@ Result<void> apply_environment(LoadedConfig& loaded, const std::map<std::string,
   }
   for (const auto& [variable, value] : environment) {
     if (!variable.starts_with(kPrefix) || variable == "STELE_CONFIG") continue;
+    if (variable == "STELE_USER" || variable == "STELE_PASSWORD") continue;  // the other commands'
+    if (variable == "STELE_ADMIN_PASSWORD") {
+      loaded.config.admin_password = value;
+      continue;
+    }
     const auto found = by_variable.find(variable);
     if (found == by_variable.end()) {
       // A warning only: the prefix may be somebody else's too.

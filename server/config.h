@@ -30,6 +30,10 @@ struct Config {
   runtime::LogLevel log_level = runtime::LogLevel::kInfo;
   std::uint32_t shards = 64;
 
+  std::string admin_user;
+  std::string admin_password_file;
+  std::optional<std::string> admin_password;  // from the environment only
+
   bool auto_create_topics = true;
   std::uint32_t default_partitions = 1;
 

@@ -127,6 +127,17 @@ RC_GTEST_PROP(Config, AnyFileIsReadOrRefused, ()) {
   RC_ASSERT(loaded.has_value() || loaded.error().code == ErrorCode::kInvalidArgument);
 }
 
+// A password is in the environment or in a file, and nothing shows it.
+TEST(Config, TheAdministratorsPasswordIsNoOption) {
+  const ConfigInputs inputs{
+      .environment = {{"STELE_ADMIN_PASSWORD", "x"}, {"STELE_PASSWORD", "y"}, {"STELE_USER", "z"}}};
+  const auto loaded = load_config(inputs);
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->config.admin_password, "x");
+  EXPECT_TRUE(loaded->warnings.empty());
+  for (const Option& option : options()) EXPECT_NE(option.show(loaded->config), "x");
+}
+
 // What a configuration shows is what gives it again, from each source.
 RC_GTEST_PROP(Config, WhatIsShownReadsBack, ()) {
   const Option& option = options()[*rc::gen::inRange<std::size_t>(0, options().size())];
@@ -139,6 +150,8 @@ RC_GTEST_PROP(Config, WhatIsShownReadsBack, ()) {
   config.log_level = static_cast<runtime::LogLevel>(*rc::gen::inRange(0, 6));
   config.durability = static_cast<storage::Durability>(*rc::gen::inRange(0, 3));
   config.advertise_kafka = {"broker.example", 9};
+  config.admin_user = "root";
+  config.admin_password_file = "secret";
   const std::string shown = option.show(config);
   RC_ASSERT(!shown.empty());
   RC_ASSERT(option.show(load({.flags = {{option.name, {shown}}}})) == shown);

@@ -34,6 +34,7 @@ Node::~Node() {
   for (auto& core : cores_) core->broker.reset();
   for (auto& core : cores_) {
     core->journal.reset();
+    core->access.reset();
     core->meta.reset();
   }
 }
@@ -129,17 +130,38 @@ Task<Result<void>> Node::open_meta() {
   options.on_failure = config_.on_failure;
   STELE_CO_TRY(shared_->meta, co_await meta::MetaService::open(runtime_, options));
   for (std::size_t core = 0; core < cores_.size(); ++core) {
-    STELE_CO_CHECK(co_await on_core<Result<void>>(
-        core, [state = shared_->meta->state()](OnCore& there) { return connect_meta(there, state); }));
+    STELE_CO_CHECK(
+        co_await on_core<Result<void>>(core, [this, state = shared_->meta->state()](OnCore& there) {
+          return connect_meta(there, state, config_.access);
+        }));
   }
+  STELE_CO_CHECK(co_await make_administrator());
   STELE_CO_TRY(const meta::Node node, co_await cores_.front()->meta->execute(
                                           meta::RegisterNode{.node = config_.node, .addresses = {}}));
   shared_->incarnation = node.incarnation;
   co_return Result<void>();
 }
 
-Task<Result<void>> Node::connect_meta(OnCore& there, std::shared_ptr<meta::ServiceState> state) {
+Task<Result<void>> Node::connect_meta(OnCore& there, std::shared_ptr<meta::ServiceState> state,
+                                      broker::AccessOptions access) {
   STELE_CO_TRY(there.meta, co_await meta::MetaClient::connect(there.runtime, std::move(state)));
+  there.access = std::make_unique<broker::AccessControl>(there.runtime, *there.meta, access);
+  co_return Result<void>();
+}
+
+Task<Result<void>> Node::make_administrator() {
+  if (!config_.administrator) co_return Result<void>();
+  const NodeConfig::FirstUser first = *std::move(config_.administrator);
+  config_.administrator.reset();  // the password is not kept
+  meta::MetaClient& meta = *cores_.front()->meta;
+  if (meta.view()->identities()->find(std::string_view(first.name))) co_return Result<void>();
+  meta::CreateUser create{
+      .tenant = kDefaultTenant, .name = first.name, .super_user = true, .credentials = {}};
+  create.credentials = co_await broker::store_password(runtime_, first.password);
+  if (auto made = co_await meta.execute(std::move(create)); !made) {
+    co_return std::unexpected(made.error().with_context("making the administrator '" + first.name + "'"));
+  }
+  runtime_.log().write(runtime::LogLevel::kInfo, "server", "made the administrator '" + first.name + "'");
   co_return Result<void>();
 }
 
@@ -171,7 +193,8 @@ Task<broker::Core*> Node::make_broker(OnCore& there, const journal::JournalServe
                                       const NodeConfig& config) {
   there.journal = std::make_unique<journal::JournalClient>(there.runtime, journal, config.journal_client);
   broker::BrokerOptions options = config.broker;
-  options.authorizer = &there.authorizer;
+  options.authorizer = there.access.get();
+  options.authenticator = there.access.get();
   there.broker =
       std::make_unique<broker::Core>(there.runtime, std::move(options), *there.meta, *there.journal);
   co_return there.broker.get();
@@ -306,6 +329,7 @@ Task<bool> Node::close_listeners(OnCore& there) {
 
 Task<bool> Node::stop_broker(OnCore& there) {
   if (there.broker) co_await there.broker->stop();
+  if (there.access) co_await there.access->stop();
   co_return true;
 }
 
@@ -318,6 +342,7 @@ Task<bool> Node::drop_broker(OnCore& there) {
 }
 
 Task<bool> Node::drop_meta(OnCore& there) {
+  there.access.reset();
   there.meta.reset();
   co_return true;
 }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/access_control.h"
 #include "broker/core.h"
 #include "broker/options.h"
 #include "journal/client.h"
@@ -45,6 +46,13 @@ struct NodeConfig {
   journal::JournalOptions journal;
   journal::JournalClientOptions journal_client;
   broker::BrokerOptions broker;  // directory, node and incarnation are filled in
+  broker::AccessOptions access;
+  // Made at the start if there is no user of that name; one that is there stays as it is.
+  struct FirstUser {
+    std::string name;
+    std::string password;
+  };
+  std::optional<FirstUser> administrator;
   mqtt::MqttOptions mqtt_options;
   kafka::KafkaOptions kafka_options;
   http::HttpOptions http_options;
@@ -99,6 +107,7 @@ class Node final : public http::NodeInfo {
   runtime::Task<Result<void>> open_directory();
   runtime::Task<Result<void>> check_format();
   runtime::Task<Result<void>> open_meta();
+  runtime::Task<Result<void>> make_administrator();
   runtime::Task<Result<void>> make_brokers();
   runtime::Task<Result<void>> listen();
   // Where the listeners of a core are, or are to be.
@@ -106,7 +115,8 @@ class Node final : public http::NodeInfo {
     std::vector<runtime::Endpoint> mqtt, kafka;
   };
   // On their core.
-  static runtime::Task<Result<void>> connect_meta(OnCore& there, std::shared_ptr<meta::ServiceState> state);
+  static runtime::Task<Result<void>> connect_meta(OnCore& there, std::shared_ptr<meta::ServiceState> state,
+                                                  broker::AccessOptions access);
   static runtime::Task<broker::Core*> make_broker(OnCore& there, const journal::JournalServer& journal,
                                                   const NodeConfig& config);
   static runtime::Task<bool> introduce(OnCore& there, std::vector<broker::Core*> brokers);

@@ -1,4 +1,5 @@
 // Metrics of a node: the counters of all its cores, added up, and of the services on core 0.
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -108,11 +109,27 @@ void add_broker(Metrics& out, broker::Core& core) {
   }
 }
 
+void add_access(Metrics& out, const broker::AccessStats& stats) {
+  for (std::size_t i = 0; i < broker::kActionCount; ++i) {
+    std::string name = "denied_" + std::string(to_string(static_cast<broker::Action>(i))) + "_total";
+    std::ranges::replace(name, ' ', '_');
+    out.count(name.c_str(), "Actions of this kind that were denied.", stats.denied[i]);
+  }
+  out.count("logins_total", "Clients that proved who they are.", stats.logins);
+  out.count("login_failures_total", "Wrong user names, passwords and tokens.", stats.login_failures);
+  out.count("logins_limited_total", "Logins refused unseen: too many failures of their address.",
+            stats.logins_limited);
+  out.count("logins_busy_total", "Logins refused unseen: too many at once.", stats.logins_busy);
+  out.count("passwords_verified_total", "Passwords verified with all their iterations.",
+            stats.passwords_verified);
+}
+
 void add_mqtt(Metrics& out, const mqtt::MqttCounters& counters) {
   out.count("mqtt_connections_accepted_total", "MQTT connections accepted.", counters.accepted);
   out.count("mqtt_connections_refused_total", "MQTT connections refused: too many.", counters.refused);
   out.count("mqtt_connect_refused_total", "MQTT clients whose CONNECT was refused.",
             counters.connect_refused);
+  out.count("mqtt_login_refused_total", "Of them, for user name or password.", counters.login_refused);
   out.gauge("mqtt_connections", "MQTT connections.", counters.connections);
   std::uint64_t in = 0, sent = 0;
   for (std::uint64_t packets : counters.packets_in) in += packets;
@@ -146,6 +163,8 @@ void add_kafka(Metrics& out, const kafka::KafkaListener& listener) {
   out.count("kafka_requests_malformed_total", "Kafka requests that made no sense.", stats.requests_malformed);
   out.count("kafka_requests_unsupported_total", "Kafka requests of APIs or versions not served.",
             stats.requests_unsupported);
+  out.count("kafka_requests_before_login_total",
+            "Kafka requests of clients that should have logged in first.", stats.requests_before_login);
   out.count("kafka_bytes_in_total", "Bytes received from Kafka clients.", stats.bytes_in);
   out.count("kafka_bytes_out_total", "Bytes sent to Kafka clients.", stats.bytes_out);
 }
@@ -176,6 +195,7 @@ struct Node::Counting {
   static Task<Metrics> here(OnCore& there) {
     Metrics out;
     if (there.broker) add_broker(out, *there.broker);
+    if (there.access) add_access(out, there.access->stats());
     for (const auto& listener : there.mqtt) add_mqtt(out, listener->counters());
     for (const auto& listener : there.kafka) add_kafka(out, *listener);
     co_return out;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/access_control.h"
 #include "journal/client.h"
 #include "meta/client.h"
 #include "meta/service.h"
@@ -16,19 +17,13 @@
 
 namespace stele::server {
 
-// Until identities exist everybody may do everything; listeners are bound to loopback only.
-class AllowAll final : public broker::Authorizer {
- public:
-  bool allowed(const broker::Principal&, broker::Action, std::string_view) override { return true; }
-};
-
 // What lives on one core. Made, used and destroyed there (or wherever the last core runs once all stopped).
 struct Node::OnCore {
   explicit OnCore(runtime::Runtime& r) : runtime(r) {}
   runtime::Runtime& runtime;
   std::unique_ptr<runtime::Scope> calls = std::make_unique<runtime::Scope>();  // on behalf of core 0
-  AllowAll authorizer;
   std::unique_ptr<meta::MetaClient> meta;
+  std::unique_ptr<broker::AccessControl> access;
   std::unique_ptr<journal::JournalClient> journal;
   std::unique_ptr<broker::Core> broker;
   std::vector<std::unique_ptr<mqtt::MqttListener>> mqtt;

@@ -19,6 +19,7 @@
 #include "server/console.h"
 #include "server/node.h"
 #include "server/node_config.h"
+#include "server/password.h"
 #include "server/process_metrics.h"
 
 namespace stele::server {
@@ -46,6 +47,23 @@ Result<LoadedConfig> load(const ServeArguments& arguments) {
     STELE_TRY(inputs.file, read_file(*path));
   }
   return load_config(inputs);
+}
+
+// Who may make the other users.
+Result<std::optional<NodeConfig::FirstUser>> administrator(const Config& config) {
+  if (config.admin_user.empty()) {
+    if (config.admin_password_file.empty() && !config.admin_password) return std::nullopt;
+    return error(ErrorCode::kInvalidArgument, "there is a password of an administrator, but no --admin-user");
+  }
+  std::optional<std::string> password = config.admin_password;
+  if (!config.admin_password_file.empty()) {
+    STELE_TRY(password, read_password_file(config.admin_password_file));
+  }
+  if (!password || password->empty()) {
+    return error(ErrorCode::kInvalidArgument,
+                 "--admin-user: there is no password: use --admin-password-file or set STELE_ADMIN_PASSWORD");
+  }
+  return NodeConfig::FirstUser{config.admin_user, *std::move(password)};
 }
 
 Result<std::uint64_t> prepare_open_files() {
@@ -97,8 +115,11 @@ Task<Result<void>> check_directory(Runtime& runtime, std::string path) {
 // The process while it serves. Made before the cores run and destroyed after.
 class Service {
  public:
-  Service(runtime::uv::UvProcess& process, const Config& config) : process_(process), config_(config) {
+  Service(runtime::uv::UvProcess& process, const Config& config,
+          std::optional<NodeConfig::FirstUser> administrator)
+      : process_(process), config_(config) {
     NodeConfig node = to_node_config(config);
+    node.administrator = std::move(administrator);
     node.process_metrics = add_process_metrics;
     node.on_failure = [this](const Error& why) { on_failure(why); };
     std::vector<Runtime*> cores;
@@ -176,6 +197,11 @@ int serve(const ServeArguments& arguments) {
     return 2;
   }
   const Config& config = loaded->config;
+  auto first_user = administrator(config);
+  if (!first_user) {
+    complain(first_user.error().message);
+    return 2;
+  }
   const auto open_files = prepare_open_files();
   if (!open_files) {
     complain(open_files.error().message);
@@ -192,7 +218,7 @@ int serve(const ServeArguments& arguments) {
                             " open files are allowed, connections included: raise the limit (ulimit -n, "
                             "LimitNOFILE=)");
   }
-  Service service(process, config);
+  Service service(process, config, *std::move(first_user));
   process.install_signals([&service](int signal) { service.on_signal(signal); });
   process.run([&service](Runtime& runtime) {
     if (runtime.core() == CoreId(0)) service.start();

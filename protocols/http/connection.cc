@@ -14,7 +14,7 @@ HttpConnection::HttpConnection(HttpListener& listener, std::uint64_t id,
     : listener_(listener),
       id_(id),
       connection_(std::move(connection)),
-      context_{listener.broker_, listener.node_, {}},
+      context_{listener.broker_, listener.node_, connection_->remote().host, {}},
       parser_(Parser::Kind::kRequest, listener.options_.limits) {
   connection_->start(*this);
   watch();

@@ -4,6 +4,8 @@
 #include <span>
 #include <utility>
 
+#include "base/base64.h"
+
 namespace stele::http {
 namespace {
 
@@ -14,18 +16,32 @@ struct Route {
   std::string_view method;
   std::vector<std::string_view> path;
   Handler handler;
+  bool for_everybody = false;  // whoever it is
 };
 
 const std::vector<Route>& routes() {
   static const std::vector<Route> the = {
-      {"GET", {"health", "live"}, handle_live},
-      {"GET", {"health", "ready"}, handle_ready},
+      {"GET", {"health", "live"}, handle_live, true},
+      {"GET", {"health", "ready"}, handle_ready, true},
       {"GET", {"metrics"}, handle_metrics},
       {"GET", {"v1", "node"}, handle_node},
       {"GET", {"v1", "topics"}, handle_list_topics},
       {"POST", {"v1", "topics"}, handle_create_topic},
       {"GET", {"v1", "topics", kAny}, handle_describe_topic},
       {"DELETE", {"v1", "topics", kAny}, handle_delete_topic},
+      {"GET", {"v1", "users"}, handle_list_users},
+      {"POST", {"v1", "users"}, handle_create_user},
+      {"PATCH", {"v1", "users", kAny}, handle_alter_user},
+      {"DELETE", {"v1", "users", kAny}, handle_delete_user},
+      {"GET", {"v1", "acls"}, handle_list_acls},
+      {"POST", {"v1", "acls"}, handle_create_acl},
+      {"DELETE", {"v1", "acls", kAny}, handle_delete_acl},
+      {"GET", {"v1", "tokens"}, handle_list_tokens},
+      {"POST", {"v1", "users", kAny, "tokens"}, handle_create_token},
+      {"DELETE", {"v1", "users", kAny, "tokens", kAny}, handle_delete_token},
+      {"GET", {"v1", "tenants"}, handle_list_tenants},
+      {"POST", {"v1", "tenants"}, handle_create_tenant},
+      {"DELETE", {"v1", "tenants", kAny}, handle_delete_tenant},
   };
   return the;
 }
@@ -76,6 +92,42 @@ std::string code_name(ErrorCode code) {
 
 }  // namespace
 
+namespace {
+
+// "Basic" of RFC 7617, "Bearer" of RFC 6750.
+runtime::Task<Result<broker::Principal>> log_in(HandlerContext& context, const Headers& headers) {
+  broker::Authenticator& authenticator = context.broker.authenticator();
+  const std::string* header = headers.find("authorization");
+  if (!header) co_return authenticator.nobody();
+  if (headers.count("authorization") > 1) {
+    co_return error(ErrorCode::kMalformed, "there is more than one Authorization");
+  }
+  const std::size_t space = header->find(' ');
+  std::string scheme = header->substr(0, space);
+  for (char& c : scheme) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  const std::string_view rest =
+      space == std::string::npos ? std::string_view() : std::string_view(*header).substr(space + 1);
+  if (scheme == "bearer") {
+    co_return co_await authenticator.log_in_with_token(context.address, std::string(rest));
+  }
+  if (scheme != "basic") {
+    co_return error(ErrorCode::kMalformed, "the Authorization is neither Basic nor Bearer");
+  }
+  const auto plain = base64_decode(rest);
+  const std::size_t colon = plain ? plain->find(':') : std::string::npos;
+  if (colon == std::string::npos) co_return error(ErrorCode::kMalformed, "the Authorization cannot be read");
+  co_return co_await authenticator.log_in(context.address, plain->substr(0, colon), plain->substr(colon + 1));
+}
+
+Response refused_login(const Error& why) {
+  if (why.code != ErrorCode::kUnauthorized) return error_response(why);
+  Response refused = error_response(401, "unauthenticated", why.message);
+  refused.headers.add("www-authenticate", "Basic realm=\"stele\", charset=\"UTF-8\"");
+  return refused;
+}
+
+}  // namespace
+
 Response error_response(int status, std::string_view code, std::string_view message) {
   const nlohmann::json body = {{"error", {{"code", code}, {"message", message}}}};
   Response response;
@@ -103,6 +155,11 @@ runtime::Task<Response> route(HandlerContext& context, Request request) {
       // A web page could make a visitor's browser send it to his machine, where nobody asks who he is.
       if (method != "GET" && request.headers.find("origin")) {
         co_return error_response(403, "unauthorized", "requests of web pages (with an Origin) only read");
+      }
+      if (!route.for_everybody) {
+        auto who = co_await log_in(context, request.headers);
+        if (!who) co_return refused_login(who.error());
+        context.principal = *std::move(who);
       }
       co_return co_await route.handler(context, std::move(routed));
     }

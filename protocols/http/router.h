@@ -18,7 +18,8 @@ namespace stele::http {
 struct HandlerContext {
   broker::Broker& broker;
   NodeInfo& node;
-  broker::Principal principal;
+  std::string address;          // the client's host
+  broker::Principal principal;  // of the request
 };
 
 // A request whose path is cut and decoded.
@@ -45,5 +46,18 @@ runtime::Task<Response> handle_list_topics(HandlerContext& context, RoutedReques
 runtime::Task<Response> handle_create_topic(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_describe_topic(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_delete_topic(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_list_users(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_create_user(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_alter_user(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_delete_user(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_list_acls(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_create_acl(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_delete_acl(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_list_tokens(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_create_token(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_delete_token(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_list_tenants(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_create_tenant(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_delete_tenant(HandlerContext& context, RoutedRequest request);
 
 }  // namespace stele::http

@@ -10,7 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/base64.h"
 #include "broker/api.h"
+#include "broker/testing/anybody.h"
 #include "broker/without_groups.h"
 #include "protocols/http/client.h"
 #include "protocols/http/listener.h"
@@ -34,10 +36,11 @@ class TestAuthorizer : public broker::Authorizer {
   bool allowed(const broker::Principal&, broker::Action, std::string_view resource) override {
     return !hidden.contains(std::string(resource));
   }
+  bool may_publish_anywhere(const broker::Principal&) override { return true; }
 };
 
 // Topics in memory; streams hold nothing. What HTTP has no use for ends the test.
-class TopicsOnly : public broker::testing::WithoutGroups {
+class TopicsOnly : public broker::testing::WithoutGroups, private broker::Administration {
  public:
   explicit TopicsOnly(Runtime& runtime) : runtime_(runtime) { publish_view(); }
   TestAuthorizer authorizer_;
@@ -45,7 +48,15 @@ class TopicsOnly : public broker::testing::WithoutGroups {
   bool slow_ = false;  // create_topic takes a few turns
 
   Runtime& runtime() override { return runtime_; }
+  broker::testing::Anybody anybody_;
+  // What was asked of the administration.
+  broker::NewUser new_user_;
+  broker::NewRule new_rule_;
+  broker::UserChange change_;
+
   broker::Authorizer& authorizer() override { return authorizer_; }
+  broker::Authenticator& authenticator() override { return anybody_; }
+  broker::Administration& administration() override { return *this; }
   std::shared_ptr<const meta::MetaView> meta() override { return view_; }
   NodeId node_id() const override { return NodeId(7); }
   bool stopping() const override { return stopping_; }
@@ -108,6 +119,63 @@ class TopicsOnly : public broker::testing::WithoutGroups {
     ADD_FAILURE() << "not for HTTP";
     return T();
   }
+  Task<Result<meta::User>> create_user(broker::Principal, broker::NewUser user) override {
+    new_user_ = user;
+    co_return meta::User{.id = UserId(1),
+                         .tenant = kDefaultTenant,
+                         .name = user.name,
+                         .super_user = user.super_user,
+                         .credentials = {{scram::Hash::kSha256, "the salt", 4096, "the stored key", "x"}},
+                         .created_ms = 5};
+  }
+  Task<Result<meta::User>> alter_user(broker::Principal, broker::UserChange change) override {
+    change_ = change;
+    co_return meta::User{.name = change.name, .credentials = {}};
+  }
+  Task<Result<meta::User>> delete_user(broker::Principal, std::string name) override {
+    if (name != "alice") co_return error(ErrorCode::kNotFound, "there is no user '" + name + "'");
+    co_return meta::User{.name = name, .credentials = {}};
+  }
+  Result<std::vector<meta::User>> users(const broker::Principal& who) override {
+    if (who.user == UserId(0)) return std::vector<meta::User>();
+    return error(ErrorCode::kUnauthorized, "'" + who.name + "' is no administrator");
+  }
+  Task<Result<meta::AclRule>> create_rule(broker::Principal, broker::NewRule rule) override {
+    new_rule_ = rule;
+    rule.rule.id = meta::AclId(7);
+    co_return rule.rule;
+  }
+  Task<Result<meta::AclRule>> delete_rule(broker::Principal, meta::AclId id) override {
+    co_return meta::AclRule{.id = id, .pattern = {}};
+  }
+  Result<std::vector<meta::AclRule>> rules(const broker::Principal&) override {
+    return std::vector<meta::AclRule>{{.id = meta::AclId(3),
+                                       .allow = false,
+                                       .resource = meta::ResourceKind::kTopic,
+                                       .pattern_kind = meta::PatternKind::kPrefix,
+                                       .pattern = "logs.",
+                                       .operations = meta::bit(meta::Operation::kRead)}};
+  }
+  Task<Result<broker::MadeToken>> create_token(broker::Principal, broker::NewToken token) override {
+    co_return broker::MadeToken{.text = "the token",
+                                .token = {.name = token.name, .hash = "h", .expires_ms = token.expires_ms}};
+  }
+  Task<Result<meta::Token>> delete_token(broker::Principal, std::string user, std::string name) override {
+    if (user != "alice") co_return error(ErrorCode::kNotFound, "there is no user '" + user + "'");
+    co_return meta::Token{.name = name, .hash = {}};
+  }
+  Result<std::vector<meta::Token>> tokens(const broker::Principal&) override {
+    return std::vector<meta::Token>();
+  }
+  Task<Result<meta::Tenant>> create_tenant(broker::Principal, std::string name) override {
+    co_return meta::Tenant{TenantId(1), name};
+  }
+  Task<Result<meta::Tenant>> delete_tenant(broker::Principal, std::string name) override {
+    co_return meta::Tenant{TenantId(1), name};
+  }
+  Result<std::vector<meta::Tenant>> tenants(const broker::Principal&) override {
+    return std::vector<meta::Tenant>{{kDefaultTenant, "default"}};
+  }
   void publish_view() {
     meta::MetaViewBuilder builder;
     builder.set_cluster({.id = "cluster", .shard_count = 8});
@@ -145,9 +213,11 @@ struct World {
   explicit World(Runtime& rt, HttpOptions options = {}) : runtime(rt), listener(broker, node, options) {
     EXPECT_TRUE(listener.listen({"127.0.0.1", 0}));
   }
+  std::string authorization;  // of what is asked from now on
   Task<Response> ask(std::string method, std::string target, std::string body = "", std::string origin = "") {
     Request request{.method = std::move(method), .target = std::move(target), .body = std::move(body)};
     if (!origin.empty()) request.headers.add("origin", origin);
+    if (!authorization.empty()) request.headers.add("authorization", authorization);
     auto response = co_await send_request(runtime, listener.local(), std::move(request));
     if (!response) {
       ADD_FAILURE() << response.error().to_string();
@@ -221,6 +291,90 @@ Task<void> topics(Runtime& rt) {
 }
 TEST(HttpServer, Topics) {
   run(topics);
+}
+
+Task<void> logins(Runtime& rt) {
+  World world(rt);
+  world.broker.anybody_.passwords = {{"alice", "a:b"}, {"token", "abc"}};
+  auto got = co_await world.ask("GET", "/v1/topics");
+  EXPECT_EQ(got.status, 401);
+  EXPECT_EQ(code_in(got), "unauthenticated");
+  EXPECT_TRUE(got.headers.find("www-authenticate"));
+  EXPECT_EQ((co_await world.ask("GET", "/health/ready")).status, 200) << "asks nobody";
+  const auto status = [&](std::string authorization) -> Task<int> {
+    world.authorization = std::move(authorization);
+    co_return (co_await world.ask("GET", "/v1/topics")).status;
+  };
+  EXPECT_EQ(co_await status("Basic " + base64_encode("alice:a:b")), 200);
+  EXPECT_EQ(co_await status("bASIC " + base64_encode("alice:a:b")), 200);
+  EXPECT_EQ(co_await status("Basic " + base64_encode("alice:a")), 401);
+  EXPECT_EQ(co_await status("Bearer abc"), 200);
+  EXPECT_EQ(co_await status("Bearer abd"), 401);
+  EXPECT_EQ(co_await status("Bearer"), 401);
+  for (const char* wrong : {"Basic", "Basic ", "Basic !", "Basic YWxpY2U=", "Digest x", "x"}) {
+    EXPECT_EQ(co_await status(wrong), 400) << wrong;
+  }
+  world.broker.anybody_.busy = true;
+  EXPECT_EQ(co_await status("Basic " + base64_encode("alice:a:b")), 503);
+}
+TEST(HttpServer, Logins) {
+  run(logins);
+}
+
+Task<void> users_and_rules(Runtime& rt) {
+  World world(rt);
+  auto got = co_await world.ask("POST", "/v1/users", R"({"name":"alice","password":"x","super_user":true})");
+  EXPECT_EQ(got.status, 201);
+  EXPECT_EQ(world.broker.new_user_.password, "x");
+  EXPECT_EQ(got.body.find("the s"), std::string::npos) << "nothing of the password is shown";
+  EXPECT_EQ(json::parse(got.body)["mechanisms"], json::array({"SCRAM-SHA-256"}));
+  EXPECT_EQ((co_await world.ask("POST", "/v1/users", R"({"name":"bob","password":null})")).status, 201);
+  EXPECT_EQ(world.broker.new_user_.password, std::nullopt);
+  for (const char* body : {R"({"name":"a"})", R"({"name":5,"password":"x"})", R"({"name":"a","password":5})",
+                           R"({"name":"a","password":"x","colour":1})", "[]", "{"}) {
+    EXPECT_EQ((co_await world.ask("POST", "/v1/users", body)).status, 400) << body;
+  }
+  EXPECT_EQ((co_await world.ask("PATCH", "/v1/users/alice", R"({"password":"y"})")).status, 200);
+  EXPECT_TRUE(world.broker.change_.name == "alice" &&
+              world.broker.change_.password == std::optional<std::string>("y"));
+  EXPECT_EQ((co_await world.ask("DELETE", "/v1/users/alice")).status, 204);
+  EXPECT_EQ((co_await world.ask("DELETE", "/v1/users/bob")).status, 404);
+  EXPECT_EQ((co_await world.ask("GET", "/v1/users")).status, 200);
+
+  got =
+      co_await world.ask("POST", "/v1/acls", R"({"user":"alice","operations":["publish"],"address":"a/#"})");
+  EXPECT_EQ(got.status, 201) << got.body;
+  EXPECT_EQ(world.broker.new_rule_.user, "alice");
+  EXPECT_EQ(world.broker.new_rule_.rule.operations, meta::bit(meta::Operation::kPublish));
+  got = co_await world.ask("POST", "/v1/acls",
+                           R"({"user":null,"permission":"deny","operations":["all"],"group_prefix":""})");
+  EXPECT_EQ(got.status, 201) << got.body;
+  EXPECT_FALSE(world.broker.new_rule_.rule.allow);
+  EXPECT_EQ(world.broker.new_rule_.rule.operations, meta::operations_of(meta::ResourceKind::kGroup));
+  for (const char* body :
+       {R"({"operations":["publish"]})", R"({"operations":["publish"],"address":"a","topic":"b"})",
+        R"({"operations":["read"],"address":"a"})", R"({"operations":[],"address":"a"})",
+        R"({"operations":"publish","address":"a"})", R"({"address":"a"})",
+        R"({"operations":["publish"],"address":"a","permission":"maybe"})"}) {
+    EXPECT_EQ((co_await world.ask("POST", "/v1/acls", body)).status, 400) << body;
+  }
+  const json listed = json::parse((co_await world.ask("GET", "/v1/acls")).body)["acls"][0];
+  EXPECT_EQ(listed["topic_prefix"], "logs.");
+  EXPECT_EQ(listed["permission"], "deny");
+  EXPECT_EQ(listed["user"], nullptr);
+  EXPECT_EQ((co_await world.ask("DELETE", "/v1/acls/3")).status, 204);
+  EXPECT_EQ((co_await world.ask("DELETE", "/v1/acls/x")).status, 400);
+
+  got = co_await world.ask("POST", "/v1/users/alice/tokens", R"({"name":"t","expires_ms":9})");
+  EXPECT_EQ(json::parse(got.body)["token"], "the token");
+  EXPECT_EQ(json::parse(got.body)["expires_ms"], 9);
+  EXPECT_EQ((co_await world.ask("DELETE", "/v1/users/alice/tokens/t")).status, 204);
+  EXPECT_EQ((co_await world.ask("POST", "/v1/tenants", R"({"name":"acme"})")).status, 201);
+  EXPECT_EQ((co_await world.ask("DELETE", "/v1/tenants/acme")).status, 204);
+  EXPECT_EQ((co_await world.ask("POST", "/v1/users", "{}", "http://evil.example")).status, 403);
+}
+TEST(HttpServer, UsersAndRules) {
+  run(users_and_rules);
 }
 
 Task<void> wrong_requests(Runtime& rt) {

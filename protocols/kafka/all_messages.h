@@ -24,6 +24,8 @@
 #include "protocols/kafka/messages/offset_delete.h"
 #include "protocols/kafka/messages/offset_fetch.h"
 #include "protocols/kafka/messages/produce.h"
+#include "protocols/kafka/messages/sasl_authenticate.h"
+#include "protocols/kafka/messages/sasl_handshake.h"
 #include "protocols/kafka/messages/sync_group.h"
 
 namespace stele::kafka {
@@ -44,7 +46,8 @@ void for_each_message(F f) {
            OffsetFetchResponse, JoinGroupRequest, JoinGroupResponse, HeartbeatRequest, HeartbeatResponse,
            LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse, DescribeGroupsRequest,
            DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, DeleteGroupsRequest,
-           DeleteGroupsResponse, OffsetDeleteRequest, OffsetDeleteResponse>>());
+           DeleteGroupsResponse, OffsetDeleteRequest, OffsetDeleteResponse, SaslHandshakeRequest,
+           SaslHandshakeResponse, SaslAuthenticateRequest, SaslAuthenticateResponse>>());
 }
 
 }  // namespace stele::kafka

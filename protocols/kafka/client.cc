@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/base64.h"
+#include "model/scram.h"
 
 namespace stele::kafka {
 namespace {
@@ -57,7 +59,37 @@ runtime::Task<Result<std::unique_ptr<Client>>> Client::connect(runtime::Runtime&
   client->connection_ = std::move(connection);
   client->connection_->start(*client);
   STELE_CO_CHECK(co_await client->ask_versions());
+  if (client->options_.sasl) STELE_CO_CHECK(co_await client->log_in(*client->options_.sasl));
   co_return client;
+}
+
+runtime::Task<Result<std::string>> Client::say(std::string message) {
+  STELE_CO_TRY(auto answer, co_await call(SaslAuthenticateRequest{.auth_bytes = std::move(message)}));
+  if (answer.error == KafkaError::kNone) co_return std::move(answer.auth_bytes);
+  co_return error(ErrorCode::kUnauthorized,
+                  answer.error_message.value_or(std::string(to_string(answer.error))));
+}
+
+runtime::Task<Result<void>> Client::log_in(SaslLogin login) {
+  STELE_CO_TRY(const auto handshake, co_await call(SaslHandshakeRequest{.mechanism = login.mechanism}));
+  if (handshake.error != KafkaError::kNone) {
+    co_return error(ErrorCode::kUnsupported, "the broker answers to SASL " + login.mechanism + " with " +
+                                                 std::string(to_string(handshake.error)));
+  }
+  const auto hash = scram::find_mechanism(login.mechanism);
+  if (!hash) {  // PLAIN
+    std::string message;
+    message.append(1, '\0').append(login.user).append(1, '\0').append(login.password);
+    STELE_CO_TRY([[maybe_unused]] const std::string nothing, co_await say(std::move(message)));
+    co_return Result<void>();
+  }
+  std::string nonce(scram::kNonceBytes, '\0');
+  runtime_.fill_secret(nonce);
+  scram::Client conversation(*hash, login.user, login.password, base64_encode(nonce));
+  STELE_CO_TRY(const std::string challenge, co_await say(conversation.first()));
+  STELE_CO_TRY(std::string proof, conversation.answer(challenge));
+  STELE_CO_TRY(const std::string final, co_await say(std::move(proof)));
+  co_return conversation.check(final);
 }
 
 runtime::Task<Result<void>> Client::ask_versions() {

@@ -40,6 +40,13 @@
 
 namespace stele::kafka {
 
+// "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512".
+struct SaslLogin {
+  std::string mechanism = "SCRAM-SHA-256";
+  std::string user;
+  std::string password;
+};
+
 struct ClientOptions {
   std::string client_id = "stele";
   runtime::Duration connect_timeout = std::chrono::seconds(10);
@@ -50,6 +57,7 @@ struct ClientOptions {
   std::size_t max_in_flight = 16;
   std::size_t max_queued_bytes = 8 << 20;
   std::size_t max_response_bytes = 100 << 20;
+  std::optional<SaslLogin> sasl;
 };
 
 template <class Request>
@@ -79,6 +87,8 @@ STELE_KAFKA_RESPONSE_TO(OffsetCommit);
 STELE_KAFKA_RESPONSE_TO(OffsetDelete);
 STELE_KAFKA_RESPONSE_TO(OffsetFetch);
 STELE_KAFKA_RESPONSE_TO(Produce);
+STELE_KAFKA_RESPONSE_TO(SaslAuthenticate);
+STELE_KAFKA_RESPONSE_TO(SaslHandshake);
 STELE_KAFKA_RESPONSE_TO(SyncGroup);
 #undef STELE_KAFKA_RESPONSE_TO
 
@@ -94,7 +104,7 @@ struct FetchOptions {
 
 class Client final : private runtime::ConnectionHandler, private runtime::Timer {
  public:
-  // Complete when the broker has said what it speaks.
+  // Complete when the broker has said what it speaks, and has let the user in. kUnauthorized: it has not.
   static runtime::Task<Result<std::unique_ptr<Client>>> connect(runtime::Runtime& runtime,
                                                                 runtime::Endpoint to, ClientOptions options,
                                                                 runtime::StopToken stop = {});
@@ -161,6 +171,8 @@ class Client final : private runtime::ConnectionHandler, private runtime::Timer 
   void on_timer() override;
 
   runtime::Task<Result<void>> ask_versions();
+  runtime::Task<Result<void>> log_in(SaslLogin login);
+  runtime::Task<Result<std::string>> say(std::string message);
   Result<std::int16_t> version_for(const ApiInfo& api, std::int16_t max_version) const;
   runtime::Task<Result<void>> room();
   // Sends the frame; the exchange, if there is one, will get the answer.

@@ -72,8 +72,9 @@ std::optional<DecodeError> MqttConnection::check(const Connect& packet) const {
   return std::nullopt;
 }
 
-broker::SessionOptions MqttConnection::session_options(const Connect& packet) {
+broker::SessionOptions MqttConnection::session_options(const Connect& packet, broker::Principal who) {
   broker::SessionOptions out;
+  out.principal = std::move(who);
   out.client_id = packet.client_id.empty() ? shared_.broker.new_client_id() : std::string(packet.client_id);
   out.clean_start = packet.clean_start;
   // A session of 3.1.1 is either kept for good or ends with its connection.
@@ -89,19 +90,48 @@ broker::SessionOptions MqttConnection::session_options(const Connect& packet) {
   return out;
 }
 
+runtime::Task<Result<broker::Principal>> MqttConnection::log_in(const Connect& packet) {
+  broker::Authenticator& authenticator = shared_.broker.authenticator();
+  if (!packet.user_name && !packet.password) co_return authenticator.nobody();
+  co_return co_await authenticator.log_in(connection_->remote().host,
+                                          std::string(packet.user_name.value_or("")),
+                                          std::string(packet.password.value_or("")));
+}
+
+void MqttConnection::refuse_login(const Connect& packet, const Error& error) {
+  if (error.code != ErrorCode::kUnauthorized) return refuse(error);
+  ++counters().login_refused;
+  const bool said_something = packet.user_name || packet.password;
+  refuse(said_something ? ReasonCode::kBadUserNameOrPassword : ReasonCode::kNotAuthorized, error.message);
+}
+
 // `body` is the CONNECT, which the task reads again: the input may be gone by the time the broker answers.
 runtime::Task<void> MqttConnection::open_session(std::string body) {
   const Frame frame{0x10, body, body.size() + 2};
   const Decoded<Connect> packet = decode_connect(frame);
   STELE_ASSERT(packet);
-  broker::SessionOptions options = session_options(*packet);
+  auto who = co_await log_in(*packet);
+  if (state_ != State::kOpening) co_return end_task();
+  if (!who) {
+    refuse_login(*packet, who.error());
+    co_return end_task();
+  }
+  if (packet->will &&
+      !shared_.broker.authorizer().allowed(*who, broker::Action::kPublish, packet->will->topic)) {
+    refuse(ReasonCode::kNotAuthorized, "the will may not be published");
+    co_return end_task();
+  }
+  if (who->user != UserId(0)) who_ = std::make_unique<const broker::Principal>(*who);
+  broker::SessionOptions options = session_options(*packet, *std::move(who));
   client_id_ = options.client_id;
   session_expiry_s_ = options.expiry_s;
   in_flight_max_ = static_cast<std::uint16_t>(options.receive_maximum);
   auto session = co_await shared_.broker.open_session(std::move(options), *this);
   if (session) session_ = std::move(*session);
   if (state_ == State::kOpening) {
-    if (session) {
+    if (session && !shared_.broker.authenticator().still_known(principal())) {
+      refuse(ReasonCode::kNotAuthorized, "the user is no more");
+    } else if (session) {
       accept(*packet);
     } else {
       refuse(session.error());

@@ -252,6 +252,15 @@ void MqttConnection::shut_down() {
   close();
 }
 
+void MqttConnection::check_identity() {
+  if (!open() || state_ == State::kConnecting) return;
+  // Who is still to be let in is judged then.
+  if (state_ == State::kOpening && !session_) return;
+  if (shared_.broker.authenticator().still_known(principal())) return;
+  STELE_MARK("mqtt: user is no more");
+  disconnect(ReasonCode::kNotAuthorized, "the user is no more");
+}
+
 // Goes on with what waited; or takes down what the connection had, as far as it may by now.
 void MqttConnection::on_turn_end() {
   if (open()) {

@@ -69,6 +69,8 @@ class MqttConnection final : public runtime::ConnectionHandler,
 
   // The node stops: says so and closes.
   void shut_down();
+  // Users have changed: ends if it acts for one who is no more.
+  void check_identity();
 
  private:
   enum class State : std::uint8_t {
@@ -139,8 +141,10 @@ class MqttConnection final : public runtime::ConnectionHandler,
   void refuse_undecoded(const Frame& frame, const DecodeError& error);
   void refuse(ReasonCode reason, std::string_view why);
   void refuse(const Error& error);
+  runtime::Task<Result<broker::Principal>> log_in(const Connect& packet);
+  void refuse_login(const Connect& packet, const Error& error);
   std::optional<DecodeError> check(const Connect& packet) const;
-  broker::SessionOptions session_options(const Connect& packet);
+  broker::SessionOptions session_options(const Connect& packet, broker::Principal who);
   runtime::Task<void> open_session(std::string body);
   void accept(const Connect& packet);
   void set_keep_alive(const Connect& packet, Connack& answer);
@@ -180,6 +184,7 @@ class MqttConnection final : public runtime::ConnectionHandler,
   void on_pingreq(const Frame& frame);
 
   runtime::Runtime& runtime() const { return shared_.broker.runtime(); }
+  broker::Principal principal() const { return who_ ? *who_ : broker::Principal(); }
   MqttCounters& counters() { return shared_.counters; }
 
   MqttShared& shared_;
@@ -199,6 +204,7 @@ class MqttConnection final : public runtime::ConnectionHandler,
   using Exchanges = absl::flat_hash_map<std::uint16_t, Exchange>;  // look-ups only
   std::unique_ptr<Exchanges> exchanges_;                           // from the first of them on
   std::string client_id_;
+  std::unique_ptr<const broker::Principal> who_;  // null: anonymous
   runtime::Instant last_heard_;
   std::uint32_t client_max_packet_size_ = UINT32_MAX;
   std::uint32_t session_expiry_s_ = 0;

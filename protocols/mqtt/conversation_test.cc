@@ -10,6 +10,7 @@
 //   > c1 eof | stuck | unstuck           the client closes; takes nothing more in; does so again
 //   > advance 90                         seconds
 //   > broker hold-answers | answer | hold-tasks | complete | window N | lose ID | stop | publish …
+//   > broker user NAME=PASSWORD | forget NAME | busy | hold-logins | go-on
 //   > listener stop | counters
 #include <gtest/gtest.h>
 
@@ -136,7 +137,20 @@ class World {
       broker_.stop = true;
     else if (what.starts_with("window "))
       broker_.window = std::strtoul(what.data() + 7, nullptr, 10);
-    else if (what.starts_with("lose "))
+    else if (what.starts_with("user ")) {
+      const std::size_t equals = what.find('=');
+      broker_.anybody.passwords[std::string(what.substr(5, equals - 5))] = what.substr(equals + 1);
+      broker_.anybody.changed();
+    } else if (what.starts_with("forget "))
+      broker_.anybody.forget(std::string(what.substr(7)));
+    else if (what == "busy")
+      broker_.anybody.busy = true;
+    else if (what == "hold-logins")
+      broker_.anybody.hold = true;
+    else if (what == "go-on") {
+      broker_.anybody.hold = false;
+      broker_.anybody.go_on();
+    } else if (what.starts_with("lose "))
       broker_.lose_session(std::string(what.substr(5)));
     else if (what.starts_with("publish ")) {
       std::deque<std::string> storage;
@@ -168,6 +182,7 @@ class World {
     put("connected", c.connected);
     put("connect_refused", c.connect_refused);
     put("connections", c.connections);
+    put("login_refused", c.login_refused);
     put("protocol_errors", c.protocol_errors);
     put("connect_timeouts", c.connect_timeouts);
     put("keep_alive_timeouts", c.keep_alive_timeouts);

@@ -33,7 +33,9 @@ void MqttConnection::on_session_lost(const Error& why) {
   if (!open()) return;
   ++counters().sessions_lost;
   const bool stopping = shared_.broker.stopping();
-  disconnect(stopping ? ReasonCode::kServerShuttingDown : ReasonCode::kUnspecifiedError, why.message);
+  const ReasonCode reason =
+      why.code == ErrorCode::kUnauthorized ? ReasonCode::kNotAuthorized : ReasonCode::kUnspecifiedError;
+  disconnect(stopping ? ReasonCode::kServerShuttingDown : reason, why.message);
 }
 
 void MqttConnection::on_pingreq(const Frame& frame) {

@@ -288,6 +288,11 @@ Task<Result<std::unique_ptr<broker::Session>>> FakeBroker::open_session(broker::
   co_return std::move(session);
 }
 
+broker::Administration& FakeBroker::administration() {
+  STELE_ASSERT(!"not for MQTT");
+  std::abort();
+}
+
 Task<void> FakeBroker::wait_if_told() {
   if (slow_tasks) runtime_.post(CoreId(0), [this] { complete(); });
   if (hold_tasks || slow_tasks) co_await tasks_.wait();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "broker/api.h"
+#include "broker/testing/anybody.h"
 #include "broker/without_groups.h"
 #include "runtime/notification.h"
 
@@ -45,6 +46,7 @@ class FakeBroker : public broker::testing::WithoutGroups, private broker::Author
   bool slow_tasks = false;        // they complete in a later turn
   std::size_t window = SIZE_MAX;  // publishes that one publisher may have in flight before it is to wait
   bool stop = false;
+  broker::testing::Anybody anybody;
   std::vector<std::string> notes;
 
   void answer();
@@ -57,6 +59,8 @@ class FakeBroker : public broker::testing::WithoutGroups, private broker::Author
 
   runtime::Runtime& runtime() override { return runtime_; }
   broker::Authorizer& authorizer() override { return *this; }
+  broker::Authenticator& authenticator() override { return anybody; }
+  broker::Administration& administration() override;
   std::shared_ptr<const meta::MetaView> meta() override { return nullptr; }
   NodeId node_id() const override { return NodeId(1); }
   bool stopping() const override { return stop; }
@@ -109,6 +113,7 @@ class FakeBroker : public broker::testing::WithoutGroups, private broker::Author
     FakeSession* attached = nullptr;
   };
   bool allowed(const broker::Principal& who, broker::Action action, std::string_view resource) override;
+  bool may_publish_anywhere(const broker::Principal&) override { return false; }
   bool route(const MessageView& message, const Bytes& owner, std::string_view client_id);
   void deliver_queue(Client& client);
   runtime::Task<void> wait_if_told();

@@ -15,6 +15,7 @@ Result<std::unique_ptr<MqttListener>> MqttListener::listen(broker::Broker& broke
   auto socket = broker.runtime().network().listen(at, options.listen, *out);
   if (!socket) return std::unexpected(socket.error().with_context("MQTT on " + at.to_string()));
   out->socket_ = *std::move(socket);
+  broker.authenticator().watch(*out);
   return out;
 }
 
@@ -37,6 +38,10 @@ void MqttListener::on_accept(std::unique_ptr<runtime::Connection> connection) {
   shared_->connections.emplace_back(*shared_, std::move(connection));
   auto self = std::prev(shared_->connections.end());
   self->start(self);
+}
+
+void MqttListener::on_identities_changed() {
+  for (MqttConnection& connection : shared_->connections) connection.check_identity();
 }
 
 runtime::Task<void> MqttListener::stop() {

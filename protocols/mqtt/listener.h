@@ -19,12 +19,12 @@ namespace stele::mqtt {
 
 struct MqttShared;
 
-class MqttListener final : private runtime::AcceptHandler {
+class MqttListener final : private runtime::AcceptHandler, private broker::IdentityWatcher {
  public:
   // The errors of runtime::Network::listen.
   static Result<std::unique_ptr<MqttListener>> listen(broker::Broker& broker, const runtime::Endpoint& at,
                                                       MqttOptions options);
-  ~MqttListener();
+  ~MqttListener() override;
 
   runtime::Endpoint local() const { return socket_->local(); }
   const MqttCounters& counters() const;
@@ -35,6 +35,7 @@ class MqttListener final : private runtime::AcceptHandler {
  private:
   MqttListener(broker::Broker& broker, MqttOptions options);
   void on_accept(std::unique_ptr<runtime::Connection> connection) override;
+  void on_identities_changed() override;
 
   std::unique_ptr<MqttShared> shared_;
   std::unique_ptr<runtime::Listener> socket_;

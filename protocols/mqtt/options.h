@@ -42,7 +42,8 @@ struct MqttCounters {
   std::uint64_t refused = 0;    // too many, or stopping
   std::uint64_t connected = 0;  // CONNACK said success
   std::uint64_t connect_refused = 0;
-  std::size_t connections = 0;  // now
+  std::uint64_t login_refused = 0;  // of them, for user name or password
+  std::size_t connections = 0;      // now
 
   std::array<std::uint64_t, 16> packets_in{};  // by PacketType
   std::array<std::uint64_t, 16> packets_out{};

@@ -62,7 +62,7 @@ void MqttConnection::on_publish(const Frame& frame) {
     ++unanswered_;
   }
   if (!publisher_) {
-    publisher_ = shared_.broker.make_publisher({}, client_id_, *this);
+    publisher_ = shared_.broker.make_publisher(principal(), client_id_, *this);
     publisher_->join(*session_);
   }
   static const Bytes kNotShared;

@@ -1,8 +1,10 @@
 #include "runtime/uv/core.h"
 
+#include <sys/random.h>
 #include <time.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/assert.h"
@@ -108,6 +110,14 @@ Instant UvCore::now() const {
     now_known_ = true;
   }
   return now_;
+}
+
+void UvCore::fill_secret(std::span<char> out) {
+  while (!out.empty()) {
+    const ssize_t got = ::getrandom(out.data(), out.size(), 0);
+    STELE_ASSERT(got > 0 || errno == EINTR);
+    if (got > 0) out = out.subspan(static_cast<std::size_t>(got));
+  }
 }
 
 WallTime UvCore::wall_now() const {

@@ -54,6 +54,7 @@ class UvCore final : public Runtime {
   Instant now() const override;
   WallTime wall_now() const override;
   Random& random() override { return random_; }
+  void fill_secret(std::span<char> out) override;
   Log& log() override { return log_; }
   Network& network() override { return *network_; }
   Files& files() override { return *files_; }

@@ -95,9 +95,12 @@ int run(int argc, const char* const* argv, const std::map<std::string, std::stri
   app.set_help_flag("-h,--help", "Tells the flags of the command");
   Chosen chosen;
   add_serve(app, chosen, environment);
-  add_topic(app, chosen);
-  add_pub(app, chosen);
-  add_sub(app, chosen);
+  add_topic(app, chosen, environment);
+  add_user(app, chosen, environment);
+  add_acl(app, chosen, environment);
+  add_tenant(app, chosen, environment);
+  add_pub(app, chosen, environment);
+  add_sub(app, chosen, environment);
   add_bench(app, chosen);
   add_verify(app, chosen);
   add_version(app, chosen, commit);

@@ -21,9 +21,12 @@ struct Chosen {
 
 // `environment` is handed on to those that read it.
 void add_serve(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
-void add_topic(CLI::App& app, Chosen& chosen);
-void add_pub(CLI::App& app, Chosen& chosen);
-void add_sub(CLI::App& app, Chosen& chosen);
+void add_topic(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
+void add_user(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
+void add_acl(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
+void add_tenant(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
+void add_pub(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
+void add_sub(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
 void add_bench(CLI::App& app, Chosen& chosen);
 void add_verify(CLI::App& app, Chosen& chosen);
 void add_version(CLI::App& app, Chosen& chosen, std::string_view commit);

@@ -1,5 +1,7 @@
 #include "server/cli/mqtt_flags.h"
 
+#include "server/password.h"
+
 namespace stele::server::cli {
 
 void add_mqtt_flags(CLI::App& command, MqttFlags& flags) {
@@ -10,8 +12,13 @@ void add_mqtt_flags(CLI::App& command, MqttFlags& flags) {
       ->check(CLI::IsMember({"3", "4", "5"}))
       ->capture_default_str();
   command.add_option("-i,--id", flags.client_id, "client id (default: the broker chooses)");
-  command.add_option("-u,--username", flags.user_name, "user name");
-  command.add_option("-P,--pw,--password", flags.password, "password");
+  command.add_option("-u,--user,--username", flags.user_name, "user name");
+  command.add_option("-P,--pw,--password", flags.password,
+                     "password, for all to see that see the processes of this machine");
+  command
+      .add_option("--password-file", flags.password_file,
+                  "its first line is the password (default: STELE_PASSWORD in the environment)")
+      ->type_name("FILE");
   command.add_option("-k,--keepalive", flags.keep_alive_s, "seconds between signs of life; 0: none")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
@@ -23,7 +30,16 @@ Result<MqttTarget> read(const MqttFlags& flags) {
   target.options.version = static_cast<mqtt::Version>(flags.version.front() - '0');
   target.options.client_id = flags.client_id;
   target.options.keep_alive_s = static_cast<std::uint16_t>(flags.keep_alive_s);
-  if (!flags.user_name.empty()) target.options.user_name = flags.user_name;
+  static const std::map<std::string, std::string> kNothing;
+  const auto& environment = flags.environment ? *flags.environment : kNothing;
+  std::string user = flags.user_name;
+  if (const auto found = environment.find("STELE_USER"); user.empty() && found != environment.end()) {
+    user = found->second;
+  }
+  if (!user.empty()) {
+    target.options.user_name = user;
+    STELE_TRY(target.options.password, find_password(flags.password_file, environment, "STELE_PASSWORD"));
+  }
   if (!flags.password.empty()) target.options.password = flags.password;
   return target;
 }

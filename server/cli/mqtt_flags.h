@@ -1,6 +1,7 @@
 // Flags that all MQTT commands share.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "base/result.h"
@@ -16,7 +17,9 @@ struct MqttFlags {
   std::string client_id;
   std::string user_name;
   std::string password;
+  std::string password_file;
   int keep_alive_s = 60;
+  const std::map<std::string, std::string>* environment = nullptr;
 };
 
 void add_mqtt_flags(CLI::App& command, MqttFlags& flags);

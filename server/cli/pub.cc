@@ -191,7 +191,7 @@ Task<int> publish(runtime::Runtime& runtime, std::shared_ptr<PubArguments> given
 
 }  // namespace
 
-void add_pub(CLI::App& app, Chosen& chosen) {
+void add_pub(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment) {
   auto given = std::make_shared<PubArguments>();
   CLI::App* command = app.add_subcommand("pub", "Publishes over MQTT");
   command->add_option("-t,--topic,topic", given->topic, "the MQTT topic")->required();
@@ -207,6 +207,7 @@ void add_pub(CLI::App& app, Chosen& chosen) {
   command->add_option("--user-property", given->user_properties, "MQTT 5 property (repeatable)")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
+  given->mqtt.environment = &environment;
   add_mqtt_flags(*command, given->mqtt);
   command->callback([&chosen, given] {
     chosen.run = [given] {

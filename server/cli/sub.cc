@@ -123,7 +123,7 @@ Task<int> subscribe(runtime::Runtime& runtime, std::shared_ptr<SubArguments> giv
 
 }  // namespace
 
-void add_sub(CLI::App& app, Chosen& chosen) {
+void add_sub(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment) {
   auto given = std::make_shared<SubArguments>();
   CLI::App* command = app.add_subcommand("sub", "Subscribes over MQTT and prints each message on a line");
   command->add_option("-t,--topic,filter", given->filters, "MQTT topic filter; several are possible")
@@ -135,6 +135,7 @@ void add_sub(CLI::App& app, Chosen& chosen) {
   command->add_flag("-c,--keep-session", given->keep_session,
                     "persistent: what comes while it is away is delivered later");
   command->add_flag("-R,--no-retained", given->no_retained, "no retained messages (MQTT 5)");
+  given->mqtt.environment = &environment;
   add_mqtt_flags(*command, given->mqtt);
   command->callback([&chosen, given] {
     chosen.run = [given] {

@@ -1,12 +1,11 @@
 // stele topic: administers topics through the HTTP interface of a node (docs/formats/http-api.md).
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "protocols/http/client.h"
 #include "server/cli/cli.h"
+#include "server/cli/http_flags.h"
 #include "server/cli/one_core.h"
 #include "server/cli/table.h"
 #include "server/console.h"
@@ -14,12 +13,10 @@
 namespace stele::server::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using runtime::Task;
 
 struct TopicArguments {
-  std::string at = "127.0.0.1:8080";
-  bool json = false;
+  HttpFlags http;
   std::string name;
   int partitions = 0;  // 0: the node's default
   bool partitions_given = false;
@@ -28,52 +25,6 @@ struct TopicArguments {
   std::string retention_ms, retention_bytes;
   std::vector<std::string> configs;  // NAME=VALUE
 };
-
-// ---- asking ---------------------------------------------------------------------------------------------
-
-struct Answer {
-  std::string text;  // as it came
-  Json json;
-};
-
-// The body of a 2xx response; anything else is an error that says what the node said.
-Task<Result<Answer>> ask(runtime::Runtime& runtime, std::string at, http::Request request) {
-  STELE_CO_TRY(const auto endpoint, runtime::parse_endpoint(at));
-  auto response = co_await http::send_request(runtime, endpoint, std::move(request));
-  if (!response) {
-    Error why = response.error();
-    if (why.code == ErrorCode::kRefused) {
-      why.message = "nobody answers at " + at + ": is the node running, and is this its --http address?";
-    }
-    co_return std::unexpected(std::move(why));
-  }
-  Json body = Json::parse(response->body, nullptr, false);
-  if (response->status / 100 == 2) {
-    if (body.is_discarded() && !response->body.empty()) {
-      co_return error(ErrorCode::kMalformed, at + " does not answer as a Stele node does");
-    }
-    co_return Answer{std::move(response->body), std::move(body)};
-  }
-  std::string said = "status " + std::to_string(response->status);
-  if (body.is_object() && body.contains("error") && body["error"].is_object()) {
-    said = body["error"].value("message", said);
-  }
-  co_return error(ErrorCode::kInternal, std::move(said));
-}
-
-int finish(const Result<Answer>& answer, bool json, const std::function<std::string(const Json&)>& show) {
-  if (!answer) {
-    complain(answer.error().message);
-    return kFailed;
-  }
-  if (json) return print(answer->text) ? kDone : kFailed;
-  try {
-    return print(show(answer->json)) ? kDone : kFailed;
-  } catch (const nlohmann::json::exception&) {
-    complain("the node answers with fields that this command does not understand: " + answer->text);
-    return kFailed;
-  }
-}
 
 // ---- showing --------------------------------------------------------------------------------------------
 
@@ -112,20 +63,20 @@ std::string show_topic(const Json& body) {
 // ---- commands -------------------------------------------------------------------------------------------
 
 Task<int> list(runtime::Runtime& runtime, std::shared_ptr<TopicArguments> given) {
-  const auto answer = co_await ask(runtime, given->at, {.method = "GET", .target = "/v1/topics"});
-  co_return finish(answer, given->json, show_list);
+  const auto answer = co_await ask(runtime, given->http, "GET", "/v1/topics");
+  co_return finish(answer, given->http.json, show_list);
 }
 
 Task<int> describe(runtime::Runtime& runtime, std::shared_ptr<TopicArguments> given) {
-  const auto answer = co_await ask(
-      runtime, given->at, {.method = "GET", .target = "/v1/topics/" + http::escape_segment(given->name)});
-  co_return finish(answer, given->json, show_topic);
+  const auto answer =
+      co_await ask(runtime, given->http, "GET", "/v1/topics/" + http::escape_segment(given->name));
+  co_return finish(answer, given->http.json, show_topic);
 }
 
 Task<int> remove(runtime::Runtime& runtime, std::shared_ptr<TopicArguments> given) {
-  const auto answer = co_await ask(
-      runtime, given->at, {.method = "DELETE", .target = "/v1/topics/" + http::escape_segment(given->name)});
-  co_return finish(answer, given->json, [&](const Json&) { return "deleted " + given->name + "\n"; });
+  const auto answer =
+      co_await ask(runtime, given->http, "DELETE", "/v1/topics/" + http::escape_segment(given->name));
+  co_return finish(answer, given->http.json, [&](const Json&) { return "deleted " + given->name + "\n"; });
 }
 
 Result<Json> configs_of(const TopicArguments& given) {
@@ -165,11 +116,8 @@ Task<int> create(runtime::Runtime& runtime, std::shared_ptr<TopicArguments> give
   }
   Json body = {{"name", given->name}, {"configs", *std::move(configs)}};
   if (given->partitions_given) body["partitions"] = given->partitions;
-  const auto answer = co_await ask(runtime, given->at,
-                                   {.method = "POST",
-                                    .target = "/v1/topics",
-                                    .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)});
-  co_return finish(answer, given->json, [](const Json& made) {
+  const auto answer = co_await ask(runtime, given->http, "POST", "/v1/topics", std::move(body));
+  co_return finish(answer, given->http.json, [](const Json& made) {
     const auto partitions = made.at("partitions").get<int>();
     return "created " + made.at("name").get<std::string>() + " with " + std::to_string(partitions) +
            (partitions == 1 ? " partition\n" : " partitions\n");
@@ -181,10 +129,7 @@ using Run = Task<int> (*)(runtime::Runtime&, std::shared_ptr<TopicArguments>);
 CLI::App* add(CLI::App* topic, Chosen& chosen, std::shared_ptr<TopicArguments> given, const char* name,
               const char* help, Run run) {
   CLI::App* command = topic->add_subcommand(name, help);
-  command->add_option("--http", given->at, "the node's HTTP address")
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
-  command->add_flag("--json", given->json, "print what the node answers");
+  add_http_flags(*command, given->http);
   command->callback([&chosen, given, run] {
     chosen.run = [given, run] {
       return run_on_one_core(
@@ -196,8 +141,9 @@ CLI::App* add(CLI::App* topic, Chosen& chosen, std::shared_ptr<TopicArguments> g
 
 }  // namespace
 
-void add_topic(CLI::App& app, Chosen& chosen) {
+void add_topic(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment) {
   auto given = std::make_shared<TopicArguments>();
+  given->http.environment = &environment;
   CLI::App* topic = app.add_subcommand("topic", "Creates, lists, describes and deletes topics");
   topic->require_subcommand(1);
   CLI::App* making = add(topic, chosen, given, "create", "Creates a topic", create);

@@ -14,10 +14,12 @@
 #include <vector>
 
 #include "model/record_batch.h"
+#include "protocols/kafka/client.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
 #include "sim/workloads/group_ledger.h"
 #include "sim/workloads/ledger.h"
+#include "sim/workloads/mqtt_peer.h"
 #include "sim/world.h"
 
 namespace stele::sim {
@@ -28,6 +30,10 @@ struct Workload {
   Ledger& ledger;
   runtime::Endpoint mqtt;
   runtime::Endpoint kafka;
+  runtime::Endpoint http;
+  // With users: the super user that all but those of run_denied log in as.
+  std::optional<MqttPeer::Login> login;
+  std::uint64_t denials = 0;      // that run_denied has met
   bool loaded = false;            // an episode of load is on
   std::uint64_t send_until = 0;   // so many messages in all before the next episode
   bool stopping = false;          // no new work; finish what is under way
@@ -97,5 +103,16 @@ runtime::Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& work
 runtime::Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint32_t address);
 // Makes and deletes topics, and asks a topic that is being trimmed for its offsets.
 runtime::Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher);
+
+// The options of a Kafka client that logs in, if there are users.
+kafka::ClientOptions kafka_options(const Workload& workload);
+
+// A user who may write one topic and nothing else, whose name and password are right, mostly: whatever it
+// tries in any protocol must be refused, also what it tries by way of that topic, and nothing of it may ever
+// be seen. Its messages bear this publisher's number.
+inline constexpr std::uint32_t kDeniedPublisher = 900;
+runtime::Task<void> run_denied(runtime::Runtime& runtime, Workload& workload);
+// Makes that user and its topic. False: try again.
+runtime::Task<bool> make_denied_user(runtime::Runtime& runtime, Workload& workload);
 
 }  // namespace stele::sim

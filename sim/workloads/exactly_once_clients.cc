@@ -143,7 +143,7 @@ Task<void> run_exactly_once_publisher(runtime::Runtime& runtime, Workload& workl
   bool connected_before = false;
   while (!workload.stopping || !state.idle()) {
     if (state.idle()) co_await wait_while_quiet(runtime, workload);
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt);
+    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
     if (!dialed) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
@@ -255,7 +255,7 @@ Task<void> run_exactly_once_subscriber(runtime::Runtime& runtime, Workload& work
   Subscriber state(runtime, workload, client_id);
   bool complete = false;
   while (!complete) {
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt);
+    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
     if (!dialed) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;

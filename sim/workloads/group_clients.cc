@@ -311,7 +311,9 @@ Task<void> run_group_member(runtime::Runtime& runtime, Workload& workload, std::
   workload.running.insert(name);
   Self self{.name = name, .instance = std::move(instance_id), .id = {}, .former_id = {}, .owned = {}};
   while (!all_read(workload)) {
-    auto client = co_await kafka::Client::connect(runtime, workload.kafka, {.client_id = name});
+    kafka::ClientOptions options = kafka_options(workload);
+    options.client_id = name;
+    auto client = co_await kafka::Client::connect(runtime, workload.kafka, std::move(options));
     if (!client) {
       co_await runtime::sleep(runtime, pause_of(runtime, 500));
       continue;

@@ -133,7 +133,7 @@ Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std
   Producing producing{.publisher = publisher, .sequence = {}, .next = {}, .sending = {}};
   while (!workload.stopping || producing.sending) {
     if (!producing.sending) co_await wait_while_quiet(runtime, workload);
-    auto client = co_await kafka::Client::connect(runtime, workload.kafka, {});
+    auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
     if (!client) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
@@ -167,7 +167,7 @@ Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std
   std::map<std::int32_t, std::int64_t> next;
   bool complete = false;
   while (!complete) {
-    auto client = co_await kafka::Client::connect(runtime, workload.kafka, {});
+    auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
     if (!client) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
@@ -268,7 +268,7 @@ Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_
   std::uint64_t sequence = 0;
   while (!workload.stopping) {
     co_await wait_while_quiet(runtime, workload);
-    auto client = co_await kafka::Client::connect(runtime, workload.kafka, {});
+    auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
     if (!client) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;

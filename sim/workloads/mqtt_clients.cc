@@ -65,7 +65,7 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
   const mqtt::Version version = publisher % 2 == 0 ? mqtt::Version::kV5 : mqtt::Version::kV311;
   while (!workload.stopping || !pending.empty()) {
     if (pending.empty()) co_await wait_while_quiet(runtime, workload);
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt);
+    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
     if (!dialed) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
@@ -130,7 +130,7 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
   std::set<MessageId> expected_from;  // acknowledged before the subscription: need not come
   bool complete = false;
   while (!complete) {
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt);
+    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
     if (!dialed) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
@@ -213,7 +213,7 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
 Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, std::string client_id) {
   workload.running.insert(client_id);
   while (!workload.stopping) {
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt);
+    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
     if (!dialed) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
@@ -274,7 +274,7 @@ bool accepts(const mqtt::Packet& packet) {
 // enough to tell.
 Task<Result<std::optional<std::uint64_t>>> look_at_retained(runtime::Runtime& runtime, Workload& workload,
                                                             std::uint32_t address) {
-  STELE_CO_TRY(auto peer, co_await MqttPeer::dial(runtime, workload.mqtt));
+  STELE_CO_TRY(auto peer, co_await MqttPeer::dial(runtime, workload.mqtt, workload.login));
   STELE_CO_TRY(const auto opened,
                co_await peer->open("looker-" + std::to_string(address), true, 0, mqtt::Version::kV5));
   if (opened.reason != mqtt::ReasonCode::kSuccess) co_return error(ErrorCode::kUnavailable, "refused");
@@ -311,7 +311,7 @@ Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint
   std::uint64_t sequence = 1;
   const std::string topic = "state/" + std::to_string(address);
   while (!workload.stopping) {
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt);
+    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
     if (dialed) {
       MqttPeer& peer = **dialed;
       auto opened = co_await peer.open("keeper-" + std::to_string(address), true, 0, mqtt::Version::kV5);

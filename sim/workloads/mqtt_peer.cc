@@ -12,8 +12,10 @@ using namespace std::chrono_literals;
 // More than a broker may have under way to a client that does not answer.
 constexpr std::size_t kMaxReceived = 100'000;
 
-Task<Result<std::unique_ptr<MqttPeer>>> MqttPeer::dial(runtime::Runtime& runtime, runtime::Endpoint to) {
+Task<Result<std::unique_ptr<MqttPeer>>> MqttPeer::dial(runtime::Runtime& runtime, runtime::Endpoint to,
+                                                       std::optional<Login> login) {
   std::unique_ptr<MqttPeer> peer(new MqttPeer(runtime));
+  peer->login_ = std::move(login);
   STELE_CO_TRY(peer->connection_, co_await runtime.network().connect(std::move(to), 5s, {}));
   peer->connection_->start(*peer);
   co_return peer;
@@ -33,6 +35,10 @@ Task<Result<MqttPeer::Opened>> MqttPeer::open(std::string client_id, bool clean,
   connect.client_id = client_id;
   connect.keep_alive_s = 60;
   if (version == mqtt::Version::kV5) connect.session_expiry_s = expiry_s;
+  if (login_) {
+    connect.user_name = login_->user;
+    connect.password = login_->password;
+  }
   std::string out;
   mqtt::encode(out, connect);
   if (closed()) co_return error(ErrorCode::kClosed, "the connection ended");

@@ -29,8 +29,12 @@ struct ReceivedPacket {
 
 class MqttPeer final : private runtime::ConnectionHandler {
  public:
+  struct Login {
+    std::string user, password;
+  };
   static runtime::Task<Result<std::unique_ptr<MqttPeer>>> dial(runtime::Runtime& runtime,
-                                                               runtime::Endpoint to);
+                                                               runtime::Endpoint to,
+                                                               std::optional<Login> login = std::nullopt);
   ~MqttPeer() override;
 
   // CONNECT, and what the broker answers.
@@ -62,6 +66,7 @@ class MqttPeer final : private runtime::ConnectionHandler {
 
   runtime::Runtime& runtime_;
   std::unique_ptr<runtime::Connection> connection_;
+  std::optional<Login> login_;
   mqtt::Version version_ = mqtt::Version::kV5;
   std::string input_;
   // Closed with the connection. Shared: who is resumed by it may destroy this.

@@ -29,6 +29,7 @@ namespace {
 constexpr std::uint64_t kOperations = 1500;
 constexpr std::uint64_t kFaults = 12;
 constexpr std::uint64_t kCrashes = 2;
+constexpr std::uint64_t kDenials = 20;  // where there are users
 // So many messages are sent in all.
 constexpr std::uint64_t kMessages = 20'000;
 // The menu's rates are for ordinary hours; episodes are none.
@@ -43,7 +44,7 @@ class NodeScenario {
         world_(options.seed, WorldConfig::draw(options.seed)),
         shadow_(world_),
         ledger_(world_),
-        workload_{.world = world_, .ledger = ledger_, .mqtt = {}, .kafka = {}},
+        workload_{.world = world_, .ledger = ledger_, .mqtt = {}, .kafka = {}, .http = {}, .login = {}},
         node_(world_.add_host("node")),
         clients_(world_.add_host("clients")) {
     shadow_.on_data = [this](const broker::DataEntry& data, std::string_view batch) {
@@ -112,6 +113,7 @@ server::NodeConfig NodeScenario::config(ProcessContext& process) {
   config.broker.groups.min_session = 1s;
   config.broker.groups.initial_rebalance_delay = group_delay_;
   config.version = "simulated";
+  if (workload_.login) config.administrator = {workload_.login->user, workload_.login->password};
   return config;
 }
 
@@ -167,6 +169,7 @@ class Clients final : public Program {
     scope_.spawn(run_retained(core, workload, 0));
     scope_.spawn(run_retained(core, workload, 1));
     scope_.spawn(run_admin(core, workload, 200));
+    if (workload.login) scope_.spawn(run_denied(core, workload));
   }
 
  private:
@@ -196,8 +199,10 @@ runtime::Task<bool> prepare_group(Workload& workload, kafka::Client& client) {
 // The topic that captures the sensors is made before anything is published.
 runtime::Task<void> prepare(runtime::Runtime& runtime, Workload& workload, bool& ready) {
   while (!ready) {
-    auto client = co_await kafka::Client::connect(runtime, workload.kafka, {});
-    if (client) {
+    auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
+    if (client && workload.login && !co_await make_denied_user(runtime, workload)) {
+      (*client)->close();
+    } else if (client) {
       std::vector<kafka::CreateTopicsRequest::Config> configs;
       configs.push_back({"stele.capture", "sensors/#"});
       configs.push_back({"retention.ms", "-1"});
@@ -255,7 +260,11 @@ void NodeScenario::begin_load(Duration base) {
 void NodeScenario::note_committed(const broker::DataEntry& data, std::string_view batch) {
   broker::for_each_message(Bytes::copy(batch), data.address, false,
                            [&](const MessageView& message, const Bytes&, std::uint32_t) {
-                             if (auto id = MessageId::parse(message.payload)) ledger_.committed(*id);
+                             const auto id = MessageId::parse(message.payload);
+                             if (id && id->publisher == kDeniedPublisher) {
+                               return world_.fail("a message of a user without rights was kept");
+                             }
+                             if (id) ledger_.committed(*id);
                            });
 }
 
@@ -324,7 +333,7 @@ void NodeScenario::check_enough_happened() {
     return floor * std::min<std::uint64_t>(minutes, 30) / 30;
   };
   if (ledger_.operations() < part(kOperations) || faults_->injected() < part(kFaults) ||
-      node_.crashes() < part(kCrashes)) {
+      node_.crashes() < part(kCrashes) || (workload_.login && workload_.denials < part(kDenials))) {
     world_.fail("too little happened to show anything");
   }
 }
@@ -342,6 +351,7 @@ ScenarioResult NodeScenario::run() {
   snapshot_bytes_ = 16384ULL << knobs.below(6);
   tail_bytes_ = 16384ULL << knobs.below(8);
   group_delay_ = knobs.chance(1, 2) ? Duration(0) : Duration(knobs.between(0, 3'000'000'000));
+  if (knobs.chance(1, 2)) workload_.login = MqttPeer::Login{"root", "the password of root"};
   pace_ = Pace::draw(world_.random(Concern::kWorkload), options_.duration, kMessages);
 
   boot_node();
@@ -351,6 +361,7 @@ ScenarioResult NodeScenario::run() {
                 }));
   workload_.mqtt = {node_.ip(), 1883};
   workload_.kafka = {node_.ip(), 9092};
+  workload_.http = {node_.ip(), 8080};
   RunResult result = world_.run_until([&] { return ready; }, 1min);
   if (result.reason == StopReason::kTime) world_.fail("the node does not serve within a minute");
   clients_.crash(CrashMode::kKill);

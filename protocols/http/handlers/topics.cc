@@ -3,19 +3,11 @@
 #include <optional>
 #include <utility>
 
+#include "protocols/http/json.h"
 #include "protocols/http/router.h"
 
 namespace stele::http {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Response json_response(int status, const Json& body) {
-  Response response;
-  response.status = status;
-  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  return response;
-}
 
 Json summary(const meta::Topic& topic) {
   return {{"name", topic.name},
@@ -40,12 +32,9 @@ struct CreateTopic {
   bool validate_only = false;
 };
 
-Error wrong(std::string what) {
-  return Error{ErrorCode::kInvalidArgument, std::move(what)};
-}
-
 Result<std::vector<meta::ConfigPair>> read_configs(const Json& configs) {
-  if (!configs.is_object()) return std::unexpected(wrong("'configs' is an object of names and values"));
+  if (!configs.is_object())
+    return std::unexpected(wrong_request("'configs' is an object of names and values"));
   std::vector<meta::ConfigPair> pairs;
   for (const auto& [name, value] : configs.items()) {
     if (value.is_string()) {
@@ -53,7 +42,8 @@ Result<std::vector<meta::ConfigPair>> read_configs(const Json& configs) {
     } else if (value.is_number_integer() || value.is_boolean()) {
       pairs.emplace_back(name, value.dump());
     } else {
-      return std::unexpected(wrong("the value of '" + name + "' in 'configs' is a string or a whole number"));
+      return std::unexpected(
+          wrong_request("the value of '" + name + "' in 'configs' is a string or a whole number"));
     }
   }
   return pairs;
@@ -61,7 +51,7 @@ Result<std::vector<meta::ConfigPair>> read_configs(const Json& configs) {
 
 Result<CreateTopic> read_create(const std::string& text, std::int32_t default_partitions) {
   const Json body = Json::parse(text, nullptr, false);
-  if (!body.is_object()) return std::unexpected(wrong("the body is not a JSON object"));
+  if (!body.is_object()) return std::unexpected(wrong_request("the body is not a JSON object"));
   CreateTopic create{.name = {}, .partitions = default_partitions, .config = {}};
   std::vector<meta::ConfigPair> pairs;
   for (const auto& [key, value] : body.items()) {
@@ -70,19 +60,20 @@ Result<CreateTopic> read_create(const std::string& text, std::int32_t default_pa
     } else if (key == "partitions" && value.is_number_integer()) {
       const auto wanted = value.get<std::int64_t>();
       if (wanted < 1 || wanted > INT32_MAX)
-        return std::unexpected(wrong("a topic has at least one partition"));
+        return std::unexpected(wrong_request("a topic has at least one partition"));
       create.partitions = static_cast<std::int32_t>(wanted);
     } else if (key == "configs") {
       STELE_TRY(pairs, read_configs(value));
     } else if (key == "validate_only" && value.is_boolean()) {
       create.validate_only = value.get<bool>();
     } else if (key == "name" || key == "partitions" || key == "validate_only") {
-      return std::unexpected(wrong("'" + key + "' has the wrong type"));
+      return std::unexpected(wrong_request("'" + key + "' has the wrong type"));
     } else {
-      return std::unexpected(wrong("'" + key + "' is none of name, partitions, configs, validate_only"));
+      return std::unexpected(
+          wrong_request("'" + key + "' is none of name, partitions, configs, validate_only"));
     }
   }
-  if (create.name.empty()) return std::unexpected(wrong("'name' is missing"));
+  if (create.name.empty()) return std::unexpected(wrong_request("'name' is missing"));
   STELE_TRY(create.config, meta::parse_topic_config(pairs));
   return create;
 }
@@ -158,9 +149,7 @@ runtime::Task<Response> handle_delete_topic(HandlerContext& context, RoutedReque
   const std::string& name = request.path.back();
   const auto deleted = co_await context.broker.delete_topic(context.principal, name);
   if (!deleted) co_return error_response(deleted.error());
-  Response response;
-  response.status = 204;
-  co_return response;
+  co_return no_content();
 }
 
 }  // namespace stele::http

@@ -12,17 +12,36 @@ namespace stele::kafka {
 
 using namespace std::chrono_literals;
 
+namespace {
+// Who has not logged in yet is not given more memory.
+constexpr std::size_t kMaxLoginFrameBytes = 64 << 10;
+}  // namespace
+
 KafkaConnection::KafkaConnection(KafkaListener& listener, std::uint64_t id,
                                  std::unique_ptr<runtime::Connection> connection)
     : listener_(listener),
       id_(id),
       connection_(std::move(connection)),
-      active_at_(listener.broker_.runtime().now()),
-      context_{listener.broker_, listener.options_, principal_, scope_.token(),
-               "/" + connection_->remote().host} {
+      opened_at_(listener.broker_.runtime().now()),
+      active_at_(opened_at_),
+      context_{listener.broker_, listener.options_,
+               sasl_.principal,  sasl_,
+               scope_.token(),   "/" + connection_->remote().host} {
+  sasl_.address = connection_->remote().host;
+  if (auto nobody = listener_.broker_.authenticator().nobody()) {
+    sasl_.principal = *std::move(nobody);
+    sasl_.may_act = true;
+  }
   connection_->set_low_water(listener_.options_.max_response_bytes_queued / 2);
   connection_->start(*this);
-  listener_.broker_.runtime().arm(*this, active_at_ + listener_.options_.idle_timeout);
+  const KafkaOptions& options = listener_.options_;
+  listener_.broker_.runtime().arm(
+      *this, active_at_ + (sasl_.may_act ? options.idle_timeout : options.login_timeout));
+}
+
+std::size_t KafkaConnection::max_frame_bytes() const {
+  const std::size_t most = listener_.options_.max_frame_bytes;
+  return sasl_.may_act ? most : std::min(most, kMaxLoginFrameBytes);
 }
 
 // ---- input ----------------------------------------------------------------------------------------------
@@ -63,7 +82,7 @@ void KafkaConnection::take(Bytes input) {
     input = input.slice(part);
     if (length_filled_ < kLengthBytes) return;
     length_filled_ = 0;
-    const auto length = frame_length({length_bytes_, kLengthBytes}, listener_.options_.max_frame_bytes);
+    const auto length = frame_length({length_bytes_, kLengthBytes}, max_frame_bytes());
     if (!length) return fail(length.error().message);
     STELE_ASSERT(length->has_value());
     if (**length == 0) return fail("an empty frame");
@@ -80,6 +99,7 @@ void KafkaConnection::take(Bytes input) {
 void KafkaConnection::take_frame(Bytes frame) {
   if (finishing_) return;
   ++listener_.stats_.requests;
+  if (sasl_.bare && !sasl_.logged_in) return take_bare_message(frame);
   auto request = parse_request(frame);
   if (!request) {
     ++listener_.stats_.requests_malformed;
@@ -102,9 +122,35 @@ void KafkaConnection::take_frame(Bytes frame) {
     return fail("request of API " + std::to_string(request->header.api_key) + ", version " +
                 std::to_string(request->header.version) + " is not served");
   }
+  const auto api = static_cast<ApiKey>(request->header.api_key);
+  if (!sasl_.may_act && api != ApiKey::kApiVersions && api != ApiKey::kSaslHandshake &&
+      api != ApiKey::kSaslAuthenticate) {
+    STELE_MARK("kafka: request before the login refused");
+    ++listener_.stats_.requests_before_login;
+    return fail("a request of API " + std::to_string(request->header.api_key) + " before SASL; log in first");
+  }
   slots_.emplace_back();
   scope_.spawn(serve(handler, IncomingRequest{std::move(frame), *request}, slot));
   update_reading();
+}
+
+// A SASL message as it was before KIP-152: only its length in front, and a failure is the connection's end.
+void KafkaConnection::take_bare_message(const Bytes& message) {
+  if (sasl_.busy) return fail("a SASL message before the last was answered");
+  const std::uint64_t slot = first_slot_ + slots_.size();
+  slots_.emplace_back();
+  scope_.spawn(serve_bare(std::string(message.view()), slot));
+  update_reading();
+}
+
+runtime::Task<void> KafkaConnection::serve_bare(std::string message, std::uint64_t slot) {
+  const auto said = co_await take_sasl_message(listener_.broker_, sasl_, std::move(message));
+  if (closing_) co_return;
+  if (!said) co_return fail(said.error().message);
+  Buffer frame(kLengthBytes + said->size());
+  store_be(frame.data(), static_cast<std::int32_t>(said->size()));
+  std::memcpy(frame.data() + kLengthBytes, said->data(), said->size());
+  answer(slot, {std::move(frame).freeze(kLengthBytes + said->size())});
 }
 
 void KafkaConnection::fail(std::string_view why) {
@@ -129,6 +175,7 @@ runtime::Task<void> KafkaConnection::serve(Handler handler, IncomingRequest requ
     fail(response.error().message);
     co_return;
   }
+  if (sasl_.failed) finishing_ = true;
   answer(slot, *std::move(response));
 }
 
@@ -175,6 +222,9 @@ void KafkaConnection::update_reading() {
 
 void KafkaConnection::on_timer() {
   auto& runtime = listener_.broker_.runtime();
+  if (!sasl_.may_act && runtime.now() >= opened_at_ + listener_.options_.login_timeout) {
+    return fail("it did not log in in time");
+  }
   const runtime::Instant idle_at = active_at_ + listener_.options_.idle_timeout;
   if (runtime.now() < idle_at || !slots_.empty()) {
     runtime.arm(*this, std::max(idle_at, runtime.now() + 1s));
@@ -187,6 +237,11 @@ void KafkaConnection::finish() {
   finishing_ = true;
   scope_.request_stop();  // ends long polls
   send_ready();
+}
+
+void KafkaConnection::check_identity() {
+  if (closing_ || !sasl_.may_act || listener_.broker_.authenticator().still_known(sasl_.principal)) return;
+  fail("its user is no more");
 }
 
 void KafkaConnection::on_closed(const Error&) {

@@ -16,6 +16,7 @@
 #include "broker/api.h"
 #include "protocols/kafka/codec.h"
 #include "protocols/kafka/server/listener.h"
+#include "protocols/kafka/server/sasl.h"
 #include "runtime/network.h"
 #include "runtime/scope.h"
 
@@ -26,6 +27,7 @@ struct HandlerContext {
   broker::Broker& broker;
   const KafkaOptions& options;
   const broker::Principal& principal;
+  SaslState& sasl;
   runtime::StopToken stop;
   std::string client_host{};  // its address, as Kafka writes it: "/127.0.0.1"
 };
@@ -48,6 +50,8 @@ class KafkaConnection final : private runtime::ConnectionHandler, private runtim
 
   // Takes no more requests, answers those it has, and closes.
   void finish();
+  // Users have changed: ends if it acts for one who is no more.
+  void check_identity();
 
  private:
   friend class KafkaListener;
@@ -64,16 +68,19 @@ class KafkaConnection final : private runtime::ConnectionHandler, private runtim
 
   void take(Bytes input);
   void take_frame(Bytes frame);
+  void take_bare_message(const Bytes& message);
+  runtime::Task<void> serve_bare(std::string message, std::uint64_t slot);
   void fail(std::string_view why);
   runtime::Task<void> serve(Handler handler, IncomingRequest request, std::uint64_t slot);
   void answer(std::uint64_t slot, ResponseBytes response);
   void send_ready();
   void update_reading();
+  std::size_t max_frame_bytes() const;
 
   KafkaListener& listener_;
   const std::uint64_t id_;
   std::unique_ptr<runtime::Connection> connection_;
-  broker::Principal principal_;
+  SaslState sasl_;
 
   // A frame that is not all there: its length's bytes first, then a buffer of its size.
   char length_bytes_[kLengthBytes];
@@ -86,6 +93,7 @@ class KafkaConnection final : private runtime::ConnectionHandler, private runtim
   bool paused_ = false;
   bool finishing_ = false;
   bool closing_ = false;
+  const runtime::Instant opened_at_;
   runtime::Instant active_at_;
   runtime::Scope scope_;
   HandlerContext context_;

@@ -17,6 +17,7 @@ Result<void> KafkaListener::listen(const runtime::Endpoint& at) {
   STELE_TRY(listener_, broker_.runtime().network().listen(at, options, *this));
   if (options_.advertised.host.empty()) options_.advertised = listener_->local();
   if (options_.advertised.port == 0) options_.advertised.port = listener_->local().port;
+  broker_.authenticator().watch(*this);
   return {};
 }
 
@@ -33,6 +34,10 @@ void KafkaListener::on_accept(std::unique_ptr<runtime::Connection> connection) {
 void KafkaListener::gone(KafkaConnection* connection) {
   connections_.erase(connection->id_);
   if (connections_.empty()) empty_.wake_all();
+}
+
+void KafkaListener::on_identities_changed() {
+  for (auto& [id, connection] : connections_) connection->check_identity();
 }
 
 runtime::Task<void> KafkaListener::stop() {

@@ -19,7 +19,8 @@ struct KafkaOptions {
   std::uint32_t max_connections = 100'000;
   std::uint32_t max_requests_in_flight = 64;         // of one connection; then its socket is not read
   std::size_t max_response_bytes_queued = 32 << 20;  // of one connection, likewise
-  runtime::Duration idle_timeout = std::chrono::minutes(10);  // `connections.max.idle.ms`
+  runtime::Duration idle_timeout = std::chrono::minutes(10);   // `connections.max.idle.ms`
+  runtime::Duration login_timeout = std::chrono::seconds(10);  // from the connection's begin
   std::int32_t max_partitions_per_topic = 10'000;
 };
 
@@ -29,13 +30,14 @@ struct KafkaStats {
   std::uint64_t requests = 0;
   std::uint64_t requests_malformed = 0;
   std::uint64_t requests_unsupported = 0;
+  std::uint64_t requests_before_login = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
 };
 
 class KafkaConnection;
 
-class KafkaListener final : private runtime::AcceptHandler {
+class KafkaListener final : private runtime::AcceptHandler, private broker::IdentityWatcher {
  public:
   KafkaListener(broker::Broker& broker, KafkaOptions options);
   ~KafkaListener() override;
@@ -54,6 +56,7 @@ class KafkaListener final : private runtime::AcceptHandler {
   friend class KafkaConnection;
   void on_accept(std::unique_ptr<runtime::Connection> connection) override;
   void gone(KafkaConnection* connection);
+  void on_identities_changed() override;
 
   broker::Broker& broker_;
   KafkaOptions options_;

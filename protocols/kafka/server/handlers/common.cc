@@ -6,6 +6,10 @@ Handler find_handler(ApiKey api) {
   switch (api) {
     case ApiKey::kApiVersions:
       return handle_api_versions;
+    case ApiKey::kSaslHandshake:
+      return handle_sasl_handshake;
+    case ApiKey::kSaslAuthenticate:
+      return handle_sasl_authenticate;
     case ApiKey::kMetadata:
       return handle_metadata;
     case ApiKey::kCreateTopics:
@@ -144,6 +148,13 @@ const meta::Topic* find_topic(const meta::MetaView& view, TenantId tenant, std::
   const meta::Topic* topic =
       name.empty() ? view.find_topic(stele::Uuid{id.high, id.low}) : view.find_topic(tenant, name);
   return topic && topic->tenant == tenant ? topic : nullptr;
+}
+
+KafkaError no_such_topic(HandlerContext& context, broker::Action action, std::string_view name) {
+  if (name.empty()) return KafkaError::kUnknownTopicId;
+  return context.broker.authorizer().allowed(context.principal, action, name)
+             ? KafkaError::kUnknownTopicOrPartition
+             : KafkaError::kTopicAuthorizationFailed;
 }
 
 }  // namespace stele::kafka

@@ -41,6 +41,10 @@ std::string_view group_state_name(broker::GroupPhase phase);
 const meta::Topic* find_topic(const meta::MetaView& view, TenantId tenant, std::string_view name,
                               const Uuid& id);
 
+// What is said of a topic that find_topic does not find. Who may not do `action` with a topic of that name is
+// not told whether there is one.
+KafkaError no_such_topic(HandlerContext& context, broker::Action action, std::string_view name);
+
 // The Kafka name of our epochs: 31 bits.
 inline std::int32_t leader_epoch(Epoch epoch) {
   return static_cast<std::int32_t>(epoch.value & 0x7fffffff);
@@ -48,6 +52,9 @@ inline std::int32_t leader_epoch(Epoch epoch) {
 
 // One per API.
 runtime::Task<Result<ResponseBytes>> handle_api_versions(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_sasl_handshake(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_sasl_authenticate(HandlerContext& context,
+                                                              IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_metadata(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_create_topics(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_delete_topics(HandlerContext& context, IncomingRequest request);

@@ -16,7 +16,7 @@ runtime::Task<Result<ResponseBytes>> handle_delete_topics(HandlerContext& contex
     const meta::Topic* topic =
         find_topic(*view, context.principal.tenant, asked.name.value_or(""), asked.topic_id);
     if (!topic) {
-      out.error = asked.name ? KafkaError::kUnknownTopicOrPartition : KafkaError::kUnknownTopicId;
+      out.error = no_such_topic(context, broker::Action::kDeleteTopic, asked.name.value_or(""));
       continue;
     }
     out.name = topic->name;

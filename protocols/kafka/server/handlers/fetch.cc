@@ -46,7 +46,7 @@ runtime::Task<Result<ResponseBytes>> handle_fetch(HandlerContext& context, Incom
       one.partition_index = partition.partition;
       one.records = Records(std::vector<Bytes>());
       if (!found) {
-        one.error = topic.topic.empty() ? KafkaError::kUnknownTopicId : KafkaError::kUnknownTopicOrPartition;
+        one.error = no_such_topic(context, broker::Action::kFetch, topic.topic);
         answered = true;
         continue;
       }

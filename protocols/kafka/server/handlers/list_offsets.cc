@@ -9,11 +9,12 @@ namespace stele::kafka {
 namespace {
 
 runtime::Task<ListOffsetsResponse::Partition> look_up(HandlerContext& context, const meta::Topic* topic,
+                                                      const std::string& name,
                                                       ListOffsetsRequest::Partition asked) {
   ListOffsetsResponse::Partition out;
   out.partition_index = asked.partition_index;
   if (!topic) {
-    out.error = KafkaError::kUnknownTopicOrPartition;
+    out.error = no_such_topic(context, broker::Action::kDescribe, name);
     co_return out;
   }
   const StreamId stream{topic->id, PartitionId(asked.partition_index)};
@@ -46,7 +47,7 @@ runtime::Task<Result<ResponseBytes>> handle_list_offsets(HandlerContext& context
     out.name = topic.name;
     const meta::Topic* found = view->find_topic(context.principal.tenant, topic.name);
     for (const auto& partition : topic.partitions) {
-      out.partitions.push_back(co_await look_up(context, found, partition));
+      out.partitions.push_back(co_await look_up(context, found, topic.name, partition));
     }
   }
   co_return encode_response(request, response);

@@ -85,14 +85,16 @@ runtime::Task<Result<ResponseBytes>> handle_metadata(HandlerContext& context, In
       add_error(response, asked, KafkaError::kInvalidTopicException);
       continue;
     }
+    const KafkaError not_there = no_such_topic(context, broker::Action::kDescribe, name);
     if (!body.allow_auto_topic_creation || !broker.auto_create_topics()) {
-      add_error(response, asked, KafkaError::kUnknownTopicOrPartition);
+      add_error(response, asked, not_there);
       continue;
     }
     auto made = co_await broker.create_topic(context.principal, name, broker.default_partitions(), {}, false);
     view = broker.meta();
-    topic = view->find_topic(tenant, name);  // also when somebody else was faster
-    if (topic) {
+    topic = view->find_topic(tenant, name);
+    // Also when somebody else was faster.
+    if (topic && (made || authorizer.allowed(context.principal, broker::Action::kDescribe, name))) {
       add_topic(response, context, *topic);
     } else {
       add_error(response, asked, made ? KafkaError::kLeaderNotAvailable : creation_error(made.error()));

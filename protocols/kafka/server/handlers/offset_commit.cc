@@ -33,7 +33,7 @@ runtime::Task<Result<ResponseBytes>> handle_offset_commit(HandlerContext& contex
       auto& one = out.partitions.emplace_back();
       one.partition_index = partition.partition_index;
       if (!found) {
-        one.error = topic.name.empty() ? KafkaError::kUnknownTopicId : KafkaError::kUnknownTopicOrPartition;
+        one.error = no_such_topic(context, broker::Action::kFetch, topic.name);
         continue;
       }
       places.push_back({response.topics.size() - 1, out.partitions.size() - 1});

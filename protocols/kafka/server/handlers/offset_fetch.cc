@@ -39,8 +39,9 @@ runtime::Task<Out> fetch_named(HandlerContext& context, OffsetFetchRequest::Grou
     one.name = topic.name;
     one.topic_id = topic.topic_id;
     const meta::Topic* found = find_topic(*view, context.principal.tenant, topic.name, topic.topic_id);
+    const std::string& name = found ? found->name : topic.name;
     const bool allowed =
-        !found || authorizer.allowed(context.principal, broker::Action::kDescribe, found->name);
+        name.empty() || authorizer.allowed(context.principal, broker::Action::kDescribe, name);
     for (const std::int32_t index : topic.partition_indexes) {
       auto& partition = one.partitions.emplace_back(partition_of(index, {}));
       if (!allowed) {

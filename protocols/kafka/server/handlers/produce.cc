@@ -68,14 +68,20 @@ Result<std::string_view> check(const meta::Topic& topic, std::optional<std::stri
   return batch.bytes;
 }
 
-// Hands one partition's batch over. The answer goes to `place` of the round's response.
-void produce_one(HandlerContext& context, const Bytes& frame, const meta::Topic* topic,
+// Hands one partition's batch over. The answer goes to `place` of the round's response. `name`: as it was
+// asked for.
+void produce_one(HandlerContext& context, const Bytes& frame, std::string_view name, const meta::Topic* topic,
                  const ProduceRequest::Partition& asked, const std::shared_ptr<Round>& round,
                  std::pair<std::size_t, std::size_t> place) {
   auto& out = round->response.topics[place.first].partitions[place.second];
   out.index = asked.index;
   if (!topic) {
-    out.error = KafkaError::kUnknownTopicOrPartition;
+    out.error = no_such_topic(context, broker::Action::kProduce, name);
+    return;
+  }
+  // Before anything that depends on the topic is said, or costs much.
+  if (!context.broker.authorizer().allowed(context.principal, broker::Action::kProduce, topic->name)) {
+    out.error = KafkaError::kTopicAuthorizationFailed;
     return;
   }
   auto batch = check(*topic, asked.records);
@@ -134,9 +140,7 @@ runtime::Task<Result<ResponseBytes>> handle_produce(HandlerContext& context, Inc
     const auto& topic = body.topics[t];
     const meta::Topic* found = find_topic(*view, context.principal.tenant, topic.name, topic.topic_id);
     for (std::size_t p = 0; p < topic.partitions.size(); ++p) {
-      produce_one(context, request.frame, found, topic.partitions[p], round, {t, p});
-      auto& out = round->response.topics[t].partitions[p];
-      if (!found && topic.name.empty()) out.error = KafkaError::kUnknownTopicId;
+      produce_one(context, request.frame, topic.name, found, topic.partitions[p], round, {t, p});
     }
   }
   --round->left;

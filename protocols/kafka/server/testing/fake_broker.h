@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "broker/testing/anybody.h"
 #include "protocols/kafka/codec.h"
 #include "protocols/kafka/server/connection.h"
 #include "protocols/kafka/server/handlers/common.h"
@@ -44,6 +45,10 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
   bool allowed(const broker::Principal&, broker::Action action, std::string_view resource) override {
     return !forbidden.contains({action, std::string(resource)});
   }
+  bool may_publish_anywhere(const broker::Principal&) override { return true; }
+  broker::testing::Anybody anybody;
+  broker::Authenticator& authenticator() override { return anybody; }
+  broker::Administration& administration() override { return unexpected<broker::Administration&>(); }
 
   broker::Authorizer& authorizer() override { return *this; }
   std::shared_ptr<const meta::MetaView> meta() override {
@@ -174,8 +179,10 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
 // What a client gets that sends this. The handler must not have to wait.
 class FakeClient {
  public:
-  explicit FakeClient(FakeBroker& broker) : context_{broker, options, principal_, scope_.token()} {}
+  explicit FakeClient(FakeBroker& broker)
+      : context_{broker, options, sasl_.principal, sasl_, scope_.token()} {}
   KafkaOptions options{.advertised = {"broker.example", 9092}};
+  const SaslState& sasl() const { return sasl_; }
 
   template <class Response, class Request>
   Response ask(std::int16_t version, const Request& message) {
@@ -203,7 +210,7 @@ class FakeClient {
     for (const Bytes& bytes : *response) answer->append(bytes);
   }
 
-  broker::Principal principal_;
+  SaslState sasl_;
   runtime::Scope scope_;
   HandlerContext context_;
 };

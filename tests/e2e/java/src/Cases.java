@@ -431,20 +431,31 @@ public final class Cases {
 
   // Helpers.
 
+  /** Where the broker is, and how to log in if the environment says so. */
+  private Properties common() {
+    Properties all = new Properties();
+    all.put("bootstrap.servers", bootstrap);
+    String mechanism = System.getenv("CASES_SASL_MECHANISM");
+    if (mechanism != null) {
+      all.put("security.protocol", "SASL_PLAINTEXT");
+      all.put("sasl.mechanism", mechanism);
+      all.put("sasl.jaas.config", System.getenv("CASES_SASL_JAAS"));
+    }
+    return all;
+  }
+
   private Admin admin() {
-    return Admin.create(Map.of("bootstrap.servers", bootstrap));
+    return Admin.create(common());
   }
 
   private KafkaProducer<String, String> producer(Map<String, String> config) {
-    Properties all = new Properties();
-    all.put("bootstrap.servers", bootstrap);
+    Properties all = common();
     all.putAll(config);
     return new KafkaProducer<>(all, new StringSerializer(), new StringSerializer());
   }
 
   private KafkaConsumer<String, String> consumer() {
-    Properties all = new Properties();
-    all.put("bootstrap.servers", bootstrap);
+    Properties all = common();
     all.put("auto.offset.reset", "earliest");
     all.put("enable.auto.commit", "false");
     return new KafkaConsumer<>(all, new StringDeserializer(), new StringDeserializer());
