@@ -1,7 +1,9 @@
 #include "broker/core.h"
 
 #include <algorithm>
+#include <functional>
 #include <span>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/marks.h"
@@ -10,11 +12,17 @@
 #include "broker/shard.h"
 #include "model/address.h"
 #include "model/topic_name.h"
+#include "runtime/for_each.h"
 
 namespace stele::broker {
 
 using runtime::Task;
 using namespace std::chrono_literals;
+
+namespace {
+// Shards that read their logs or write their snapshots at the same time, at start and stop.
+constexpr std::size_t kShardsAtOnce = 8;
+}  // namespace
 
 Core::Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& meta,
            journal::JournalClient& journal)
@@ -61,12 +69,18 @@ Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
   STELE_CO_TRY(auto logs, co_await journal::ShardLog::take_over_all(journal_, meta_, options_.node,
                                                                     options_.incarnation, ids, options_.log));
   STELE_ASSERT(logs.size() == ids.size());
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    STELE_CO_TRY(std::shared_ptr<Shard> shard, co_await Shard::start(*this, ids[i], std::move(logs[i])));
-    Shard& started = *shard;
-    shards_[ids[i]] = std::move(shard);
-    started.serve();
-  }
+  Result<void> all;
+  co_await runtime::for_each(ids.size(), kShardsAtOnce, [&](std::size_t i) -> Task<void> {
+    if (!all) co_return;
+    auto shard = co_await Shard::start(*this, ids[i], std::move(logs[i]));
+    if (!shard) {
+      all = std::unexpected(shard.error());
+      co_return;
+    }
+    shards_[ids[i]] = *shard;
+    (*shard)->serve();
+  });
+  STELE_CO_CHECK(std::move(all));
   // Everybody knows what the shards' sessions want before anything is accepted here.
   std::vector<std::pair<ShardId, std::vector<SessionInterest>>> interests;
   for (ShardId id : ids) {
@@ -111,13 +125,36 @@ Task<void> Core::retake(ShardId id) {
 Task<void> Core::tick() {
   while (co_await runtime::sleep(runtime_, options_.tick, scope_.token())) {
     for (auto& [id, shard] : shards_) shard->tick();
+    bound_replay();
     drop_lost();
+  }
+}
+
+// Those with the most to replay write a snapshot first.
+void Core::bound_replay() {
+  std::uint64_t all = 0;
+  std::vector<std::pair<std::uint64_t, Shard*>> worth;
+  for (auto& [id, shard] : shards_) {
+    all += shard->replay_bytes();
+    if (shard->worth_a_snapshot()) worth.emplace_back(shard->replay_bytes(), shard.get());
+  }
+  if (all <= options_.replay_bytes) return;
+  std::ranges::sort(worth, std::greater{},
+                    [](const auto& one) { return std::pair(one.first, one.second->id()); });
+  for (auto& [bytes, shard] : worth) {
+    if (all <= options_.replay_bytes / 2) return;
+    STELE_MARK("broker: snapshot because of what all shards would replay");
+    shard->start_snapshot();
+    all -= bytes;
   }
 }
 
 Task<void> Core::stop() {
   stopping_ = true;
-  for (auto& [id, shard] : shards_) co_await shard->stop();
+  std::vector<std::shared_ptr<Shard>> shards;
+  for (auto& [id, shard] : shards_) shards.push_back(shard);
+  co_await runtime::for_each(shards.size(), kShardsAtOnce,
+                             [&](std::size_t i) -> Task<void> { return shards[i]->stop(); });
   co_await scope_.close();
 }
 

@@ -170,6 +170,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<Result<void>> start_shards(std::vector<ShardId> ids);
   runtime::Task<void> retake(ShardId id);
   runtime::Task<void> tick();
+  void bound_replay();
   runtime::Task<void> ask_for_producer_ids();
   Result<const meta::Topic*> find_stream(const Principal& who, Action action, StreamId stream);
   static runtime::Task<std::vector<Result<FetchOk>>> read_here(Core& there, std::vector<FetchRead> reads,

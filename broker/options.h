@@ -46,6 +46,9 @@ struct BrokerOptions {
 
   // A shard writes a snapshot when its log grew by so much, or by its last snapshot's size if that is more.
   std::uint64_t snapshot_log_bytes = 64ULL << 20;
+  // A core's shards together replay no more than about so much after a crash: those with the most write a
+  // snapshot before. Looked at with each tick; snapshots that are large themselves may have it exceeded.
+  std::uint64_t replay_bytes = 256ULL << 20;
   // Retention, expiry, forward progress and snapshots are looked at so often.
   runtime::Duration tick = std::chrono::seconds(1);
   // Sent to one client out of its persistent session and not yet acknowledged; one message always is.

@@ -296,7 +296,7 @@ void Shard::tick() {
     note_forward_progress();
   }
   fire_wills();
-  if (log_bytes_ >= std::max(core_.options().snapshot_log_bytes, snapshot_size_)) start_snapshot();
+  if (log_bytes_ >= core_.options().snapshot_log_bytes && worth_a_snapshot()) start_snapshot();
   trim();
   wake_at_turn_end();
 }

@@ -70,6 +70,10 @@ class Shard final : public std::enable_shared_from_this<Shard>,
 
   // Retention, expiry, wills, forward progress, snapshots, trimming.
   void tick();
+  // What a start would replay, in bytes of the log; and whether a snapshot would save more than it costs.
+  std::uint64_t replay_bytes() const { return log_bytes_; }
+  bool worth_a_snapshot() const { return serving_ && !snapshotting_ && log_bytes_ >= snapshot_size_; }
+  void start_snapshot();
   // A new view of the metadata: streams are made, changed and deleted.
   void on_view();
   // Gives up what is under way, which would otherwise keep the Shard. The caller holds it.
@@ -172,7 +176,6 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   runtime::Task<Result<void>> load_snapshot();
   runtime::Task<Result<void>> replay();
   std::string snapshot_path(const std::string& file) const;
-  void start_snapshot();
   runtime::Task<void> write_snapshot();
   runtime::Task<Result<void>> publish_snapshot(Lsn lsn, Bytes bytes);
   static runtime::Task<Result<void>> retained_of(Core& there, ShardId id, TenantId tenant,

@@ -185,6 +185,8 @@ void add_limits(std::vector<Option>& all) {
                       "a shard begins a new segment after so much"));
   all.push_back(bytes("snapshot-log-bytes", &Config::snapshot_log_bytes, 1 << 20, 1ULL << 40,
                       "a shard writes a snapshot when its log grew by so much"));
+  all.push_back(bytes("replay-bytes", &Config::replay_bytes, 1 << 20, 1ULL << 40,
+                      "a core's shards write snapshots before a start would replay more than so much"));
   all.push_back(bytes("tail-cache-bytes", &Config::tail_cache_bytes, 1 << 20, kMany,
                       "newest records kept in memory, on each core"));
   all.push_back(number("mqtt-max-connections", &Config::mqtt_max_connections, 1, 10'000'000,

@@ -52,6 +52,7 @@ struct Config {
   std::uint64_t log_file_bytes = 64ULL << 20;
   std::uint64_t segment_bytes = 256ULL << 20;
   std::uint64_t snapshot_log_bytes = 64ULL << 20;
+  std::uint64_t replay_bytes = 256ULL << 20;
   std::uint64_t tail_cache_bytes = 32ULL << 20;
 
   std::uint32_t mqtt_max_connections = 100'000;

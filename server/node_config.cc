@@ -33,6 +33,7 @@ NodeConfig to_node_config(const Config& config) {
   out.broker.retained_messages = config.retained_messages;
   out.broker.retained_bytes = config.retained_bytes;
   out.broker.snapshot_log_bytes = config.snapshot_log_bytes;
+  out.broker.replay_bytes = config.replay_bytes;
 
   out.mqtt_options.max_connections = config.mqtt_max_connections;
   out.mqtt_options.max_packet_size = static_cast<std::uint32_t>(config.mqtt_max_packet_bytes);

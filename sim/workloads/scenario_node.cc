@@ -108,6 +108,7 @@ server::NodeConfig NodeScenario::config(ProcessContext& process) {
   config.journal_client.tail_bytes = tail_bytes_;
   config.broker.log.segment_bytes = segment_bytes_;
   config.broker.snapshot_log_bytes = snapshot_bytes_;
+  config.broker.replay_bytes = 2 * snapshot_bytes_;
   config.broker.observer = &shadow_;
   config.broker.default_partitions = 2;
   config.broker.groups.min_session = 1s;
