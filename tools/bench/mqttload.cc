@@ -1,14 +1,16 @@
 // MQTT load generator: one thread, epoll, frames encoded once, so that it costs far less than any broker.
 //
-//   mqttload --port P [--mode pair|fanin|fanout|shared|pub] [--pubs N --subs N] [--qos 0|1|2] [--size BYTES]
+//   mqttload --port P [--mode pair|fanin|fanout|shared|pub|each] [--pubs N --subs N] [--qos 0|1|2] [--size
+//   BYTES]
 //            [--rate MESSAGES_PER_S] [--window N] [--ahead N] [--ver 4|5] [--persist] [--warm S --dur S]
 //            [--pid BROKER] [--json]
 //
 // pair: publisher i to subscriber i; fanin, fanout: all on one topic; shared: the subscribers are one $share
-// group; pub: no subscribers. Without --rate it sends as fast as the broker takes it, bounded by --window
-// unacknowledged messages per publisher (QoS 1, 2) and --ahead messages in all not yet received, so that it
-// measures the broker and not a growing queue. Latency runs from the moment at which a message was due to be
-// sent: a broker that stalls is charged for what had to wait.
+// group; pub: no subscribers; each: every subscriber has a topic of its own, and each publisher sends to one
+// after the other (for the memory of many clients). Without --rate it sends as fast as the broker takes it,
+// bounded by --window unacknowledged messages per publisher (QoS 1, 2) and --ahead messages in all not yet
+// received, so that it measures the broker and not a growing queue. Latency runs from the moment at which a
+// message was due to be sent: a broker that stalls is charged for what had to wait.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -87,13 +89,14 @@ struct Connection {
   std::string topic;
   std::string output;
   std::size_t written = 0;
-  std::vector<unsigned char> input = std::vector<unsigned char>(262144);
+  std::vector<unsigned char> input;
   std::size_t filled = 0;
 
   // Publishers only.
   std::string frame;
   std::size_t id_at = 0;
   std::size_t stamp_at = 0;
+  std::size_t number_at = 0;  // of the topic's number, with mode each
   std::uint16_t next_id = 0;
   int in_flight = 0;
   std::vector<std::uint64_t> due;  // by packet identifier, 0 if it is free
@@ -144,6 +147,13 @@ std::string encode_subscribe(const Options& options, const Connection& c) {
   return packet(0x82, body);
 }
 
+// The number of a topic, always as long.
+constexpr std::size_t kDigits = 6;
+std::string digits(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  return std::string(kDigits - std::min(kDigits, text.size()), '0') + text;
+}
+
 void encode_frame(const Options& options, Connection& c) {
   std::string body;
   put_text(body, c.topic);
@@ -153,19 +163,27 @@ void encode_frame(const Options& options, Connection& c) {
   c.frame = packet(0x30 | options.qos << 1, body);
   c.stamp_at = c.frame.size() - static_cast<std::size_t>(options.size);
   c.id_at = c.stamp_at - (options.version == 5 ? 1 : 0) - 2;
+  c.number_at = c.stamp_at - (options.version == 5 ? 1 : 0) - (options.qos > 0 ? 2 : 0) - kDigits;
   if (options.qos > 0) c.due.resize(65536);
 }
 
 class Load {
  public:
   explicit Load(Options options) : options_(std::move(options)), epoll_(epoll_create1(0)) {
+    each_ = options_.mode == "each";
     if (options_.mode == "pub") options_.subs = 0;
+    if (each_ && options_.subs < 1) fail("--mode each wants --subs");
     if (options_.mode == "pair") options_.subs = options_.pubs;
     copies_ = options_.mode == "fanout" || options_.mode == "fanin" ? options_.subs : options_.subs > 0;
   }
 
   int run() {
-    for (int i = 0; i < options_.subs; ++i) open(i, false);
+    if (options_.pid > 0) rss_before_kib_ = resident_kib(options_.pid);
+    for (int i = 0; i < options_.subs; ++i) {
+      open(i, false);
+      // No more at a time than a listener's backlog holds.
+      while (i + 1 - ready_ >= kConnecting) turn(10);
+    }
     while (ready_ < options_.subs) turn(10);
     for (int i = 0; i < options_.pubs; ++i) open(i, true);
     while (ready_ < options_.subs + options_.pubs) turn(10);
@@ -184,6 +202,7 @@ class Load {
     const Counters after = counters_;
     measuring_ = false;
     receive_the_rest();
+    if (options_.pid > 0) rss_after_kib_ = resident_kib(options_.pid);
     return report(before, after, seconds, cpu, own);
   }
 
@@ -199,7 +218,9 @@ class Load {
     auto c = std::make_unique<Connection>();
     c->publishes = publishes;
     c->client_id = "load-" + std::string(publishes ? "p" : "s") + std::to_string(number);
-    c->topic = options_.mode == "pair" ? options_.topic + "/" + std::to_string(number) : options_.topic;
+    c->topic = options_.topic;
+    if (options_.mode == "pair" || each_) c->topic += "/" + digits(static_cast<std::uint64_t>(number));
+    c->input.resize(each_ ? 4096 : 262144);
     if (publishes) encode_frame(options_, *c);
     c->output = encode_connect(options_, *c);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -347,6 +368,10 @@ class Load {
   void put_message(Connection& c, std::uint64_t due) {
     const std::size_t at = c.output.size();
     c.output += c.frame;
+    if (each_) {
+      const std::string number = digits(counters_.sent % static_cast<std::uint64_t>(options_.subs));
+      c.output.replace(at + c.number_at, kDigits, number);
+    }
     if (options_.qos > 0) {
       do {
         if (++c.next_id == 0) c.next_id = 1;
@@ -449,22 +474,27 @@ class Load {
       return static_cast<double>(h.percentile(share)) / 1e3;
     };
     const char* form =
-        options_.json ? "{\"sent_per_s\":%.0f,\"received_per_s\":%.0f,\"lost\":%lld,\"duplicates\":%lu,"
-                        "\"delivery_us\":{\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f},"
-                        "\"ack_us\":{\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f},"
-                        "\"broker_us_per_message\":%.3f,\"broker_cores\":%.2f,\"broker_rss_max_kib\":%ld,"
-                        "\"loader_cores\":%.2f}\n"
-                      : "sent %.0f/s, received %.0f/s, lost %lld, duplicates %lu\n"
-                        "delivery p50 %.0f us, p99 %.0f us, p99.9 %.0f us\n"
-                        "acknowledgement p50 %.0f us, p99 %.0f us, p99.9 %.0f us\n"
-                        "broker %.3f us of processor per message, %.2f cores, %ld KiB; loader %.2f cores\n";
+        options_.json
+            ? "{\"sent_per_s\":%.0f,\"received_per_s\":%.0f,\"lost\":%lld,\"duplicates\":%lu,"
+              "\"delivery_us\":{\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f},"
+              "\"ack_us\":{\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f},"
+              "\"broker_us_per_message\":%.3f,\"broker_cores\":%.2f,\"broker_rss_max_kib\":%ld,"
+              "\"broker_rss_before_kib\":%ld,\"broker_rss_after_kib\":%ld,"
+              "\"loader_cores\":%.2f}\n"
+            : "sent %.0f/s, received %.0f/s, lost %lld, duplicates %lu\n"
+              "delivery p50 %.0f us, p99 %.0f us, p99.9 %.0f us\n"
+              "acknowledgement p50 %.0f us, p99 %.0f us, p99.9 %.0f us\n"
+              "broker %.3f us of processor per message, %.2f cores, %ld KiB (%ld before, %ld after); "
+              "loader %.2f cores\n";
     std::printf(form, sent / seconds, received / seconds, lost, counters_.duplicates, us(delivery_, 0.5),
                 us(delivery_, 0.99), us(delivery_, 0.999), us(ack_, 0.5), us(ack_, 0.99), us(ack_, 0.999),
-                sent > 0 ? cpu * 1e6 / sent : 0, cpu / seconds, rss_max_kib_, own / seconds);
+                sent > 0 ? cpu * 1e6 / sent : 0, cpu / seconds, rss_max_kib_, rss_before_kib_, rss_after_kib_,
+                own / seconds);
     return lost > 0 ? 3 : 0;
   }
 
   static constexpr std::size_t kBatchBytes = 32768;
+  static constexpr int kConnecting = 100;
   static constexpr std::uint64_t kStillNs = 5'000'000'000;
 
   Options options_;
@@ -477,7 +507,10 @@ class Load {
   bool measuring_ = false;
   std::uint64_t started_ = 0;
   std::uint64_t next_sample_ = 0;
+  bool each_ = false;
   long rss_max_kib_ = 0;
+  long rss_before_kib_ = 0;  // no client is connected
+  long rss_after_kib_ = 0;
   Counters counters_;
   Histogram delivery_;
   Histogram ack_;
@@ -521,5 +554,9 @@ Options parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_TIMERSLACK, 1);
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
   return stele::bench::Load(stele::bench::parse(argc, argv)).run();
 }
