@@ -197,11 +197,12 @@ void Core::handle(Mail mail) {
   std::visit([this](auto& one) { handle(std::move(one)); }, mail);
 }
 
-void Core::answer(const ReplyTo& to, std::optional<Error> error) {
+void Core::answer(const ReplyTo& to, std::optional<Error> error, bool unknown) {
   if (to.kind == ReplyTo::Kind::kNobody) return;
   DataAnswerMail mail;
   mail.reply = to;
   mail.error = std::move(error);
+  mail.unknown = unknown;
   send(to.core, std::move(mail));
 }
 
@@ -213,8 +214,11 @@ void Core::handle(DataMail&& mail) {
   }
   Shard* here = shard(mail.shard);
   if (!here) {
-    return answer(mail.reply, Error{ErrorCode::kUnavailable,
-                                    "shard " + std::to_string(mail.shard.value) + " is starting; try again"});
+    // It may hold the QoS 2 message from an earlier connection.
+    return answer(mail.reply,
+                  Error{ErrorCode::kUnavailable,
+                        "shard " + std::to_string(mail.shard.value) + " is starting; try again"},
+                  mail.once.has_value());
   }
   here->accept(std::move(mail));
 }

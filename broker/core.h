@@ -162,7 +162,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   void handle(SessionMail&& mail);
   void handle(SettleMail&& mail);
   void handle(CallMail&& mail) { mail(*this); }
-  void answer(const ReplyTo& to, std::optional<Error> error);
+  void answer(const ReplyTo& to, std::optional<Error> error, bool unknown);
   void on_view(std::shared_ptr<const meta::MetaView> view);
   void check_sessions();
   // What a client may not publish to, as its batch would.

@@ -145,22 +145,30 @@ Result<Publish> produce(const ShardState& state, const Owner& owner, Data data, 
 
 }  // namespace
 
+Result<std::optional<Lsn>> sent_before(const ShardState& state, const OnceId& once) {
+  const SessionState* session = state.session(once.session);
+  if (!session || session->epoch != once.epoch) {
+    STELE_MARK("shard: QoS 2 of an earlier connection refused");
+    return error(ErrorCode::kClosed, "the client has connected anew");
+  }
+  const auto* original = session->unreleased(once.packet_id);
+  if (!original) return std::nullopt;
+  STELE_MARK("shard: QoS 2 message sent again");
+  return original->lsn;
+}
+
 Result<Publish> publish(const ShardState& state, Owner owner, Data data, std::span<const ShardId> forwards,
                         bool retained_home, const std::optional<OnceId>& once) {
   DataEntryParts parts;
   const SessionState* session = nullptr;
   if (once) {
-    session = state.session(once->session);
-    if (!session || session->epoch != once->epoch) {
-      STELE_MARK("shard: QoS 2 of an earlier connection refused");
-      return error(ErrorCode::kClosed, "the client has connected anew");
-    }
-    if (const auto* original = session->unreleased(once->packet_id)) {
-      STELE_MARK("shard: QoS 2 message sent again");
+    STELE_TRY(const auto original, sent_before(state, *once));
+    if (original) {
       Publish made;
-      made.duplicate_of = original->lsn;
+      made.duplicate_of = *original;
       return made;
     }
+    session = state.session(once->session);
     if (session->all_unreleased().size() >= state.limits().unreleased_per_session) {
       return error(ErrorCode::kNoSpace, "too many QoS 2 messages that the client has not released");
     }

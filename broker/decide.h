@@ -47,6 +47,10 @@ struct Publish {
   std::optional<Lsn> duplicate_of;
 };
 
+// The LSN of the QoS 2 message that a client's session holds under this identifier and that the client has
+// not released. kClosed: the session has been opened anew or removed.
+Result<std::optional<Lsn>> sent_before(const ShardState& state, const OnceId& once);
+
 // A message or batch whose home this shard is. `retained_home`: it is also the home of retained messages of
 // the address. `once`: of QoS 2 and a session of this shard; kClosed if that has been opened anew or removed,
 // kNoSpace if the client has released too few. kNotFound: data.stream is not here; kNoSpace: too many

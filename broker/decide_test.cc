@@ -210,6 +210,23 @@ TEST(Decide, RetainedBeyondTheLimitIsRefused) {
   EXPECT_TRUE(decide::publish(shard.state, kOwner, data_of(view), {}, true).has_value());
 }
 
+TEST(Decide, WhatWasSentBeforeIsKnownUntilItIsReleased) {
+  LogAndState shard;
+  auto opened = decide::open_session(shard.state, shard.time, {}, "c", false, 3600);
+  ASSERT_TRUE(opened.has_value() && opened->entry.has_value());
+  shard.add(*std::move(opened->entry));
+  const SessionState* session = shard.state.session({}, "c");
+  ASSERT_NE(session, nullptr);
+  const OnceId once{session->number, session->epoch, 7};
+  EXPECT_EQ(*decide::sent_before(shard.state, once), std::nullopt);
+  const Lsn lsn = shard.state.next();
+  carry_out(shard, *decide::publish(shard.state, kOwner, data_of(message("a", "p")), {}, false, once));
+  EXPECT_EQ(*decide::sent_before(shard.state, once), lsn);
+  EXPECT_EQ(*decide::sent_before(shard.state, {once.session, once.epoch, 8}), std::nullopt);
+  EXPECT_EQ(decide::sent_before(shard.state, {once.session, once.epoch + 1, 7}).error().code,
+            ErrorCode::kClosed);
+}
+
 TEST(Decide, ForwardedOnceAndInOrder) {
   LogAndState shard;
   const Data data = data_of(message("a", "p"));

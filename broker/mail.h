@@ -41,7 +41,8 @@ struct DataMail {
   ShardId shard;
   std::uint64_t meta_version = 0;  // of the view it was routed by; the shard waits until it has seen that too
   ShardList forwards;
-  std::optional<OnceId> once;  // of QoS 2; the shard is the session's
+  std::optional<OnceId> once;   // of QoS 2; the shard is the session's
+  std::optional<Error> denied;  // why it may not be published: only that it has been is answered otherwise
   Data data;
 };
 

@@ -57,9 +57,7 @@ bool PublisherImpl::try_publish(const MessageView& message, const Bytes& owner, 
                                 bool answer) {
   if (!mutant(Mutant::kAclNotAsked) && !core_.authorizer().allowed(who_, Action::kPublish, message.address))
       [[unlikely]] {
-    done_now(token, answer, false,
-             Error{ErrorCode::kUnauthorized,
-                   "'" + who_.name + "' may not publish to '" + std::string(message.address) + "'"});
+    deny(message, token, answer);
     return true;
   }
   const Route& route = core_.routes().route(who_.tenant, message.address);
@@ -78,6 +76,29 @@ bool PublisherImpl::try_publish(const MessageView& message, const Bytes& owner, 
   ++core_.stats().published_live;
   done_now(token, answer, matched, std::nullopt);
   return true;
+}
+
+void PublisherImpl::deny(const MessageView& message, std::uint32_t token, bool answer) {
+  Error why{ErrorCode::kUnauthorized,
+            "'" + who_.name + "' may not publish to '" + std::string(message.address) + "'"};
+  if (message.qos != 2 || !exactly_once_) return done_now(token, answer, false, std::move(why));
+  // Unless it was allowed before: then the session's shard holds its identifier.
+  DataMail mail;
+  mail.reply = {ReplyTo::Kind::kPublisher, core_.runtime().core(), id_, first_ticket_ + waiting_.size()};
+  mail.shard = session_shard_;
+  mail.meta_version = core_.meta_version();
+  mail.once = OnceId{session_number_, session_epoch_, static_cast<std::uint16_t>(token)};
+  mail.denied = std::move(why);
+  const std::uint64_t address_hash = hash64(message.address);
+  const auto [in_flight, added] = in_flight_.try_emplace(address_hash);
+  if (added) {
+    in_flight->second.home = session_shard_;
+    in_flight->second.once = true;
+  }
+  ++in_flight->second.count;
+  waiting_.push_back(
+      {.address_hash = address_hash, .token = token, .bytes = 0, .answer = answer, .error = {}});
+  core_.send(core_.core_of(session_shard_), Mail(std::move(mail)));
 }
 
 void PublisherImpl::defer(const MessageView& message, std::uint32_t token, bool answer) {

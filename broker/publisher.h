@@ -64,6 +64,7 @@ class PublisherImpl final : public Publisher {
   bool try_publish(const MessageView& message, const Bytes& owner, std::uint32_t token, bool answer);
   bool commit_first(const MessageView& message, const Route& route, const InFlight* earlier,
                     std::uint32_t token, bool answer);
+  void deny(const MessageView& message, std::uint32_t token, bool answer);
   void defer(const MessageView& message, std::uint32_t token, bool answer);
   void publish_deferred();
   void done_now(std::uint32_t token, bool answer, bool matched, std::optional<Error> error);

@@ -81,6 +81,9 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   // Writes a snapshot if there is something new, so that the next start is quick.
   runtime::Task<void> stop();
 
+  // Entries that other shards want and have not said to have taken.
+  std::size_t forwards_unanswered() const;
+
   // ---- data
   void accept(DataMail&& mail);
   void accept(ForwardMail&& mail);

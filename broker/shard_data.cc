@@ -35,6 +35,19 @@ Lsn Shard::append(decide::Publish&& made) {
 }
 
 void Shard::accept(DataMail&& mail) {
+  Answering answering;
+  answering.reply = mail.reply;
+  if (mail.once) {
+    // What came before is answered as it was, whatever stands in the way of what is new: an error would tell
+    // the client that its identifier is free.
+    const auto before = decide::sent_before(state_, *mail.once);
+    if (!before) return refuse(mail.reply, before.error(), true);
+    if (*before) {
+      ++core_.stats().published_again;
+      return answer_duplicate(**before, std::move(answering));
+    }
+  }
+  if (mail.denied) return refuse(mail.reply, *std::move(mail.denied));
   if (auto can = writable(); !can) {
     if (can.error().code == ErrorCode::kNoSpace) ++core_.stats().refused_no_space;
     return refuse(mail.reply, can.error());
@@ -47,11 +60,9 @@ void Shard::accept(DataMail&& mail) {
     if (code == ErrorCode::kOutOfOrder || code == ErrorCode::kFenced) ++core_.stats().produced_out_of_order;
     return refuse(mail.reply, std::move(made).error());
   }
-  Answering answering;
-  answering.reply = mail.reply;
   answering.produced = {made->base_offset, made->append_time_ms, made->log_start};
   if (made->duplicate_of) {
-    ++(mail.once ? core_.stats().published_again : core_.stats().produced_duplicates);
+    ++core_.stats().produced_duplicates;
     return answer_duplicate(*made->duplicate_of, std::move(answering));
   }
 
@@ -103,6 +114,16 @@ void Shard::answer_duplicate(Lsn original, Answering&& answering) {
 }
 
 // ---- forwards: the source's side ------------------------------------------------------------------------
+
+std::size_t Shard::forwards_unanswered() const {
+  std::size_t count = 0;
+  for (const auto& [target, lsns] : state_.pending_forwards()) {
+    const auto found = forwarding_.find(target);
+    const Lsn answered = found == forwarding_.end() ? Lsn(0) : found->second.answered;
+    count += static_cast<std::size_t>(lsns.end() - std::lower_bound(lsns.begin(), lsns.end(), answered));
+  }
+  return count;
+}
 
 void Shard::note_pending_forward(ShardId target, Lsn lsn) {
   auto [at, added] = forwarding_.try_emplace(target);

@@ -93,6 +93,8 @@ void add_broker(Metrics& out, broker::Core& core) {
     out.gauge("clients_connected", "Client ids connected.", shard->connected());
     out.gauge("session_queue_messages", "Messages queued for persistent sessions.",
               shard->state().queued_messages());
+    out.gauge("forwards_unanswered", "Entries that other shards have not yet taken from these.",
+              shard->forwards_unanswered());
     out.count("session_dropped_total", "Messages dropped at the limits of session queues.",
               shard->state().dropped_messages());
     out.gauge("producers", "Idempotent producers remembered, per partition that they write to.",

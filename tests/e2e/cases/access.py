@@ -7,10 +7,14 @@ import os
 import paho.mqtt.client as paho
 from cases.mqtt_clients import at, messages, subscriber
 from cases.mqtt_paho import Client
+from cases.mqtt_qos2 import kept, release
+from harness import mqtt
 from harness.case import case
 from harness.clients import BUILD_LIMIT_S, java_command
 from harness.kafka import Kcat
+from harness.mqtt import publish
 
+NO_SUBSCRIBERS, NOT_AUTHORIZED = 0x10, 0x87
 ROOT_PASSWORD = "the root's password"
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -149,6 +153,27 @@ def kcat_is_denied(t):
     t.true("uthoriz" in t.stderr, t.stderr)
     kcat.produce("orders", ["yes"], "-H", "mqtt.topic=a/allowed")
     t.equal(messages(watcher, 1), ["a/allowed|0|0|yes"], "what root sees")
+
+
+@case("stele", start=False)
+def denied_and_sent_before(t):
+    """A QoS 2 message that was taken is not denied when it is sent again: its identifier would seem to be free."""
+    protected(t)
+    add_user(t, "anonymous", "nobody needs it")
+    admin(t, "acl", "add", "--for", "anonymous", "--allow", "publish", "--address", "a/#")
+    wire = kept(t, "k")
+    wire.send(publish("a/b", "one", 2, 7))
+    t.equal(wire.expect(mqtt.PUBREC).reason, NO_SUBSCRIBERS, "PUBREC")
+    wire.close()
+    admin(t, "acl", "add", "--for", "anonymous", "--deny", "publish", "--address", "a/b")
+    wire = kept(t, "k")
+    wire.send(publish("a/b", "one", 2, 7, dup=True))
+    wire.send(publish("a/b", "two", 2, 8))
+    answers = [wire.expect(mqtt.PUBREC) for _ in range(2)]
+    t.equal([(a.packet_id, a.reason) for a in answers], [(7, 0), (8, NOT_AUTHORIZED)], "PUBREC of each")
+    t.equal(release(wire, 7).reason, 0, "PUBCOMP")
+    wire.send(publish("a/b", "three", 2, 7))
+    t.equal(wire.expect(mqtt.PUBREC).reason, NOT_AUTHORIZED, "PUBREC of a new one")
 
 
 @case("stele", start=False)

@@ -16,7 +16,7 @@ At the end the whole topic is read again from its beginning.
 import random
 import time
 
-from harness import mqtt
+from harness import metrics, mqtt
 from harness.broker import Failure
 from harness.kafka import Kcat
 from harness.load import Publisher, publish_until, read_what_is_left
@@ -24,6 +24,7 @@ from harness.mqtt import connection
 
 TOPIC, FILTER, PARTITIONS, SESSION = "load", "load/#", 3, "offline"
 LOAD_LIMIT_S = 300
+FORWARDS_LIMIT_S = 30
 
 
 def ranges(numbers):
@@ -77,6 +78,7 @@ class Rounds:
         read_what_is_left(self.publishers)
         self.t.broker.start()
         ready = time.monotonic()
+        self.wait_for_forwards()
         stored = self.read_topic() if self.t.is_stele else None
         acked = sum(p.acked for p in self.publishers)
         delivered, kills = self.drain(stored)
@@ -110,6 +112,14 @@ class Rounds:
             name, number = payload.split(":")
             by_publisher[name].append(int(number))
         return by_publisher
+
+    def wait_for_forwards(self):
+        """What was not acknowledged may still be on its way from shard to shard, into the topic and the session."""
+        deadline = time.monotonic() + FORWARDS_LIMIT_S
+        while self.t.is_stele and metrics.now(self.t.broker.http, "stele_forwards_unanswered"):
+            if time.monotonic() > deadline:
+                raise Failure(f"forwards are unanswered after {FORWARDS_LIMIT_S} s")
+            time.sleep(0.01)
 
     def read_topic(self):
         """What Kafka has of each publisher since the last time."""
