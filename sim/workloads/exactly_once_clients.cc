@@ -2,6 +2,8 @@
 // wants them, so that whatever comes twice, or not at all, is the broker's doing.
 #include <algorithm>
 #include <deque>
+#include <utility>
+#include <vector>
 
 #include "sim/workloads/clients.h"
 #include "sim/workloads/mqtt_clients.h"
@@ -28,8 +30,10 @@ class Publisher {
 
   bool idle() const { return pending_.empty(); }
 
-  // What is not answered goes out again, in order.
+  // What is not answered goes out again, in order. What had QoS 0 does not, and may still be on its way
+  // through the broker, where what has QoS 2 passes it: order is that of one QoS [MQTT-4.6.0-6].
   void resend(MqttPeer& peer) {
+    for (const MessageId& id : std::exchange(sent_once_, {})) workload_.ledger.refused(id);
     for (const Pending& one : pending_) {
       if (one.qos == 1) workload_.ledger.sent_again(one.id);
       // The answer that said so may be lost, and what was sent behind it be kept.
@@ -50,6 +54,7 @@ class Publisher {
       if (mixed_ && runtime_.random().chance(1, 3)) qos = runtime_.random().chance(1, 3) ? 0 : 1;
       workload_.ledger.sent(id);
       if (qos == 0) {
+        sent_once_.push_back(id);
         peer.publish(sensor_topic(id), payload_of(id), 0, 0, false, false);
         continue;
       }
@@ -127,7 +132,8 @@ class Publisher {
   Workload& workload_;
   const std::uint32_t number_;
   const bool mixed_;
-  std::deque<Pending> pending_;  // in order of sending
+  std::deque<Pending> pending_;       // in order of sending
+  std::vector<MessageId> sent_once_;  // with QoS 0, on this connection
   std::map<std::uint32_t, std::uint64_t> next_sequence_;
 };
 
