@@ -38,7 +38,8 @@ PublisherImpl::~PublisherImpl() {
 
 bool PublisherImpl::publish(const MessageView& message, const Bytes& owner, std::uint32_t token,
                             bool answer) {
-  if (!deferred_.empty() || !try_publish(message, owner, token, answer)) defer(message, token, answer);
+  if (lost_order_ || !deferred_.empty() || !try_publish(message, owner, token, answer))
+    defer(message, token, answer);
   asked_to_wait_ |= full();
   return !asked_to_wait_;
 }
@@ -234,7 +235,10 @@ void PublisherImpl::on_answer(const DataAnswerMail& answer) {
   auto in_flight = in_flight_.find(waiting.address_hash);
   STELE_ASSERT(in_flight != in_flight_.end());
   if (--in_flight->second.count == 0) in_flight_.erase(in_flight);
-  if (!deferred_.empty()) publish_deferred();
+  // Whether it will be there nobody knows: what waits for it must not come before it. The listener is told,
+  // and ends the connection.
+  lost_order_ |= waiting.error && waiting.unknown && waiting.answer;
+  if (!deferred_.empty() && !lost_order_) publish_deferred();
   if (index == 0) drain();
 }
 

@@ -82,6 +82,7 @@ class PublisherImpl final : public Publisher {
   std::size_t waiting_bytes_ = 0;  // deferred ones included
   std::deque<Deferred> deferred_;  // in order of publishing, behind all that wait
   bool publishing_deferred_ = false;
+  bool lost_order_ = false;  // nothing is published any more
   // Of a session that outlives its connection:
   bool exactly_once_ = false;
   ShardId session_shard_;

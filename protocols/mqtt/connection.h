@@ -153,6 +153,7 @@ class MqttConnection final : public runtime::ConnectionHandler,
   void on_publish(const Frame& frame);
   void on_received(std::uint16_t packet_id, const broker::PublishResult& result);
   void answer_publish(PacketType type, std::uint16_t packet_id, ReasonCode reason);
+  void end_for_unknown(const Error& error);
   void refuse_publish(PacketType type, std::uint16_t packet_id, const Error& error);
   bool begin_exchange(std::uint16_t packet_id);
   void end_exchange(std::uint16_t packet_id);

@@ -105,6 +105,7 @@ void MqttConnection::on_published(std::uint32_t token, const broker::PublishResu
   if (token & kExactlyOnceToken) return on_received(packet_id, result);
   --unanswered_;
   if (!open()) return;
+  if (result.unknown) return end_for_unknown(*result.error);
   if (!result.error) [[likely]] {
     // 3.1.1 does not have the distinction.
     return answer_publish(
@@ -126,14 +127,17 @@ void MqttConnection::on_received(std::uint16_t packet_id, const broker::PublishR
   }
   // PUBREC with an error would say that the identifier is free, but the broker may have it. The client will
   // ask again.
-  if (result.unknown && session_->durable()) {
-    STELE_MARK("mqtt: QoS 2 of unknown fate ends the connection");
-    ++counters().publish_refused;
-    return disconnect(reason_of(*result.error), result.error->message);
-  }
+  if (result.unknown) return end_for_unknown(*result.error);
   end_exchange(packet_id);
   --unanswered_;
   refuse_publish(PacketType::kPubrec, packet_id, *result.error);
+}
+
+// The message may be kept, now or later. What the client sent behind it must not come before it.
+void MqttConnection::end_for_unknown(const Error& error) {
+  STELE_MARK("mqtt: message of unknown fate ends the connection");
+  ++counters().publish_refused;
+  disconnect(reason_of(error), error.message);
 }
 
 void MqttConnection::refuse_publish(PacketType type, std::uint16_t packet_id, const Error& error) {

@@ -51,6 +51,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Regression{3, 30, "retained messages were answered as none while the disk was full"},
                     Regression{1342074699, 30, "a subscriber waited on a connection whose reset was lost"},
                     Regression{450, 30, "a message was refused for want of room that had been taken before"},
+                    Regression{830, 30, "a message of unknown fate was overtaken by one that waited for it"},
                     Regression{85, 30, "a node whose meta database had failed went on refusing everything"}));
 
 TEST(NodeScenarioTwice, ASeedMeansOneRun) {
