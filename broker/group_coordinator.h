@@ -13,8 +13,12 @@
 // were decided on.
 //
 // Lives on the shard's core; called by its Shard only.
+//
+// Parts: group_coordinator.cc (the groups, looking at them), group_coordinator_join.cc (joining,
+// generations), group_coordinator_leave.cc (staying and leaving), group_coordinator_offsets.cc.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -115,6 +119,8 @@ class GroupCoordinator {
     runtime::Instant due = runtime::kNever;                         // its place in due_
   };
   using Members = std::map<std::string, Member, std::less<>>;
+  // What cannot be logged now is tried again.
+  static constexpr runtime::Duration kTryAgain = std::chrono::seconds(1);
 
   const GroupState* state(const GroupKey& key) const { return host_.groups().find(key); }
   Group* find(const GroupKey& key);
@@ -123,6 +129,7 @@ class GroupCoordinator {
   GroupPhase phase(const GroupKey& key, const Group* group) const;
   void drop_if_idle(const GroupKey& key);
   void note_due(const GroupKey& key, Group& group, runtime::Instant at);
+  static std::chrono::milliseconds session(const GroupMember& member);
   void heard_of(const GroupKey& key, Group& group, Member& member);
   GroupError verify(const Group* group, std::string_view id,
                     const std::optional<std::string>& instance) const;
