@@ -190,10 +190,18 @@ struct FetchOk {
 struct OffsetAndTime {
   Offset offset{-1};
   std::int64_t timestamp_ms = -1;
+  std::int32_t leader_epoch = -1;  // of the record there; -1: there is none
 };
 inline constexpr std::int64_t kLatestTimestamp = -1;
 inline constexpr std::int64_t kEarliestTimestamp = -2;
 inline constexpr std::int64_t kMaxTimestamp = -3;
+
+// KIP-320: the latest ownership of a stream that is not after the one asked for, by the leader epoch of its
+// batches, and where its records end. -1: not known.
+struct EpochEnd {
+  std::int32_t leader_epoch = -1;
+  Offset end{-1};
+};
 
 struct StreamStatus {
   ShardId shard;
@@ -259,6 +267,13 @@ class Broker {
   virtual runtime::Task<Result<OffsetAndTime>> list_offset(Principal who, StreamId stream,
                                                            std::int64_t timestamp_ms) = 0;
   virtual runtime::Task<Result<StreamStatus>> stream_status(Principal who, StreamId stream) = 0;
+  // In the order of `streams`.
+  virtual runtime::Task<std::vector<Result<StreamStatus>>> stream_statuses(Principal who,
+                                                                           std::vector<StreamId> streams) = 0;
+  virtual runtime::Task<Result<EpochEnd>> epoch_end(Principal who, StreamId stream,
+                                                    std::int32_t leader_epoch) = 0;
+  // Of the ownership that serves the shard, as far as this core has heard; 0: nobody has served it yet.
+  virtual Epoch epoch_of(ShardId shard) const = 0;
 
   // Complete when every core of the node knows the topic, or has forgotten it.
   virtual runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name,

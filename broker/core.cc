@@ -32,7 +32,8 @@ Core::Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& m
       administrator_(runtime, meta, *options_.authorizer),
       journal_(journal),
       view_(meta.view()),
-      routes_(view_->cluster().shard_count) {
+      routes_(view_->cluster().shard_count),
+      shard_epochs_(view_->cluster().shard_count) {
   STELE_ASSERT(options_.authorizer && options_.authenticator);
   on_view(view_);
   meta_watch_ = meta_.on_change([this](const std::shared_ptr<const meta::MetaView>& view) {
@@ -83,12 +84,16 @@ Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
   STELE_CO_CHECK(std::move(all));
   // Everybody knows what the shards' sessions want before anything is accepted here.
   std::vector<std::pair<ShardId, std::vector<SessionInterest>>> interests;
+  std::vector<std::pair<ShardId, Epoch>> epochs;
   for (ShardId id : ids) {
     // One may have been lost while the others started: who takes it over again tells of it.
     const auto here = shards_.find(id);
-    if (here != shards_.end()) interests.emplace_back(id, here->second->interests());
+    if (here == shards_.end()) continue;
+    interests.emplace_back(id, here->second->interests());
+    epochs.emplace_back(id, here->second->log().epoch());
   }
-  co_await on_every_core([interests](Core& there) {
+  co_await on_every_core([interests, epochs](Core& there) {
+    for (const auto& [shard, epoch] : epochs) there.shard_epochs_[shard.value] = epoch;
     for (auto& [shard, filters] : interests) {
       there.routes().forget_shard(shard);
       for (auto& [tenant, filter] : filters) there.routes().set_session_interest(shard, tenant, filter, true);
@@ -527,22 +532,6 @@ void Core::produce(const Principal& who, StreamId stream, Bytes batch,
   produces_.emplace(mail.reply.ticket, std::move(done));
   const CoreId home = core_of(mail.shard);
   send(home, Mail(std::move(mail)));
-}
-
-Task<Result<OffsetAndTime>> Core::list_offset(Principal who, StreamId stream, std::int64_t timestamp_ms) {
-  STELE_CO_TRY(const meta::Topic* topic, find_stream(who, Action::kDescribe, stream));
-  const ShardId shard = topic->shards[static_cast<std::size_t>(stream.partition.value)];
-  co_return co_await on_core<Result<OffsetAndTime>>(
-      core_of(shard), [shard, stream, timestamp_ms](Core& there) {
-        return Shard::list_offset(there, shard, stream, timestamp_ms);
-      });
-}
-
-Task<Result<StreamStatus>> Core::stream_status(Principal who, StreamId stream) {
-  STELE_CO_TRY(const meta::Topic* topic, find_stream(who, Action::kDescribe, stream));
-  const ShardId shard = topic->shards[static_cast<std::size_t>(stream.partition.value)];
-  co_return co_await on_core<Result<StreamStatus>>(
-      core_of(shard), [shard, stream](Core& there) { return Shard::stream_status(there, shard, stream); });
 }
 
 Task<Result<meta::Topic>> Core::create_topic(Principal who, std::string name, std::int32_t partitions,

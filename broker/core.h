@@ -82,6 +82,11 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<Result<OffsetAndTime>> list_offset(Principal who, StreamId stream,
                                                    std::int64_t timestamp_ms) override;
   runtime::Task<Result<StreamStatus>> stream_status(Principal who, StreamId stream) override;
+  runtime::Task<std::vector<Result<StreamStatus>>> stream_statuses(Principal who,
+                                                                   std::vector<StreamId> streams) override;
+  runtime::Task<Result<EpochEnd>> epoch_end(Principal who, StreamId stream,
+                                            std::int32_t leader_epoch) override;
+  Epoch epoch_of(ShardId shard) const override { return shard_epochs_[shard.value]; }
   runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name, std::int32_t partitions,
                                                   meta::TopicConfig config, bool validate_only) override;
   runtime::Task<Result<void>> delete_topic(Principal who, std::string name) override;
@@ -201,6 +206,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   LiveTable live_;
   CoreStats stats_;
   std::map<ShardId, std::shared_ptr<Shard>> shards_;
+  std::vector<Epoch> shard_epochs_;  // of all shards, as their owners say when they begin
   // Lost their logs, but a task of theirs still holds them. They end between its steps, never within one.
   std::vector<std::shared_ptr<Shard>> lost_;
   void drop_lost() {

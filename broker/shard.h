@@ -115,6 +115,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   static runtime::Task<Result<OffsetAndTime>> list_offset(Core& there, ShardId shard, StreamId stream,
                                                           std::int64_t timestamp_ms);
   static runtime::Task<Result<StreamStatus>> stream_status(Core& there, ShardId shard, StreamId stream);
+  static runtime::Task<Result<EpochEnd>> epoch_end(Core& there, ShardId shard, StreamId stream,
+                                                   std::int32_t leader_epoch);
 
   // Tells `core` once, by Core::wake_fetch(wait), when the stream has committed records above `beyond`, or
   // the shard is lost.

@@ -29,6 +29,7 @@ RecordBatchHeader header_of(const DataEntry& data) {
   if (first < sizeof header) std::memcpy(header + first, data.batch_rest.data(), sizeof header - first);
   RecordBatchHeader out;
   out.base_offset = Offset(load_be<std::int64_t>(header));
+  out.partition_leader_epoch = load_be<std::int32_t>(header + 12);
   out.last_offset_delta = load_be<std::int32_t>(header + 23);
   out.max_timestamp_ms = load_be<std::int64_t>(header + 35);
   return out;
@@ -143,12 +144,16 @@ Task<Result<OffsetAndTime>> Shard::list_offset(Core& there, ShardId id, StreamId
   const StreamState* stream = shard->state_.stream(stream_id);
   if (!stream) co_return std::unexpected(no_stream());
   const Offset high_watermark = shard->high_watermark(stream_id);
-  if (timestamp_ms == kLatestTimestamp) co_return OffsetAndTime{high_watermark, -1};
+  if (timestamp_ms == kLatestTimestamp) {
+    const std::int32_t epoch = high_watermark > stream->start() ? stream->epoch_at(high_watermark - 1) : -1;
+    co_return OffsetAndTime{high_watermark, -1, epoch};
+  }
   if (timestamp_ms == kEarliestTimestamp) {
     const Offset earliest = stream->earliest();
+    const std::int32_t epoch = earliest < stream->next() ? stream->epoch_at(earliest) : -1;
     // The start may have been moved by an entry that is not committed yet.
     if (!co_await shard->committed(shard->state_.next())) co_return std::unexpected(shard->not_committed());
-    co_return OffsetAndTime{earliest, -1};
+    co_return OffsetAndTime{earliest, -1, epoch};
   }
   const std::int64_t wanted = timestamp_ms == kMaxTimestamp ? stream->max_timestamp_ms() : timestamp_ms;
   if (wanted < 0 || stream->start() == high_watermark) co_return OffsetAndTime{};
@@ -169,7 +174,7 @@ Task<Result<OffsetAndTime>> Shard::list_offset(Core& there, ShardId id, StreamId
       const std::int64_t time =
           view.header.log_append_time() ? view.header.max_timestamp_ms : records.record().timestamp_ms;
       if (time < wanted || records.record().offset < start) continue;
-      found = {records.record().offset, time};
+      found = {records.record().offset, time, header.partition_leader_epoch};
       return false;
     }
     return true;
@@ -190,6 +195,27 @@ Task<Result<StreamStatus>> Shard::stream_status(Core& there, ShardId id, StreamI
   status.high_watermark = shard->high_watermark(stream_id);
   status.bytes = stream->bytes();
   co_return status;
+}
+
+Task<Result<EpochEnd>> Shard::epoch_end(Core& there, ShardId id, StreamId stream_id, std::int32_t asked) {
+  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
+  if (!shard) co_return std::unexpected(starting(id));
+  const StreamState* stream = shard->state_.stream(stream_id);
+  if (!stream) co_return std::unexpected(no_stream());
+  const Offset high_watermark = shard->high_watermark(stream_id);
+  const std::int32_t current = decide::Owner{{}, shard->log_->epoch()}.leader_epoch();
+  EpochEnd out;
+  if (asked == current) {
+    out = {current, high_watermark};
+  } else if (asked >= 0 && asked < current) {
+    // Of what is not there any more, nothing is known but where the rest begins.
+    const auto found = stream->epoch_end(asked);
+    out = found ? EpochEnd{found->epoch, found->offset} : EpochEnd{asked, stream->start()};
+    out.end = std::min(out.end, high_watermark);
+  }
+  // The start may have been moved by an entry that is not committed yet.
+  if (!co_await shard->committed(shard->state_.next())) co_return std::unexpected(shard->not_committed());
+  co_return out;
 }
 
 }  // namespace stele::broker

@@ -89,6 +89,15 @@ Offset StreamState::earliest() const {
   return start_;
 }
 
+std::int32_t StreamState::epoch_at(Offset offset) const {
+  std::int32_t epoch = -1;
+  for (const EpochStart& start : epochs_) {
+    if (start.offset > offset) break;
+    epoch = start.epoch;
+  }
+  return epoch;
+}
+
 std::optional<StreamState::EpochStart> StreamState::epoch_end(std::int32_t epoch) const {
   std::optional<EpochStart> found;
   for (const EpochStart& start : epochs_) {

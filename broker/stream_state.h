@@ -80,6 +80,8 @@ class StreamState {
   std::optional<Place> place_for_timestamp(std::int64_t timestamp_ms) const;
   // What ListOffsets calls the earliest offset.
   Offset earliest() const;
+  // The leader epoch of the record at `offset`, which is below next(); -1: it is not known any more.
+  std::int32_t epoch_at(Offset offset) const;
   // KIP-101: the latest ownership that is not after `epoch`, and where its records end. None if all that is
   // retained is of later ones.
   std::optional<EpochStart> epoch_end(std::int32_t epoch) const;

@@ -126,6 +126,10 @@ void check_epochs(const StreamState& stream, const Model& model) {
     EXPECT_EQ(found->epoch, latest);
     EXPECT_EQ(found->offset, end);
   }
+  for (const Batch& batch : left) {
+    if (batch.base >= stream.start()) EXPECT_EQ(stream.epoch_at(batch.base), batch.epoch);
+    EXPECT_EQ(stream.epoch_at(batch.base + batch.count - 1), batch.epoch);
+  }
 }
 
 TEST(StreamState, AgreesWithAListOfBatches) {

@@ -1,5 +1,5 @@
-// For fakes of the Broker in tests that have nothing to do with consumer groups: asking for one ends the
-// test.
+// For fakes of the Broker in tests that have nothing to do with consumer groups, nor with what else only
+// Kafka has: asking for it ends the test.
 #pragma once
 
 #include <cstdlib>
@@ -22,6 +22,12 @@ class WithoutGroups : public Broker {
   runtime::Task<GroupError> delete_group(Principal, std::string) override { unexpected(); }
   runtime::Task<Result<std::vector<ListedGroup>>> list_groups(Principal) override { unexpected(); }
   const GroupOptions& group_options() const override { unexpected(); }
+  runtime::Task<std::vector<Result<StreamStatus>>> stream_statuses(Principal,
+                                                                   std::vector<StreamId>) override {
+    unexpected();
+  }
+  runtime::Task<Result<EpochEnd>> epoch_end(Principal, StreamId, std::int32_t) override { unexpected(); }
+  Epoch epoch_of(ShardId) const override { unexpected(); }
 
  private:
   [[noreturn]] static void unexpected() {

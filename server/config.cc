@@ -197,6 +197,9 @@ void add_limits(std::vector<Option>& all) {
                        "of a listener, on each core; more are closed"));
   all.push_back(bytes("kafka-max-request-bytes", &Config::kafka_max_request_bytes, 1 << 10, 1ULL << 30,
                       "longest request of a client; a longer one ends its connection"));
+  all.push_back(
+      number("kafka-fetch-sessions", &Config::kafka_fetch_sessions, 0, 1'000'000,
+             "fetch sessions of a listener, on each core; who gets none fetches in full each time"));
 }
 
 const std::vector<Option>& table() {

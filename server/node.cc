@@ -253,6 +253,7 @@ Task<Result<Node::Listening>> Node::listen_here(OnCore& there, const NodeConfig&
   for (runtime::Endpoint& endpoint : at.kafka) {
     kafka::KafkaOptions options = config.kafka_options;
     if (config.advertise_kafka) options.advertised = *config.advertise_kafka;
+    options.log_directory = config.data;
     auto listener = std::make_unique<kafka::KafkaListener>(*there.broker, options);
     if (auto listening = listener->listen(endpoint); !listening) {
       co_return std::unexpected(while_listening(listening.error(), "kafka", endpoint));

@@ -39,6 +39,7 @@ NodeConfig to_node_config(const Config& config) {
   out.mqtt_options.max_packet_size = static_cast<std::uint32_t>(config.mqtt_max_packet_bytes);
   out.kafka_options.max_connections = config.kafka_max_connections;
   out.kafka_options.max_frame_bytes = config.kafka_max_request_bytes;
+  out.kafka_options.fetch_sessions.sessions = config.kafka_fetch_sessions;
   return out;
 }
 

@@ -169,6 +169,14 @@ void add_kafka(Metrics& out, const kafka::KafkaListener& listener) {
             "Kafka requests of clients that should have logged in first.", stats.requests_before_login);
   out.count("kafka_bytes_in_total", "Bytes received from Kafka clients.", stats.bytes_in);
   out.count("kafka_bytes_out_total", "Bytes sent to Kafka clients.", stats.bytes_out);
+  const kafka::FetchSessions& sessions = listener.fetch_sessions();
+  out.gauge("kafka_fetch_sessions", "Fetch sessions.", sessions.sessions());
+  out.gauge("kafka_fetch_session_partitions", "Partitions of all fetch sessions.", sessions.partitions());
+  out.count("kafka_fetch_sessions_opened_total", "Fetch sessions begun.", sessions.stats().opened);
+  out.count("kafka_fetch_sessions_evicted_total", "Fetch sessions that gave way to others.",
+            sessions.stats().evicted);
+  out.count("kafka_fetch_sessions_refused_total", "Fetch sessions not begun or ended for want of room.",
+            sessions.stats().refused);
 }
 
 void add_journal(Metrics& out, const journal::JournalServer& journal) {

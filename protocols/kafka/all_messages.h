@@ -11,6 +11,7 @@
 #include "protocols/kafka/messages/describe_cluster.h"
 #include "protocols/kafka/messages/describe_configs.h"
 #include "protocols/kafka/messages/describe_groups.h"
+#include "protocols/kafka/messages/describe_log_dirs.h"
 #include "protocols/kafka/messages/fetch.h"
 #include "protocols/kafka/messages/find_coordinator.h"
 #include "protocols/kafka/messages/heartbeat.h"
@@ -23,6 +24,7 @@
 #include "protocols/kafka/messages/offset_commit.h"
 #include "protocols/kafka/messages/offset_delete.h"
 #include "protocols/kafka/messages/offset_fetch.h"
+#include "protocols/kafka/messages/offset_for_leader_epoch.h"
 #include "protocols/kafka/messages/produce.h"
 #include "protocols/kafka/messages/sasl_authenticate.h"
 #include "protocols/kafka/messages/sasl_handshake.h"
@@ -36,18 +38,20 @@ void for_each_message(F f) {
   auto call = [&]<class... Messages>(std::type_identity<std::tuple<Messages...>>) {
     (f(std::type_identity<Messages>()), ...);
   };
-  call(std::type_identity<std::tuple<
-           ProduceRequest, ProduceResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
-           ListOffsetsResponse, MetadataRequest, MetadataResponse, FindCoordinatorRequest,
-           FindCoordinatorResponse, ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest,
-           CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest,
-           InitProducerIdResponse, DescribeConfigsRequest, DescribeConfigsResponse, DescribeClusterRequest,
-           DescribeClusterResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
-           OffsetFetchResponse, JoinGroupRequest, JoinGroupResponse, HeartbeatRequest, HeartbeatResponse,
-           LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse, DescribeGroupsRequest,
-           DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, DeleteGroupsRequest,
-           DeleteGroupsResponse, OffsetDeleteRequest, OffsetDeleteResponse, SaslHandshakeRequest,
-           SaslHandshakeResponse, SaslAuthenticateRequest, SaslAuthenticateResponse>>());
+  call(std::type_identity<
+       std::tuple<ProduceRequest, ProduceResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
+                  ListOffsetsResponse, MetadataRequest, MetadataResponse, FindCoordinatorRequest,
+                  FindCoordinatorResponse, ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest,
+                  CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest,
+                  InitProducerIdResponse, DescribeConfigsRequest, DescribeConfigsResponse,
+                  DescribeClusterRequest, DescribeClusterResponse, OffsetCommitRequest, OffsetCommitResponse,
+                  OffsetFetchRequest, OffsetFetchResponse, JoinGroupRequest, JoinGroupResponse,
+                  HeartbeatRequest, HeartbeatResponse, LeaveGroupRequest, LeaveGroupResponse,
+                  SyncGroupRequest, SyncGroupResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+                  ListGroupsRequest, ListGroupsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
+                  OffsetDeleteRequest, OffsetDeleteResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+                  SaslAuthenticateRequest, SaslAuthenticateResponse, OffsetForLeaderEpochRequest,
+                  OffsetForLeaderEpochResponse, DescribeLogDirsRequest, DescribeLogDirsResponse>>());
 }
 
 }  // namespace stele::kafka

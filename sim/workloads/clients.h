@@ -96,7 +96,8 @@ runtime::Task<void> run_group_member(runtime::Runtime& runtime, Workload& worklo
 // Notes one record that a reader saw; all readers must see the same at one offset.
 bool note_record(Workload& workload, const std::string& topic, std::int32_t partition,
                  const RecordView& record, const std::string& who);
-// Reads all partitions of a topic over and over, from the start or from where it was.
+// Reads all partitions of a topic over and over, from the start or from where it was, one by one or in a
+// fetch session. What it has read must stay, whoever leads.
 runtime::Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
                                        std::int32_t partitions, std::string name);
 // Sets `state/A` and looks what a fresh subscriber is given.

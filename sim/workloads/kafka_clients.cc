@@ -161,66 +161,6 @@ Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std
   workload.running.erase("producer-" + std::to_string(publisher));
 }
 
-Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
-                              std::int32_t partitions, std::string name) {
-  workload.running.insert(name);
-  std::map<std::int32_t, std::int64_t> next;
-  bool complete = false;
-  while (!complete) {
-    auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
-    if (!client) {
-      co_await runtime::sleep(runtime, short_pause(runtime, 500));
-      continue;
-    }
-    (void)co_await (*client)->metadata({topic}, true);
-    // From the beginning again, sometimes: what was there must still be.
-    if (runtime.random().chance(1, 4)) next.clear();
-    const runtime::Instant until =
-        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
-    while (!(*client)->closed() && (runtime.now() < until || workload.stopping)) {
-      const bool last_round = workload.stopping && workload.producing == 0;
-      bool at_end = true;
-      for (std::int32_t partition = 0; partition < partitions; ++partition) {
-        kafka::FetchOptions options;
-        options.max_wait_ms = last_round ? 10 : workload.busy() ? 200 : 3000;
-        auto fetched = co_await (*client)->fetch(topic, partition, Offset(next[partition]), options);
-        if (!fetched) break;
-        workload.ledger.operation();
-        if (fetched->error != kafka::KafkaError::kNone) {
-          at_end = false;
-          if (fetched->error == kafka::KafkaError::kOffsetOutOfRange) {
-            workload.world.fail(name + ": offset " + std::to_string(next[partition]) + " of " + topic + "-" +
-                                std::to_string(partition) +
-                                " is out of range, though nothing is ever removed there");
-          }
-          co_await runtime::sleep(runtime, short_pause(runtime, 300));
-          continue;
-        }
-        auto read = kafka::each_record(
-            fetched->records.flatten(), Offset(next[partition]), [&](const RecordView& record) {
-              if (record.offset.value != next[partition]) {
-                workload.world.fail(name + ": offsets of " + topic + "-" + std::to_string(partition) +
-                                    " jump from " + std::to_string(next[partition]) + " to " +
-                                    std::to_string(record.offset.value));
-              }
-              note_record(workload, topic, partition, record, name);
-              next[partition] = record.offset.value + 1;
-            });
-        if (!read) workload.world.fail(name + ": a fetched batch cannot be read: " + read.error().message);
-        at_end &= next[partition] >= fetched->high_watermark;
-      }
-      if (last_round && at_end && !(*client)->closed()) {
-        complete = true;
-        break;
-      }
-    }
-    (*client)->close();
-    if (!complete) co_await runtime::sleep(runtime, short_pause(runtime, 200));
-    if (runtime.random().chance(3, 4)) co_await wait_while_quiet(runtime, workload);
-  }
-  workload.running.erase(name);
-}
-
 // ---- administration -------------------------------------------------------------------------------------
 
 namespace {

@@ -90,6 +90,7 @@ class NodeScenario {
   std::uint64_t tail_bytes_ = 0;
   std::uint32_t shards_ = 0;
   Duration group_delay_{};
+  kafka::FetchSessionOptions fetch_sessions_;
 };
 
 // ---- the system -----------------------------------------------------------------------------------------
@@ -111,6 +112,7 @@ server::NodeConfig NodeScenario::config(ProcessContext& process) {
   config.broker.replay_bytes = 2 * snapshot_bytes_;
   config.broker.observer = &shadow_;
   config.broker.default_partitions = 2;
+  config.kafka_options.fetch_sessions = fetch_sessions_;
   config.broker.groups.min_session = 1s;
   config.broker.groups.initial_rebalance_delay = group_delay_;
   config.version = "simulated";
@@ -353,6 +355,9 @@ ScenarioResult NodeScenario::run() {
   tail_bytes_ = 16384ULL << knobs.below(8);
   group_delay_ = knobs.chance(1, 2) ? Duration(0) : Duration(knobs.between(0, 3'000'000'000));
   if (knobs.chance(1, 2)) workload_.login = MqttPeer::Login{"root", "the password of root"};
+  fetch_sessions_.sessions = static_cast<std::uint32_t>(knobs.between(0, 4));
+  fetch_sessions_.partitions = static_cast<std::uint64_t>(knobs.between(3, 12));
+  fetch_sessions_.keep = Duration(knobs.between(0, 2'000'000'000));
   pace_ = Pace::draw(world_.random(Concern::kWorkload), options_.duration, kMessages);
 
   boot_node();

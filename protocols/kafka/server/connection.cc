@@ -24,9 +24,13 @@ KafkaConnection::KafkaConnection(KafkaListener& listener, std::uint64_t id,
       connection_(std::move(connection)),
       opened_at_(listener.broker_.runtime().now()),
       active_at_(opened_at_),
-      context_{listener.broker_, listener.options_,
-               sasl_.principal,  sasl_,
-               scope_.token(),   "/" + connection_->remote().host} {
+      context_{listener.broker_,
+               listener.options_,
+               listener.fetch_sessions_,
+               sasl_.principal,
+               sasl_,
+               scope_.token(),
+               "/" + connection_->remote().host} {
   sasl_.address = connection_->remote().host;
   if (auto nobody = listener_.broker_.authenticator().nobody()) {
     sasl_.principal = *std::move(nobody);

@@ -26,6 +26,7 @@ namespace stele::kafka {
 struct HandlerContext {
   broker::Broker& broker;
   const KafkaOptions& options;
+  FetchSessions& fetch_sessions;
   const broker::Principal& principal;
   SaslState& sasl;
   runtime::StopToken stop;

@@ -7,7 +7,7 @@
 namespace stele::kafka {
 
 KafkaListener::KafkaListener(broker::Broker& broker, KafkaOptions options)
-    : broker_(broker), options_(std::move(options)) {}
+    : broker_(broker), options_(std::move(options)), fetch_sessions_(options_.fetch_sessions) {}
 
 KafkaListener::~KafkaListener() = default;
 

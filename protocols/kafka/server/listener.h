@@ -7,6 +7,7 @@
 #include <string>
 
 #include "broker/api.h"
+#include "protocols/kafka/server/fetch_sessions.h"
 #include "runtime/network.h"
 #include "runtime/notification.h"
 
@@ -22,6 +23,8 @@ struct KafkaOptions {
   runtime::Duration idle_timeout = std::chrono::minutes(10);   // `connections.max.idle.ms`
   runtime::Duration login_timeout = std::chrono::seconds(10);  // from the connection's begin
   std::int32_t max_partitions_per_topic = 10'000;
+  std::string log_directory = "/";  // as tools are told
+  FetchSessionOptions fetch_sessions;
 };
 
 struct KafkaStats {
@@ -51,6 +54,7 @@ class KafkaListener final : private runtime::AcceptHandler, private broker::Iden
 
   const KafkaStats& stats() const { return stats_; }
   std::size_t connections() const { return connections_.size(); }
+  const FetchSessions& fetch_sessions() const { return fetch_sessions_; }
 
  private:
   friend class KafkaConnection;
@@ -61,6 +65,7 @@ class KafkaListener final : private runtime::AcceptHandler, private broker::Iden
   broker::Broker& broker_;
   KafkaOptions options_;
   KafkaStats stats_;
+  FetchSessions fetch_sessions_;
   std::map<std::uint64_t, std::unique_ptr<KafkaConnection>> connections_;
   std::uint64_t next_id_ = 1;
   runtime::Notification empty_;

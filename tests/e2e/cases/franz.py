@@ -2,7 +2,7 @@
 from harness.case import case
 from harness.clients import BUILD_LIMIT_S, go_command
 
-NAMES = ("produce_and_consume", "not_idempotent", "compressed", "admin", "group")
+NAMES = ("produce_and_consume", "not_idempotent", "compressed", "admin", "log_dirs", "group")
 
 
 @case("kafka", each={name: name for name in NAMES}, timeout=BUILD_LIMIT_S + 90)

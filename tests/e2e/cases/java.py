@@ -3,7 +3,8 @@ from harness.case import case
 from harness.clients import BUILD_LIMIT_S, java_command
 
 NAMES = ("topics", "topic_errors", "cluster", "configs", "idempotent_producer", "plain_producer", "compressed", "seek",
-         "times", "poll_waits", "auto_create", "group_offsets", "group_rebalance", "group_cooperative", "group_static",
+         "fetch_sessions",
+         "log_dirs", "times", "poll_waits", "auto_create", "group_offsets", "group_rebalance", "group_cooperative", "group_static",
          "group_admin")
 
 

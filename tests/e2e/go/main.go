@@ -25,6 +25,8 @@ func main() {
 		"compressed": compressed,
 		"admin":      admin,
 		"group":      group,
+		"log_dirs":   logDirs,
+		"follow":     follow,
 	}
 	if err := cases[os.Args[2]](os.Args[1], os.Args[3]); err != nil {
 		fmt.Println("failed:", err)
@@ -115,6 +117,52 @@ func admin(bootstrap, topic string) error {
 		return fmt.Errorf("delete: %w", err)
 	}
 	return nil
+}
+
+func logDirs(bootstrap, topic string) error {
+	if err := produceAndConsume(bootstrap, topic); err != nil {
+		return err
+	}
+	made := client(bootstrap)
+	defer made.Close()
+	all, err := kadm.NewClient(made).DescribeAllLogDirs(limit, nil)
+	if err != nil {
+		return fmt.Errorf("describe: %w", err)
+	}
+	for _, directory := range all.Sorted() {
+		if directory.Err != nil {
+			return fmt.Errorf("%s: %w", directory.Dir, directory.Err)
+		}
+		if partition, there := directory.Topics.Lookup(topic, 0); there && partition.Size > 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is not among %v", topic, all)
+}
+
+// Prints each record of the topic's only partition as it comes; the last one is `end`.
+func follow(bootstrap, topic string) error {
+	start := map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}
+	consumer := client(bootstrap, kgo.ConsumePartitions(start))
+	defer consumer.Close()
+	limit, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	for expected := int64(0); ; {
+		fetches := consumer.PollFetches(limit)
+		if err := limit.Err(); err != nil {
+			return fmt.Errorf("after %d records: %w", expected, err)
+		}
+		for _, record := range fetches.Records() {
+			if record.Offset != expected {
+				return fmt.Errorf("offset %d where %d was expected", record.Offset, expected)
+			}
+			expected++
+			fmt.Printf("got %s\n", record.Value)
+			if string(record.Value) == "end" {
+				return nil
+			}
+		}
+	}
 }
 
 func consume(bootstrap, topic string, count int) ([]*kgo.Record, error) {

@@ -50,6 +50,10 @@ Handler find_handler(ApiKey api) {
       return handle_delete_groups;
     case ApiKey::kOffsetDelete:
       return handle_offset_delete;
+    case ApiKey::kOffsetForLeaderEpoch:
+      return handle_offset_for_leader_epoch;
+    case ApiKey::kDescribeLogDirs:
+      return handle_describe_log_dirs;
     default:
       return nullptr;
   }
@@ -155,6 +159,17 @@ KafkaError no_such_topic(HandlerContext& context, broker::Action action, std::st
   return context.broker.authorizer().allowed(context.principal, action, name)
              ? KafkaError::kUnknownTopicOrPartition
              : KafkaError::kTopicAuthorizationFailed;
+}
+
+KafkaError check_leader_epoch(HandlerContext& context, broker::Action action, const meta::Topic& topic,
+                              std::int32_t partition, std::int32_t epoch) {
+  // Whether there is such a partition others find out.
+  if (epoch < 0 || partition < 0 || partition >= topic.partition_count()) return KafkaError::kNone;
+  const std::int32_t current = leader_epoch(context.broker, topic, partition);
+  if (current < 0 || epoch == current) return KafkaError::kNone;
+  if (!context.broker.authorizer().allowed(context.principal, action, topic.name))
+    return KafkaError::kTopicAuthorizationFailed;
+  return epoch < current ? KafkaError::kFencedLeaderEpoch : KafkaError::kUnknownLeaderEpoch;
 }
 
 }  // namespace stele::kafka

@@ -45,10 +45,20 @@ const meta::Topic* find_topic(const meta::MetaView& view, TenantId tenant, std::
 // not told whether there is one.
 KafkaError no_such_topic(HandlerContext& context, broker::Action action, std::string_view name);
 
-// The Kafka name of our epochs: 31 bits.
+// The Kafka name of our epochs: 31 bits. -1: nobody leads yet.
 inline std::int32_t leader_epoch(Epoch epoch) {
-  return static_cast<std::int32_t>(epoch.value & 0x7fffffff);
+  return epoch == Epoch() ? -1 : static_cast<std::int32_t>(epoch.value & 0x7fffffff);
 }
+// Of a partition that the topic has.
+inline std::int32_t leader_epoch(const broker::Broker& broker, const meta::Topic& topic,
+                                 std::int32_t partition) {
+  return leader_epoch(broker.epoch_of(topic.shards[static_cast<std::size_t>(partition)]));
+}
+
+// Whether a client that wants to do `action` knows who leads the partition (KIP-320). `epoch` is what it
+// says; -1: nothing.
+KafkaError check_leader_epoch(HandlerContext& context, broker::Action action, const meta::Topic& topic,
+                              std::int32_t partition, std::int32_t epoch);
 
 // One per API.
 runtime::Task<Result<ResponseBytes>> handle_api_versions(HandlerContext& context, IncomingRequest request);
@@ -79,5 +89,9 @@ runtime::Task<Result<ResponseBytes>> handle_describe_groups(HandlerContext& cont
 runtime::Task<Result<ResponseBytes>> handle_list_groups(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_delete_groups(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_offset_delete(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_offset_for_leader_epoch(HandlerContext& context,
+                                                                    IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_describe_log_dirs(HandlerContext& context,
+                                                              IncomingRequest request);
 
 }  // namespace stele::kafka

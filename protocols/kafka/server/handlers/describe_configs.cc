@@ -133,6 +133,9 @@ std::vector<Setting> settings_of(const HandlerContext& context) {
   add("offsets.retention.minutes", minutes(groups.offsets_retention),
       minutes(default_groups.offsets_retention), kInt,
       "So long after a group lost its last member its offsets are forgotten.");
+  add("max.incremental.fetch.session.cache.slots", std::to_string(options.fetch_sessions.sessions),
+      std::to_string(defaults.fetch_sessions.sessions), kInt,
+      "How many fetch sessions a listener keeps, on each core.");
   add("node.id", std::to_string(broker.node_id().value), std::nullopt, kInt, "The number of this broker.");
   add("num.partitions", std::to_string(broker.default_partitions()),
       std::to_string(broker::kDefaultPartitions), kInt, "How many partitions a topic has if nobody says.");

@@ -17,6 +17,9 @@ runtime::Task<ListOffsetsResponse::Partition> look_up(HandlerContext& context, c
     out.error = no_such_topic(context, broker::Action::kDescribe, name);
     co_return out;
   }
+  out.error = check_leader_epoch(context, broker::Action::kDescribe, *topic, asked.partition_index,
+                                 asked.current_leader_epoch);
+  if (out.error != KafkaError::kNone) co_return out;
   const StreamId stream{topic->id, PartitionId(asked.partition_index)};
   std::int64_t timestamp = asked.timestamp;
   // Nothing is tiered: what is local is everything, and there is no offset in a remote tier.
@@ -33,6 +36,7 @@ runtime::Task<ListOffsetsResponse::Partition> look_up(HandlerContext& context, c
   }
   out.offset = found->offset.value;
   out.timestamp = found->timestamp_ms;
+  out.leader_epoch = found->leader_epoch;
   co_return out;
 }
 

@@ -20,6 +20,7 @@ void add_topic(MetadataResponse& response, const HandlerContext& context, const 
     MetadataResponse::Partition& one = out.partitions.emplace_back();
     one.partition_index = partition;
     one.leader_id = node;
+    one.leader_epoch = leader_epoch(context.broker, topic, partition);
     one.replica_nodes = {node};
     one.isr_nodes = {node};
   }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -42,6 +43,14 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
   // What new_producer_id fails with; else it counts from 1000.
   std::optional<Error> producer_ids_fail;
 
+  // Of all shards.
+  Epoch epoch{5};
+  // What is known of streams; of others there is nothing.
+  std::map<StreamId, broker::StreamStatus> statuses;
+  std::map<StreamId, broker::OffsetAndTime> offsets;
+  // By stream and leader epoch.
+  std::map<std::pair<StreamId, std::int32_t>, broker::EpochEnd> epoch_ends;
+
   bool allowed(const broker::Principal&, broker::Action action, std::string_view resource) override {
     return !forbidden.contains({action, std::string(resource)});
   }
@@ -61,6 +70,22 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
   bool stopping() const override { return false; }
   bool auto_create_topics() const override { return broker::kDefaultAutoCreateTopics; }
   std::int32_t default_partitions() const override { return partitions; }
+
+  Epoch epoch_of(ShardId) const override { return epoch; }
+  runtime::Task<Result<broker::OffsetAndTime>> list_offset(broker::Principal, StreamId stream,
+                                                           std::int64_t) override {
+    co_return look_up(offsets, stream);
+  }
+  runtime::Task<std::vector<Result<broker::StreamStatus>>> stream_statuses(
+      broker::Principal, std::vector<StreamId> streams) override {
+    std::vector<Result<broker::StreamStatus>> out;
+    for (const StreamId& stream : streams) out.push_back(look_up(statuses, stream));
+    co_return out;
+  }
+  runtime::Task<Result<broker::EpochEnd>> epoch_end(broker::Principal, StreamId stream,
+                                                    std::int32_t leader_epoch) override {
+    co_return look_up(epoch_ends, std::pair(stream, leader_epoch));
+  }
 
   runtime::Duration producer_expiry() const override { return broker::kDefaultProducerExpiry; }
   runtime::Task<Result<std::int64_t>> new_producer_id(broker::Principal) override {
@@ -87,10 +112,6 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
                                                             std::size_t, std::size_t, runtime::Instant,
                                                             runtime::StopToken) override {
     return unexpected<runtime::Task<std::vector<Result<broker::FetchOk>>>>();
-  }
-  runtime::Task<Result<broker::OffsetAndTime>> list_offset(broker::Principal, StreamId,
-                                                           std::int64_t) override {
-    return unexpected<runtime::Task<Result<broker::OffsetAndTime>>>();
   }
   runtime::Task<Result<broker::StreamStatus>> stream_status(broker::Principal, StreamId) override {
     return unexpected<runtime::Task<Result<broker::StreamStatus>>>();
@@ -166,6 +187,12 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
   }
 
  private:
+  template <class Key, class Value>
+  static Result<Value> look_up(const std::map<Key, Value>& all, const Key& key) {
+    const auto found = all.find(key);
+    if (found == all.end()) return error(ErrorCode::kNotFound, "there is no such topic and partition");
+    return found->second;
+  }
   template <class T>
   T unexpected() {
     STELE_ASSERT(false);
@@ -180,7 +207,7 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
 class FakeClient {
  public:
   explicit FakeClient(FakeBroker& broker)
-      : context_{broker, options, sasl_.principal, sasl_, scope_.token()} {}
+      : context_{broker, options, fetch_sessions_, sasl_.principal, sasl_, scope_.token()} {}
   KafkaOptions options{.advertised = {"broker.example", 9092}};
   const SaslState& sasl() const { return sasl_; }
 
@@ -210,6 +237,7 @@ class FakeClient {
     for (const Bytes& bytes : *response) answer->append(bytes);
   }
 
+  FetchSessions fetch_sessions_{FetchSessionOptions()};
   SaslState sasl_;
   runtime::Scope scope_;
   HandlerContext context_;

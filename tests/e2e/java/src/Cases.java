@@ -66,6 +66,9 @@ public final class Cases {
       case "plain_producer" -> cases.produceAndConsume(Map.of("enable.idempotence", "false", "acks", "1"));
       case "compressed" -> cases.compressed();
       case "seek" -> cases.seek();
+      case "fetch_sessions" -> cases.fetchSessions();
+      case "follow" -> cases.follow(args[3]);
+      case "log_dirs" -> cases.logDirs();
       case "times" -> cases.times();
       case "poll_waits" -> cases.pollWaits();
       case "auto_create" -> cases.autoCreate();
@@ -225,6 +228,75 @@ public final class Cases {
     try (Admin admin = admin()) {
       equal(get(admin.listOffsets(Map.of(zero, OffsetSpec.latest())).all()).get(zero).offset(), 5L, "latest");
       equal(get(admin.listOffsets(Map.of(zero, OffsetSpec.earliest())).all()).get(zero).offset(), 0L, "earliest");
+    }
+  }
+
+  // A consumer names to the broker only what has changed: offsets, partitions that it pauses, takes on, drops.
+  private void fetchSessions() throws Exception {
+    List<TopicPartition> partitions = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      partitions.add(new TopicPartition(prefix + "changing", i));
+    }
+    try (Admin admin = admin(); KafkaConsumer<String, String> consumer = consumer()) {
+      create(admin, "changing", 4);
+      consumer.assign(partitions.subList(0, 3));
+      consumer.seekToBeginning(consumer.assignment());
+      consumer.poll(Duration.ofMillis(200));
+      for (int i = 0; i < 20; i++) {
+        consumer.poll(Duration.ofMillis(1));
+        fill("changing", 3, i, i + 1);
+        equal(values(poll(consumer, 1)), List.of("v" + i), "from one partition of three");
+      }
+      consumer.pause(partitions.subList(0, 1));
+      consumer.poll(Duration.ofMillis(100));
+      fill("changing", 3, 30, 33);
+      equal(sorted(poll(consumer, 2)), List.of("v31", "v32"), "not from the one that is paused");
+      consumer.resume(partitions.subList(0, 1));
+      equal(values(poll(consumer, 1)), List.of("v30"), "when it goes on");
+      consumer.assign(partitions.subList(2, 4));
+      consumer.seekToEnd(partitions.subList(2, 3));
+      consumer.seekToBeginning(partitions.subList(3, 4));
+      consumer.poll(Duration.ofMillis(100));
+      fill("changing", 4, 40, 44);
+      equal(sorted(poll(consumer, 2)), List.of("v42", "v43"), "from those that it has now");
+      consumer.seek(partitions.get(3), 0);
+      equal(values(poll(consumer, 1)), List.of("v43"), "again");
+    }
+  }
+
+  // Prints each record of a topic's only partition as it comes; the last one is `end`.
+  private void follow(String topic) {
+    try (KafkaConsumer<String, String> consumer = consumer()) {
+      consumer.assign(List.of(new TopicPartition(topic, 0)));
+      consumer.seekToBeginning(consumer.assignment());
+      long expected = 0;
+      while (true) {
+        for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(500))) {
+          equal(record.offset(), expected++, "offset");
+          System.out.println("got " + record.value());
+          if (record.value().equals("end")) {
+            return;
+          }
+        }
+      }
+    }
+  }
+
+  private void logDirs() throws Exception {
+    try (Admin admin = admin()) {
+      create(admin, "sized", 3);
+      fill("sized", 2, 0, 100);
+      int node = get(admin.describeCluster().nodes()).iterator().next().id();
+      var all = get(admin.describeLogDirs(List.of(node)).allDescriptions()).get(node);
+      equal(all.size(), 1, "directories");
+      var directory = all.values().iterator().next();
+      check(directory.error() == null, "no error");
+      for (int i = 0; i < 3; i++) {
+        var replica = directory.replicaInfos().get(new TopicPartition(prefix + "sized", i));
+        check(replica != null, "partition " + i + " is there");
+        check((replica.size() > 0) == (i < 2), "size of partition " + i + ": " + replica.size());
+        check(!replica.isFuture() && replica.offsetLag() == 0, "it is complete");
+      }
     }
   }
 
