@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -272,6 +273,11 @@ class Broker {
                                                                            std::vector<StreamId> streams) = 0;
   virtual runtime::Task<Result<EpochEnd>> epoch_end(Principal who, StreamId stream,
                                                     std::int32_t leader_epoch) = 0;
+  // Records below each offset go, for good, once that is committed; Offset(-1): all that are committed.
+  // Answers with where the stream begins then, in the order of `asked`. kUnauthorized, kNotFound,
+  // kInvalidArgument (beyond the high watermark), kNoSpace, kUnavailable.
+  virtual runtime::Task<std::vector<Result<Offset>>> delete_records(
+      Principal who, std::vector<std::pair<StreamId, Offset>> asked) = 0;
   // Of the ownership that serves the shard, as far as this core has heard; 0: nobody has served it yet.
   virtual Epoch epoch_of(ShardId shard) const = 0;
 

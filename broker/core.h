@@ -86,6 +86,8 @@ class Core final : public Broker, private runtime::TurnEndHook {
                                                                    std::vector<StreamId> streams) override;
   runtime::Task<Result<EpochEnd>> epoch_end(Principal who, StreamId stream,
                                             std::int32_t leader_epoch) override;
+  runtime::Task<std::vector<Result<Offset>>> delete_records(
+      Principal who, std::vector<std::pair<StreamId, Offset>> asked) override;
   Epoch epoch_of(ShardId shard) const override { return shard_epochs_[shard.value]; }
   runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name, std::int32_t partitions,
                                                   meta::TopicConfig config, bool validate_only) override;
@@ -183,6 +185,22 @@ class Core final : public Broker, private runtime::TurnEndHook {
                                                                std::size_t max_bytes);
   runtime::Task<void> read_all(const std::vector<FetchRead>& reads, const std::vector<ShardId>& shards,
                                std::size_t max_bytes, std::vector<Result<FetchOk>>& results);
+
+  // ---- core_streams.cc
+  struct StreamAsked {
+    StreamId stream;
+    Offset offset;  // if there is one to be named
+    ShardId shard;
+  };
+  // Of streams that `who` may do that with, on the core where each one's shard lives: one call per core.
+  template <class Answer>
+  runtime::Task<std::vector<Result<Answer>>> ask_streams(
+      Principal who, Action action, std::vector<StreamAsked> asked,
+      runtime::Task<std::vector<Result<Answer>>> (*ask)(Core& there, std::vector<StreamAsked> asked));
+  static runtime::Task<std::vector<Result<StreamStatus>>> statuses_here(Core& there,
+                                                                        std::vector<StreamAsked> asked);
+  static runtime::Task<std::vector<Result<Offset>>> delete_records_here(Core& there,
+                                                                        std::vector<StreamAsked> asked);
 
   // ---- core_groups.cc
   template <class Answer, class Ask>

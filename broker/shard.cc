@@ -86,7 +86,10 @@ Task<Result<void>> Shard::replay() {
 void Shard::serve() {
   auto& runtime = core_.runtime();
   clock_.emplace(state_.time(), runtime.wall_now(), runtime.now());
-  for (const auto& [id, stream] : state_.streams()) high_watermarks_[id] = stream.next();
+  for (const auto& [id, stream] : state_.streams()) {
+    high_watermarks_[id] = stream.next();
+    log_starts_[id] = stream.start();
+  }
   for (const auto& [target, lsns] : state_.pending_forwards()) {
     Forwarding& forwarding = forwarding_[target];
     forwarding.next_to_read = lsns.front();
@@ -171,6 +174,10 @@ void Shard::on_committed(Lsn end) {
     appended_.pop_front();
     high_watermarks_[done.stream] = done.next;
     wake_readers(done.stream);
+  }
+  while (!trimmed_.empty() && trimmed_.front().lsn < end) {
+    log_starts_[trimmed_.front().stream] = trimmed_.front().start;
+    trimmed_.pop_front();
   }
   while (!route_changes_.empty() && route_changes_.front().lsn < end) {
     std::vector<RouteChange> ended = std::move(route_changes_.front().changes);
@@ -310,7 +317,7 @@ void Shard::retain_streams() {
   }
   for (const auto& [id, start] : cuts) {
     STELE_MARK("shard: retention moved a stream's start");
-    append(control::stream_trimmed(now(), id, start));
+    trim_stream(id, start);
   }
 }
 
@@ -360,11 +367,14 @@ void Shard::on_view() {
   for (const auto& [id, config] : set) {
     append(control::stream_set(now(), id, config));
     high_watermarks_.try_emplace(id, Offset(0));
+    log_starts_.try_emplace(id, Offset(0));
   }
   for (const StreamId& id : gone) {
     append(control::stream_deleted(now(), id));
     high_watermarks_.erase(id);
+    log_starts_.erase(id);
     std::erase_if(appended_, [&](const Appended& one) { return one.stream == id; });
+    std::erase_if(trimmed_, [&](const Trimmed& one) { return one.stream == id; });
     wake_readers(id);
   }
 }

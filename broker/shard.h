@@ -115,6 +115,16 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   static runtime::Task<Result<OffsetAndTime>> list_offset(Core& there, ShardId shard, StreamId stream,
                                                           std::int64_t timestamp_ms);
   static runtime::Task<Result<StreamStatus>> stream_status(Core& there, ShardId shard, StreamId stream);
+  // Moves the stream's start, and gives it. That holds once kept() says so.
+  Result<Offset> delete_records(StreamId stream, Offset before);
+  // What is appended by now, for those who wait until it is committed. kUnavailable: the shard was lost;
+  // kNoSpace: the disk is full.
+  struct Kept {
+    std::shared_ptr<Shard> shard;
+    Lsn end;
+  };
+  Kept all() { return {shared_from_this(), state_.next()}; }
+  static runtime::Task<Result<void>> kept(Kept what);
   static runtime::Task<Result<EpochEnd>> epoch_end(Core& there, ShardId shard, StreamId stream,
                                                    std::int32_t leader_epoch);
 
@@ -322,6 +332,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
 
   // ---- shard_streams.cc
   Offset high_watermark(StreamId stream) const;
+  Offset log_start(StreamId stream) const;
+  void trim_stream(StreamId stream, Offset start);
   void wake_readers(StreamId stream);
   template <class Use>
   runtime::Task<Result<void>> walk_stream(StreamId stream, Lsn from, Use use);
@@ -379,12 +391,19 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::vector<storage::LogEntry> read_;  // scratch
 
   std::map<StreamId, Offset> high_watermarks_;  // committed
+  std::map<StreamId, Offset> log_starts_;       // committed
   struct Appended {
     Lsn lsn;
     StreamId stream;
     Offset next;
   };
   std::deque<Appended> appended_;  // not committed
+  struct Trimmed {
+    Lsn lsn;
+    StreamId stream;
+    Offset start;
+  };
+  std::deque<Trimmed> trimmed_;  // not committed
   std::map<StreamId, std::map<std::pair<CoreId, std::uint64_t>, Offset>> readers_;
 
   GroupCoordinator coordinator_;

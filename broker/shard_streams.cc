@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/marks.h"
 #include "broker/message_batch.h"
 #include "broker/shard.h"
 #include "model/record_batch.h"
@@ -18,6 +19,9 @@ Error starting(ShardId shard) {
 }
 Error no_stream() {
   return {ErrorCode::kNotFound, "there is no such topic and partition"};
+}
+Error out_of_range(Offset offset) {
+  return {ErrorCode::kInvalidArgument, "offset " + std::to_string(offset.value) + " is out of range"};
 }
 
 // The first bytes of a batch, up to where its header ends.
@@ -40,6 +44,15 @@ RecordBatchHeader header_of(const DataEntry& data) {
 Offset Shard::high_watermark(StreamId stream) const {
   auto found = high_watermarks_.find(stream);
   return found == high_watermarks_.end() ? Offset(0) : found->second;
+}
+
+Offset Shard::log_start(StreamId stream) const {
+  auto found = log_starts_.find(stream);
+  return found == log_starts_.end() ? Offset(0) : found->second;
+}
+
+void Shard::trim_stream(StreamId stream, Offset start) {
+  trimmed_.push_back({append(control::stream_trimmed(now(), stream, start)), stream, start});
 }
 
 // Walks the stream's batches from the entry at `from` on, as far as it is committed. `use(data, header,
@@ -75,10 +88,13 @@ Task<Result<FetchOk>> Shard::read_stream(Core& there, ShardId id, FetchRead read
   if (!stream) co_return std::unexpected(no_stream());
   FetchOk out;
   out.high_watermark = shard->high_watermark(read.stream);
-  out.log_start = std::min(stream->start(), out.high_watermark);
-  if (read.from < out.log_start || read.from > out.high_watermark) {
-    co_return error(ErrorCode::kInvalidArgument,
-                    "offset " + std::to_string(read.from.value) + " is out of range");
+  out.log_start = shard->log_start(read.stream);
+  const bool gone = read.from < stream->start();
+  if (gone || read.from > out.high_watermark) {
+    // The start may have been moved by an entry that is not committed yet.
+    if (gone && !co_await shard->committed(shard->state_.next()))
+      co_return std::unexpected(shard->not_committed());
+    co_return std::unexpected(out_of_range(read.from));
   }
   if (read.from == out.high_watermark || read.max_bytes == 0) co_return out;
   const auto place = stream->place_for(read.from);
@@ -93,7 +109,12 @@ Task<Result<FetchOk>> Shard::read_stream(Core& there, ShardId id, FetchRead read
     out.bytes += data.batch_size();
     return out.bytes < read.max_bytes;
   };
-  STELE_CO_CHECK(co_await shard->walk_stream(read.stream, place->lsn, take));
+  if (auto walked = co_await shard->walk_stream(read.stream, place->lsn, take); !walked) {
+    // It may have been deleted meanwhile.
+    const StreamState* still = shard->serving_ ? shard->state_.stream(read.stream) : nullptr;
+    if (still && read.from < still->start()) co_return std::unexpected(out_of_range(read.from));
+    co_return std::unexpected(std::move(walked).error());
+  }
   ++there.stats().fetches;
   there.stats().fetched_bytes += out.bytes;
   co_return out;
@@ -191,10 +212,32 @@ Task<Result<StreamStatus>> Shard::stream_status(Core& there, ShardId id, StreamI
   StreamStatus status;
   status.shard = id;
   status.epoch = shard->log_->epoch();
-  status.log_start = stream->start();
+  status.log_start = shard->log_start(stream_id);
   status.high_watermark = shard->high_watermark(stream_id);
   status.bytes = stream->bytes();
   co_return status;
+}
+
+Result<Offset> Shard::delete_records(StreamId stream_id, Offset before) {
+  STELE_CHECK(writable());
+  const StreamState* stream = state_.stream(stream_id);
+  if (!stream) return std::unexpected(no_stream());
+  const Offset end = high_watermark(stream_id);
+  const Offset start = before == Offset(-1) ? end : before;
+  if (start < Offset(0) || start > end) {
+    return error(ErrorCode::kInvalidArgument, "records up to offset " + std::to_string(start.value) +
+                                                  " cannot be deleted, there are " +
+                                                  std::to_string(end.value));
+  }
+  if (start <= stream->start()) return stream->start();
+  STELE_MARK("shard: records deleted by a client");
+  trim_stream(stream_id, start);
+  return start;
+}
+
+Task<Result<void>> Shard::kept(Kept what) {
+  if (!co_await what.shard->committed(what.end)) co_return std::unexpected(what.shard->not_committed());
+  co_return Result<void>();
 }
 
 Task<Result<EpochEnd>> Shard::epoch_end(Core& there, ShardId id, StreamId stream_id, std::int32_t asked) {

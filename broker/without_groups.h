@@ -27,6 +27,10 @@ class WithoutGroups : public Broker {
     unexpected();
   }
   runtime::Task<Result<EpochEnd>> epoch_end(Principal, StreamId, std::int32_t) override { unexpected(); }
+  runtime::Task<std::vector<Result<Offset>>> delete_records(
+      Principal, std::vector<std::pair<StreamId, Offset>>) override {
+    unexpected();
+  }
   Epoch epoch_of(ShardId) const override { unexpected(); }
 
  private:

@@ -7,6 +7,7 @@
 #include "protocols/kafka/messages/api_versions.h"
 #include "protocols/kafka/messages/create_topics.h"
 #include "protocols/kafka/messages/delete_groups.h"
+#include "protocols/kafka/messages/delete_records.h"
 #include "protocols/kafka/messages/delete_topics.h"
 #include "protocols/kafka/messages/describe_cluster.h"
 #include "protocols/kafka/messages/describe_configs.h"
@@ -38,20 +39,20 @@ void for_each_message(F f) {
   auto call = [&]<class... Messages>(std::type_identity<std::tuple<Messages...>>) {
     (f(std::type_identity<Messages>()), ...);
   };
-  call(std::type_identity<
-       std::tuple<ProduceRequest, ProduceResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
-                  ListOffsetsResponse, MetadataRequest, MetadataResponse, FindCoordinatorRequest,
-                  FindCoordinatorResponse, ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest,
-                  CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest,
-                  InitProducerIdResponse, DescribeConfigsRequest, DescribeConfigsResponse,
-                  DescribeClusterRequest, DescribeClusterResponse, OffsetCommitRequest, OffsetCommitResponse,
-                  OffsetFetchRequest, OffsetFetchResponse, JoinGroupRequest, JoinGroupResponse,
-                  HeartbeatRequest, HeartbeatResponse, LeaveGroupRequest, LeaveGroupResponse,
-                  SyncGroupRequest, SyncGroupResponse, DescribeGroupsRequest, DescribeGroupsResponse,
-                  ListGroupsRequest, ListGroupsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
-                  OffsetDeleteRequest, OffsetDeleteResponse, SaslHandshakeRequest, SaslHandshakeResponse,
-                  SaslAuthenticateRequest, SaslAuthenticateResponse, OffsetForLeaderEpochRequest,
-                  OffsetForLeaderEpochResponse, DescribeLogDirsRequest, DescribeLogDirsResponse>>());
+  call(std::type_identity<std::tuple<
+           ProduceRequest, ProduceResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
+           ListOffsetsResponse, MetadataRequest, MetadataResponse, FindCoordinatorRequest,
+           FindCoordinatorResponse, ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest,
+           CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest,
+           InitProducerIdResponse, DescribeConfigsRequest, DescribeConfigsResponse, DescribeClusterRequest,
+           DescribeClusterResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
+           OffsetFetchResponse, JoinGroupRequest, JoinGroupResponse, HeartbeatRequest, HeartbeatResponse,
+           LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse, DescribeGroupsRequest,
+           DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, DeleteGroupsRequest,
+           DeleteGroupsResponse, OffsetDeleteRequest, OffsetDeleteResponse, SaslHandshakeRequest,
+           SaslHandshakeResponse, SaslAuthenticateRequest, SaslAuthenticateResponse,
+           OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, DescribeLogDirsRequest,
+           DescribeLogDirsResponse, DeleteRecordsRequest, DeleteRecordsResponse>>());
 }
 
 }  // namespace stele::kafka

@@ -102,7 +102,7 @@ runtime::Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& work
                                        std::int32_t partitions, std::string name);
 // Sets `state/A` and looks what a fresh subscriber is given.
 runtime::Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint32_t address);
-// Makes and deletes topics, and asks a topic that is being trimmed for its offsets.
+// Makes and deletes topics, deletes records, and asks topics that lose records for their offsets.
 runtime::Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher);
 
 // The options of a Kafka client that logs in, if there are users.

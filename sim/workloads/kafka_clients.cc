@@ -200,12 +200,83 @@ Task<Result<void>> come_and_go(runtime::Runtime& runtime, Workload& workload, ka
   co_return Result<void>();
 }
 
+// Of topic `deleted`, from which nothing goes but by DeleteRecords, and that by one client alone.
+struct Deleting {
+  std::uint64_t sequence = 0;
+  std::int64_t start = 0;      // it begins there at least
+  std::int64_t start_max = 0;  // and no further
+};
+
+Task<Result<void>> check_deleted(Workload& workload, kafka::Client& client, const Deleting& deleting) {
+  if (deleting.start != deleting.start_max) co_return Result<void>();
+  for (std::int64_t offset = std::max<std::int64_t>(deleting.start - 1, 0); offset <= deleting.start;
+       ++offset) {
+    kafka::FetchOptions options;
+    options.max_wait_ms = 1;
+    STELE_CO_TRY(const auto fetched, co_await client.fetch("deleted", 0, Offset(offset), options));
+    workload.ledger.operation();
+    const bool gone = fetched.error == kafka::KafkaError::kOffsetOutOfRange;
+    const bool there = fetched.error == kafka::KafkaError::kNone;
+    if (offset < deleting.start ? there : gone) {
+      workload.world.fail("records below " + std::to_string(deleting.start) +
+                          " of topic deleted were deleted, and offset " + std::to_string(offset) +
+                          (gone ? " is out of range" : " can be fetched"));
+    }
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> delete_records(runtime::Runtime& runtime, Workload& workload, kafka::Client& client,
+                                  Deleting& deleting, std::uint32_t publisher) {
+  std::vector<MessageId> ids;
+  for (int i = 0; i < 5; ++i) {
+    ids.push_back({publisher, 1, deleting.sequence++});
+    workload.ledger.sent(ids.back());
+  }
+  STELE_CO_TRY(
+      const auto produced,
+      co_await client.produce("deleted", 0, batch_of(ids, runtime.wall_now().ms, Compression::kNone, 1000)));
+  (void)produced;
+  STELE_CO_TRY(const auto first, co_await client.list_offset("deleted", 0, kafka::kEarliestTimestamp));
+  STELE_CO_TRY(const auto end, co_await client.list_offset("deleted", 0, kafka::kLatestTimestamp));
+  if (first.error != kafka::KafkaError::kNone || end.error != kafka::KafkaError::kNone)
+    co_return Result<void>();
+  if (first.offset < deleting.start || first.offset > deleting.start_max) {
+    workload.world.fail("topic deleted begins at " + std::to_string(first.offset) +
+                        ", though records were deleted up to " + std::to_string(deleting.start) +
+                        " at least and " + std::to_string(deleting.start_max) + " at most");
+  }
+  if (!runtime.random().chance(1, 2)) co_return co_await check_deleted(workload, client, deleting);
+  // All that are there, sometimes; nobody else writes.
+  const bool all = runtime.random().chance(1, 8);
+  const std::int64_t wanted = all ? end.offset : runtime.random().between(first.offset, end.offset);
+  const std::int64_t before =
+      std::exchange(deleting.start_max, all ? INT64_MAX : std::max(deleting.start_max, wanted));
+  kafka::DeleteRecordsRequest request;
+  request.topics.push_back({"deleted", {{0, all ? -1 : wanted}}});
+  STELE_CO_TRY(const auto response, co_await client.call(std::move(request)));
+  workload.ledger.operation();
+  const auto& answer = response.topics.at(0).partitions.at(0);
+  if (answer.error == kafka::KafkaError::kOffsetOutOfRange ||
+      (answer.error == kafka::KafkaError::kNone && answer.low_watermark < wanted)) {
+    workload.world.fail("deleting records of topic deleted up to " + std::to_string(wanted) +
+                        ", where it ends at " + std::to_string(end.offset) + ", is answered with " +
+                        std::string(kafka::to_string(answer.error)) + " and offset " +
+                        std::to_string(answer.low_watermark));
+  }
+  if (answer.error != kafka::KafkaError::kNone) co_return Result<void>();
+  deleting.start = answer.low_watermark;
+  if (all) deleting.start_max = std::max(before, answer.low_watermark);
+  co_return co_await check_deleted(workload, client, deleting);
+}
+
 }  // namespace
 
 Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher) {
   workload.running.insert("admin");
   ++workload.producing;
   std::uint64_t sequence = 0;
+  Deleting deleting;
   while (!workload.stopping) {
     co_await wait_while_quiet(runtime, workload);
     auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
@@ -216,6 +287,7 @@ Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_
     std::vector<kafka::CreateTopicsRequest::Config> configs;
     configs.push_back({"retention.bytes", "40000"});
     (void)co_await (*client)->create_topic("trimmed", 1, configs);
+    (void)co_await (*client)->create_topic("deleted", 1, {{"retention.ms", "-1"}});
     const runtime::Instant until =
         runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
     while (!(*client)->closed() && runtime.now() < until && workload.busy()) {
@@ -228,6 +300,9 @@ Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_
           "trimmed", 0, batch_of(ids, runtime.wall_now().ms, Compression::kNone, 1000));
       if (!produced) break;
       if (!co_await check_earliest(workload, **client)) break;
+      if (runtime.random().chance(1, 2) &&
+          !co_await delete_records(runtime, workload, **client, deleting, publisher))
+        break;
       if (runtime.random().chance(1, 3) && !co_await come_and_go(runtime, workload, **client)) break;
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
     }

@@ -1,6 +1,8 @@
-// Fetching from a whole node: fetch sessions (KIP-227), and leader epochs across restarts (KIP-320).
+// Fetching from a whole node: fetch sessions (KIP-227), leader epochs (KIP-320) and deleted records (KIP-107)
+// across restarts.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -287,6 +289,102 @@ Task<void> leader_epochs(OneNode& node) {
 TEST(KafkaLeaderEpoch, GoesUpWithEveryOwnerAndItsRecordsAreKnown) {
   for (std::uint32_t cores = 1; cores <= 3; ++cores) {
     OneNode(cores, cores).run([](OneNode& node) { return leader_epochs(node); });
+  }
+}
+
+// ---- deleted records ------------------------------------------------------------------------------------
+
+// (low watermark, error) of partition 0 of the topic.
+Task<std::pair<std::int64_t, KafkaError>> delete_below(kafka::Client& client, std::int64_t offset) {
+  kafka::DeleteRecordsRequest request;
+  request.topics.push_back({"t", {{0, offset}}});
+  const auto response = co_await client.call(std::move(request));
+  EXPECT_TRUE(response);
+  const auto& answer = response->topics.at(0).partitions.at(0);
+  co_return std::pair(answer.low_watermark, answer.error);
+}
+
+Task<void> begins_at(kafka::Client& client, std::int64_t start, std::int64_t end) {
+  const auto earliest = co_await client.list_offset("t", 0, kafka::kEarliestTimestamp);
+  EXPECT_TRUE(earliest);
+  EXPECT_EQ(earliest->offset, start);
+  const auto latest = co_await client.list_offset("t", 0, kafka::kLatestTimestamp);
+  EXPECT_EQ(latest->offset, end);
+  const auto below = co_await client.fetch("t", 0, Offset(start - 1), {});
+  EXPECT_EQ(below->error, KafkaError::kOffsetOutOfRange);
+  kafka::FetchOptions options;
+  options.max_wait_ms = 1;
+  const auto there = co_await client.fetch("t", 0, Offset(start), options);
+  EXPECT_EQ(there->error, KafkaError::kNone);
+  EXPECT_EQ(there->log_start_offset, start);
+  std::int64_t next = start;
+  EXPECT_TRUE(kafka::each_record(there->records.flatten(), Offset(start),
+                                 [&](const RecordView& record) { EXPECT_EQ(record.offset.value, next++); }));
+  EXPECT_EQ(next, end);
+  // By time: nothing that is gone.
+  const auto by_time = co_await client.list_offset("t", 0, 1000);
+  EXPECT_EQ(by_time->offset, start < end ? start : -1);
+}
+
+using Deleted = std::pair<std::int64_t, KafkaError>;
+
+Task<void> deleted_records(OneNode& node) {
+  auto client = co_await node.connect();
+  EXPECT_TRUE(co_await client->create_topic("t", 1));
+  co_await produce(*client, 0, 4, 0);
+  co_await produce(*client, 0, 6, 4);
+  EXPECT_EQ(co_await delete_below(*client, 11), (Deleted{-1, KafkaError::kOffsetOutOfRange}));
+  EXPECT_EQ(co_await delete_below(*client, -2), (Deleted{-1, KafkaError::kOffsetOutOfRange}));
+  // In the middle of a batch, and at the beginning of one; never back.
+  const std::vector<std::optional<sim::CrashMode>> ends{sim::CrashMode::kKill, std::nullopt,
+                                                        sim::CrashMode::kPowerLoss};
+  std::int64_t start = 0;
+  for (const std::int64_t offset : std::vector<std::int64_t>{3, 4, 2, 7, -1}) {
+    const std::int64_t expected = offset < 0 ? 10 : std::max(start, offset);
+    EXPECT_EQ(co_await delete_below(*client, offset), (Deleted{expected, KafkaError::kNone})) << offset;
+    start = expected;
+    co_await begins_at(*client, start, 10);
+    client->close();
+    co_await node.restart(ends[static_cast<std::size_t>(start) % ends.size()]);
+    client = co_await node.connect();
+    co_await begins_at(*client, start, 10);
+  }
+  // What comes goes on from there.
+  co_await produce(*client, 0, 2, 10);
+  co_await begins_at(*client, 10, 12);
+}
+
+TEST(KafkaDeleteRecords, AreGoneForGood) {
+  for (std::uint32_t cores = 1; cores <= 2; ++cores) {
+    OneNode(cores + 10, cores).run([](OneNode& node) { return deleted_records(node); });
+  }
+}
+
+Task<void> deletions_at_once(OneNode& node) {
+  auto client = co_await node.connect();
+  EXPECT_TRUE(co_await client->create_topic("t", 5));
+  for (std::int32_t partition = 0; partition < 5; ++partition) co_await produce(*client, partition, 3, 0);
+  kafka::DeleteRecordsRequest request;
+  request.topics.push_back({"t", {{0, 1}, {9, 1}, {1, -1}, {2, 0}, {3, 4}, {4, 2}}});
+  request.topics.push_back({"never", {{0, 1}}});
+  const auto response = co_await client->call(std::move(request));
+  EXPECT_TRUE(response);
+  std::vector<Deleted> answers;
+  for (const auto& topic : response->topics) {
+    for (const auto& one : topic.partitions) answers.emplace_back(one.low_watermark, one.error);
+  }
+  EXPECT_EQ(answers, (std::vector<Deleted>{{1, KafkaError::kNone},
+                                           {-1, KafkaError::kUnknownTopicOrPartition},
+                                           {3, KafkaError::kNone},
+                                           {0, KafkaError::kNone},
+                                           {-1, KafkaError::kOffsetOutOfRange},
+                                           {2, KafkaError::kNone},
+                                           {-1, KafkaError::kUnknownTopicOrPartition}}));
+}
+
+TEST(KafkaDeleteRecords, OfPartitionsOnAllCores) {
+  for (std::uint32_t cores = 1; cores <= 3; ++cores) {
+    OneNode(cores + 20, cores).run([](OneNode& node) { return deletions_at_once(node); });
   }
 }
 

@@ -38,6 +38,7 @@ APIS = [
     ("api_versions", 18, 0, 4),
     ("create_topics", 19, 2, 7),
     ("delete_topics", 20, 1, 6),
+    ("delete_records", 21, 0, 2),
     ("init_producer_id", 22, 0, 5),
     ("offset_for_leader_epoch", 23, 2, 4),
     ("describe_configs", 32, 1, 4),

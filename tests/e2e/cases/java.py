@@ -4,7 +4,7 @@ from harness.clients import BUILD_LIMIT_S, java_command
 
 NAMES = ("topics", "topic_errors", "cluster", "configs", "idempotent_producer", "plain_producer", "compressed", "seek",
          "fetch_sessions",
-         "log_dirs", "times", "poll_waits", "auto_create", "group_offsets", "group_rebalance", "group_cooperative", "group_static",
+         "log_dirs", "delete_records", "times", "poll_waits", "auto_create", "group_offsets", "group_rebalance", "group_cooperative", "group_static",
          "group_admin")
 
 

@@ -109,12 +109,43 @@ func admin(bootstrap, topic string) error {
 	if err != nil || len(details[topic].Partitions) != 3 {
 		return fmt.Errorf("list: %v, %w", details, err)
 	}
+	if err := deleteRecords(made, admin, topic); err != nil {
+		return err
+	}
 	ends, err := admin.ListEndOffsets(limit, topic)
 	if err != nil || ends.Error() != nil || len(ends[topic]) != 3 {
 		return fmt.Errorf("end offsets: %v, %w", ends, err)
 	}
 	if _, err := admin.DeleteTopic(limit, topic); err != nil {
 		return fmt.Errorf("delete: %w", err)
+	}
+	return nil
+}
+
+func deleteRecords(maker *kgo.Client, admin *kadm.Client, topic string) error {
+	for i := range 5 {
+		if err := maker.ProduceSync(limit, &kgo.Record{Topic: topic, Value: fmt.Appendf(nil, "v%d", i)}).FirstErr(); err != nil {
+			return fmt.Errorf("produce: %w", err)
+		}
+	}
+	ends, err := admin.ListEndOffsets(limit, topic)
+	if err != nil {
+		return fmt.Errorf("end offsets: %w", err)
+	}
+	gone, err := admin.DeleteRecords(limit, ends.Offsets())
+	if err != nil || gone.Error() != nil {
+		return fmt.Errorf("delete records: %v, %w", gone, err)
+	}
+	starts, err := admin.ListStartOffsets(limit, topic)
+	if err != nil {
+		return fmt.Errorf("start offsets: %w", err)
+	}
+	for partition := range int32(3) {
+		start, _ := starts.Lookup(topic, partition)
+		end, _ := ends.Lookup(topic, partition)
+		if start.Offset != end.Offset {
+			return fmt.Errorf("partition %d begins at %d where %d was expected", partition, start.Offset, end.Offset)
+		}
 	}
 	return nil
 }

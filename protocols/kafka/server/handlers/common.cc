@@ -16,6 +16,8 @@ Handler find_handler(ApiKey api) {
       return handle_create_topics;
     case ApiKey::kDeleteTopics:
       return handle_delete_topics;
+    case ApiKey::kDeleteRecords:
+      return handle_delete_records;
     case ApiKey::kInitProducerId:
       return handle_init_producer_id;
     case ApiKey::kDescribeConfigs:

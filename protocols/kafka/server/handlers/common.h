@@ -68,6 +68,7 @@ runtime::Task<Result<ResponseBytes>> handle_sasl_authenticate(HandlerContext& co
 runtime::Task<Result<ResponseBytes>> handle_metadata(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_create_topics(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_delete_topics(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_delete_records(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_describe_configs(HandlerContext& context,
                                                              IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_describe_cluster(HandlerContext& context,

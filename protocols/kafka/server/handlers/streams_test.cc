@@ -1,10 +1,12 @@
-// What is asked of streams: OffsetForLeaderEpoch, ListOffsets, DescribeLogDirs, and the leader epochs that
-// clients name and are told.
+// What is asked of streams: OffsetForLeaderEpoch, ListOffsets, DeleteRecords, DescribeLogDirs, and the leader
+// epochs that clients name and are told.
 #include <gtest/gtest.h>
 
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "protocols/kafka/messages/delete_records.h"
 #include "protocols/kafka/messages/describe_log_dirs.h"
 #include "protocols/kafka/messages/list_offsets.h"
 #include "protocols/kafka/messages/metadata.h"
@@ -98,6 +100,33 @@ TEST_F(Streams, MetadataTellsTheLeaderEpoch) {
   EXPECT_EQ(epoch(), 9);
   broker.epoch = Epoch();
   EXPECT_EQ(epoch(), -1);
+}
+
+// KIP-107.
+TEST_F(Streams, DeletedRecords) {
+  broker.deletions.emplace(std::pair(stream, Offset(7)), Offset(7));
+  broker.deletions.emplace(std::pair(stream, Offset(-1)), Offset(9));
+  broker.deletions.emplace(std::pair(stream, Offset(99)), error(ErrorCode::kInvalidArgument, "too far"));
+  broker.deletions.emplace(std::pair(stream, Offset(1)), error(ErrorCode::kUnauthorized, "not for you"));
+  broker.deletions.emplace(std::pair(stream, Offset(2)), error(ErrorCode::kNoSpace, "full"));
+  DeleteRecordsRequest request;
+  request.topics.push_back({"orders", {{0, 7}, {0, -1}, {0, 99}, {0, 1}, {0, 2}, {5, 7}}});
+  request.topics.push_back({"never", {{0, 0}}});
+  for (std::int16_t version = 0; version <= 2; ++version) {
+    const auto response = client.ask<DeleteRecordsResponse>(version, request);
+    ASSERT_EQ(response.topics.size(), 2U);
+    EXPECT_EQ(response.topics[0].name, "orders");
+    std::vector<std::pair<std::int64_t, KafkaError>> answers;
+    for (const auto& one : response.topics[0].partitions) answers.emplace_back(one.low_watermark, one.error);
+    EXPECT_EQ(answers,
+              (std::vector<std::pair<std::int64_t, KafkaError>>{{7, KafkaError::kNone},
+                                                                {9, KafkaError::kNone},
+                                                                {-1, KafkaError::kOffsetOutOfRange},
+                                                                {-1, KafkaError::kTopicAuthorizationFailed},
+                                                                {-1, KafkaError::kKafkaStorageError},
+                                                                {-1, KafkaError::kUnknownTopicOrPartition}}));
+    EXPECT_EQ(response.topics[1].partitions.at(0).error, KafkaError::kUnknownTopicOrPartition);
+  }
 }
 
 // ---- log directories ------------------------------------------------------------------------------------

@@ -71,7 +71,19 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
   bool auto_create_topics() const override { return broker::kDefaultAutoCreateTopics; }
   std::int32_t default_partitions() const override { return partitions; }
 
+  // Where streams begin once records are deleted there.
+  std::map<std::pair<StreamId, Offset>, Result<Offset>> deletions;
+
   Epoch epoch_of(ShardId) const override { return epoch; }
+  runtime::Task<std::vector<Result<Offset>>> delete_records(
+      broker::Principal, std::vector<std::pair<StreamId, Offset>> asked) override {
+    std::vector<Result<Offset>> out;
+    for (const auto& one : asked) {
+      const auto known = look_up(deletions, one);
+      out.push_back(known ? *known : std::unexpected(known.error()));
+    }
+    co_return out;
+  }
   runtime::Task<Result<broker::OffsetAndTime>> list_offset(broker::Principal, StreamId stream,
                                                            std::int64_t) override {
     co_return look_up(offsets, stream);

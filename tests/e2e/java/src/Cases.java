@@ -16,6 +16,7 @@ import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -34,6 +35,7 @@ import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.GroupNotEmptyException;
 import org.apache.kafka.common.errors.GroupSubscribedToTopicException;
 import org.apache.kafka.common.errors.InvalidTopicException;
+import org.apache.kafka.common.errors.OffsetOutOfRangeException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownMemberIdException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
@@ -69,6 +71,7 @@ public final class Cases {
       case "fetch_sessions" -> cases.fetchSessions();
       case "follow" -> cases.follow(args[3]);
       case "log_dirs" -> cases.logDirs();
+      case "delete_records" -> cases.deleteRecords();
       case "times" -> cases.times();
       case "poll_waits" -> cases.pollWaits();
       case "auto_create" -> cases.autoCreate();
@@ -297,6 +300,27 @@ public final class Cases {
         check((replica.size() > 0) == (i < 2), "size of partition " + i + ": " + replica.size());
         check(!replica.isFuture() && replica.offsetLag() == 0, "it is complete");
       }
+    }
+  }
+
+  private void deleteRecords() throws Exception {
+    TopicPartition zero = new TopicPartition(prefix + "deleted", 0), one = new TopicPartition(prefix + "deleted", 1);
+    try (Admin admin = admin(); KafkaConsumer<String, String> consumer = consumer()) {
+      create(admin, "deleted", 2);
+      fill("deleted", 2, 0, 20);
+      var gone = admin.deleteRecords(Map.of(zero, RecordsToDelete.beforeOffset(4), one, RecordsToDelete.beforeOffset(-1)));
+      equal(get(gone.lowWatermarks().get(zero)).lowWatermark(), 4L, "low watermark");
+      equal(get(gone.lowWatermarks().get(one)).lowWatermark(), 10L, "of all that are there");
+      fails(OffsetOutOfRangeException.class, admin.deleteRecords(Map.of(zero, RecordsToDelete.beforeOffset(11))).all());
+      equal(get(admin.deleteRecords(Map.of(zero, RecordsToDelete.beforeOffset(1))).lowWatermarks().get(zero)).lowWatermark(),
+          4L, "it never goes back");
+      equal(get(admin.listOffsets(Map.of(zero, OffsetSpec.earliest())).all()).get(zero).offset(), 4L, "earliest");
+      consumer.assign(List.of(zero, one));
+      consumer.seekToBeginning(consumer.assignment());
+      equal(values(poll(consumer, 6)), List.of("v8", "v10", "v12", "v14", "v16", "v18"), "what is left");
+      // To what is gone: it is reset to what is not.
+      consumer.seek(zero, 0);
+      equal(values(poll(consumer, 6)).get(0), "v8", "after a reset");
     }
   }
 
