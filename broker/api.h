@@ -72,12 +72,19 @@ class Publisher {
 
 // ---- subscribing ---------------------------------------------------------------------------------------
 
-// Names one message in a persistent session's queue; zero for live copies, which nobody keeps.
+// Names one message that is kept until it is settled; zero for live copies, which nobody keeps.
 struct SettleToken {
   Lsn lsn;
-  std::uint32_t index = 0;  // of the record within the entry
-  bool durable = false;
-  std::uint16_t packet_id = 0;  // with QoS 2 and durable: the one to be used, no smaller than kFirstLoggedId
+  std::uint32_t index = 0;      // of the record within the entry
+  bool durable = false;         // it is in the log, and the window is minded by whoever sent it
+  std::uint16_t packet_id = 0;  // in a persistent session's queue, with QoS 2: the one to be used, no smaller
+                                // than kFirstLoggedId
+  // Of a shared subscription, else 0. It goes to another member if it is not settled before the session ends.
+  std::uint32_t share = 0;
+  ShardId home{};  // with share and durable: of the subscription
+  bool kept() const { return durable || share != 0; }
+  // Its QoS 2 exchange outlives the connection.
+  bool of_session() const { return durable && share == 0; }
 };
 // Of persistent sessions; below it is the connection's own.
 inline constexpr std::uint16_t kFirstLoggedId = 0x8000;
@@ -93,7 +100,8 @@ struct Delivery {
 };
 
 struct SubscribeAnswer {
-  std::vector<Result<std::uint8_t>> granted;  // QoS, per request; kUnauthorized, kNoSpace (a limit), …
+  // QoS, per request, which may be less than what was asked for; kUnauthorized, kNoSpace (a limit), …
+  std::vector<Result<std::uint8_t>> granted;
 };
 
 struct SessionOptions {
@@ -115,6 +123,8 @@ class SessionHandler {
   // One message for the client. Views are valid during the call only. Comes from within turns of this core,
   // never from within a call of Session.
   virtual void on_message(const Delivery& delivery) = 0;
+  // Whether a message with QoS > 0 would be sent at once: a shared subscription asks.
+  virtual bool has_room() const { return true; }
   // The client's release of a QoS 2 message (Session::complete) is committed. `known`: there was one to be
   // released.
   virtual void on_completed(std::uint16_t packet_id, bool known) = 0;
@@ -150,10 +160,11 @@ class Session {
   // Whether each was there. One at a time with subscribe.
   virtual runtime::Task<Result<std::vector<bool>>> unsubscribe(std::vector<std::string> filters) = 0;
 
-  // The client has acknowledged it, or will not have it. Only for tokens that are durable.
+  // The client has acknowledged it, or will not have it. Only for tokens that are kept(). Of a live copy with
+  // QoS 2 and a share: PUBLISH is sent, and nobody else may have it [MQTT-4.8.2-5].
   virtual void settle(SettleToken token) = 0;
-  // Of QoS 2, durable: the client has the message (PUBREC); SessionHandler::on_release follows. Then it has
-  // let go of the packet identifier (PUBCOMP).
+  // Of QoS 2, with a token of_session(): the client has the message (PUBREC); SessionHandler::on_release
+  // follows. Then it has let go of the packet identifier (PUBCOMP).
   virtual void accept(SettleToken token) = 0;
   virtual void released(std::uint16_t packet_id) = 0;
   // QoS 2 from the client of a session that outlives its connection: its PUBREL. on_completed follows.

@@ -1,5 +1,7 @@
 #include "broker/core.h"
 
+#include <absl/container/inlined_vector.h>
+
 #include <algorithm>
 #include <functional>
 #include <span>
@@ -83,20 +85,25 @@ Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
   });
   STELE_CO_CHECK(std::move(all));
   // Everybody knows what the shards' sessions want before anything is accepted here.
-  std::vector<std::pair<ShardId, std::vector<SessionInterest>>> interests;
-  std::vector<std::pair<ShardId, Epoch>> epochs;
+  struct Interests {
+    ShardId shard;
+    Epoch epoch;
+    std::vector<SessionInterest> filters, shares;
+  };
+  std::vector<Interests> interests;
   for (ShardId id : ids) {
     // One may have been lost while the others started: who takes it over again tells of it.
     const auto here = shards_.find(id);
     if (here == shards_.end()) continue;
-    interests.emplace_back(id, here->second->interests());
-    epochs.emplace_back(id, here->second->log().epoch());
+    interests.push_back(
+        {id, here->second->log().epoch(), here->second->interests(), here->second->kept_shares()});
   }
-  co_await on_every_core([interests, epochs](Core& there) {
-    for (const auto& [shard, epoch] : epochs) there.shard_epochs_[shard.value] = epoch;
-    for (auto& [shard, filters] : interests) {
+  co_await on_every_core([interests](Core& there) {
+    for (const auto& [shard, epoch, filters, shares] : interests) {
+      there.shard_epochs_[shard.value] = epoch;
       there.routes().forget_shard(shard);
       for (auto& [tenant, filter] : filters) there.routes().set_session_interest(shard, tenant, filter, true);
+      for (auto& [tenant, share] : shares) there.routes().set_share_keeps(tenant, share, true);
     }
   });
   co_return Result<void>();
@@ -263,6 +270,10 @@ void Core::handle(ForwardAnswerMail&& mail) {
 }
 
 void Core::handle(LiveMail&& mail) {
+  if (!mail.share.empty()) {
+    if (!take_shared(mail)) deliver_shared(std::move(mail));
+    return;
+  }
   const Data& data = mail.data;
   for_each_message(data.batch, data.address, data.address_headers_allowed,
                    [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
@@ -286,6 +297,8 @@ void Core::handle(SettleMail&& mail) {
       return here->release(mail.attachment, mail.token.packet_id);
     case SettleMail::What::kCompleted:
       return here->complete(mail.attachment, mail.token.packet_id);
+    case SettleMail::What::kShared:
+      return here->settle_shared(mail.attachment, mail.token);
   }
 }
 
@@ -322,19 +335,32 @@ bool Core::deliver_live(const Route& route, TenantId tenant, const MessageView& 
                         std::uint64_t publisher_hash) {
   bool anybody = false;
   std::optional<Data> copy;
+  const auto copied = [&]() -> const Data& {
+    if (copy) return *copy;
+    MessageView timed = message;
+    if (timed.timestamp_ms == kNoTimestamp) timed.timestamp_ms = runtime_.wall_now().ms;
+    MessageBatch batch = batch_of(timed, KeyRule{});
+    copy.emplace();
+    copy->tenant = tenant;
+    copy->publisher_hash = publisher_hash;
+    copy->address = std::move(batch.address);
+    copy->batch = std::move(batch.batch);
+    return *copy;
+  };
   for (CoreId core : route.live_cores) {
     if (core == runtime_.core()) continue;
-    if (!copy) {
-      MessageView timed = message;
-      if (timed.timestamp_ms == kNoTimestamp) timed.timestamp_ms = runtime_.wall_now().ms;
-      MessageBatch batch = batch_of(timed, KeyRule{});
-      copy.emplace();
-      copy->tenant = tenant;
-      copy->publisher_hash = publisher_hash;
-      copy->address = std::move(batch.address);
-      copy->batch = std::move(batch.batch);
+    send(core, LiveMail{copied()});
+    anybody = true;
+  }
+  absl::InlinedVector<Bytes, 2> shares_here;
+  for (ShareRoute* share : route.shares) {
+    if (!share->takes_live(message.qos)) continue;
+    const CoreId to = share->next();
+    if (to == runtime_.core()) {
+      shares_here.push_back(share->text());
+    } else {
+      send(to, LiveMail{copied(), share->text()});
     }
-    send(core, LiveMail{*copy});
     anybody = true;
   }
   // Last: what is delivered here may change the routes.
@@ -342,10 +368,62 @@ bool Core::deliver_live(const Route& route, TenantId tenant, const MessageView& 
   if (std::find(cores.begin(), cores.end(), runtime_.core()) != cores.end()) {
     anybody |= live_.deliver(tenant, message, owner, publisher_hash);
   }
+  for (const Bytes& share : shares_here) {
+    if (live_.deliver_shared(tenant, share, message, owner, copy ? &*copy : nullptr)) continue;
+    deliver_shared(LiveMail{copied(), share});
+  }
   return anybody;
 }
 
-void Core::deliver_live(const Data& data) {
+// True if a member of this core has it.
+bool Core::take_shared(const LiveMail& mail) {
+  bool taken = false;
+  for_each_message(mail.data.batch, mail.data.address, false,
+                   [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
+                     taken = live_.deliver_shared(mail.data.tenant, mail.share, message, owner, &mail.data);
+                   });
+  return taken;
+}
+
+// The routes may tell of a member that has just gone.
+void Core::deliver_shared(LiveMail mail) {
+  if (abandoned_) return;
+  constexpr std::uint32_t kTries = 8;
+  while (mail.tries++ < kTries) {
+    ShareRoute* share = routes_.share(mail.data.tenant, mail.share);
+    if (!share || share->members() == 0) break;
+    const CoreId to = share->next();
+    if (to != runtime_.core()) return send(to, std::move(mail));
+    if (take_shared(mail)) return;
+  }
+  STELE_MARK("broker: no member of a shared subscription is left");
+  ++stats_.shared_without_member;
+}
+
+void Core::deliver_shared_of_batch(const Data& data) {
+  if (!routes_.any_share(data.tenant)) return;
+  for_each_message(data.batch, data.address, data.address_headers_allowed,
+                   [&](const MessageView& message, const Bytes&, std::uint32_t) {
+                     absl::InlinedVector<Bytes, 2> shares;
+                     for (const ShareRoute* share : routes_.route(data.tenant, message.address).shares) {
+                       if (share->takes_live(message.qos)) shares.push_back(share->text());
+                     }
+                     if (shares.empty()) return;
+                     MessageBatch one = batch_of(message, KeyRule{});
+                     Data copy;
+                     copy.tenant = data.tenant;
+                     copy.address = std::move(one.address);
+                     copy.batch = std::move(one.batch);
+                     for (const Bytes& share : shares) deliver_shared(LiveMail{copy, share});
+                   });
+}
+
+void Core::deliver_live(const Data& data, std::span<const Bytes> shares) {
+  if (data.kafka_batch) {
+    deliver_shared_of_batch(data);
+  } else {
+    for (const Bytes& share : shares) deliver_shared(LiveMail{data, share});
+  }
   if (!routes_.any_live_interest(data.tenant)) return;
   if (data.kafka_batch) {
     // Its records may go to different addresses; each core looks for itself.
@@ -512,7 +590,8 @@ void Core::produce(const Principal& who, StreamId stream, Bytes batch,
   data.address_headers_allowed = true;
   if (auto allowed = check_named_addresses(who, data); !allowed)
     return done(std::unexpected(allowed.error()));
-  if (routes_.any_session_interest(who.tenant) || routes_.any_live_interest(who.tenant)) {
+  if (routes_.any_session_interest(who.tenant) || routes_.any_live_interest(who.tenant) ||
+      routes_.any_share(who.tenant)) {
     std::vector<ShardId> targets;
     const bool readable = for_each_message(
         data.batch, data.address, true, [&](const MessageView& message, const Bytes&, std::uint32_t) {

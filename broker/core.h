@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -132,9 +133,12 @@ class Core final : public Broker, private runtime::TurnEndHook {
   // Copies to all live subscribers on all cores. True if anybody is there.
   bool deliver_live(const Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
                     std::uint64_t publisher_hash);
-  // The same for what was committed here.
-  void deliver_live(const Data& data);
+  // The same for what was committed here. `shares`: the shared subscriptions that get a copy; a Kafka batch's
+  // are looked for.
+  void deliver_live(const Data& data, std::span<const Bytes> shares);
   bool any_live(const Data& data);
+  // A live copy for one member of a shared subscription, on whatever core.
+  void deliver_shared(LiveMail mail);
   // Published in nobody's name: wills.
   void publish_for_broker(const Data& data);
 
@@ -168,6 +172,8 @@ class Core final : public Broker, private runtime::TurnEndHook {
   void handle(LiveMail&& mail);
   void handle(SessionMail&& mail);
   void handle(SettleMail&& mail);
+  bool take_shared(const LiveMail& mail);
+  void deliver_shared_of_batch(const Data& data);
   void handle(CallMail&& mail) { mail(*this); }
   void answer(const ReplyTo& to, std::optional<Error> error, bool unknown);
   void on_view(std::shared_ptr<const meta::MetaView> view);

@@ -71,20 +71,116 @@ bool LiveTable::deliver(TenantId tenant, const MessageView& message, const Bytes
 }
 
 void LiveTable::deliver_one(LiveSubscriber& to, const MessageView& message, const Bytes& owner,
-                            std::uint8_t qos, bool retain) {
+                            std::uint8_t qos, bool retain, SettleToken token) {
   ++stats_.deliveries;
   if (!to.holding) {
-    to.handler->on_message(Delivery{message, owner, qos, retain, false, {}, ids_});
+    to.handler->on_message(Delivery{message, owner, qos, retain, false, token, ids_});
     return;
   }
   if (to.held.size() >= kMaxHeld || to.held_bytes >= kMaxHeldBytes) {
     STELE_MARK("live: dropped while a subscribe is under way");
     ++stats_.dropped_while_held;
+    if (token.kept()) to.settle_shared(token.lsn.value);
     return;
   }
   MessageBatch copy = batch_of(message, KeyRule{});
   to.held_bytes += copy.batch.size();
-  to.held.push_back({std::move(copy.batch), std::move(copy.address), qos, retain, ids_});
+  to.held.push_back({std::move(copy.batch), std::move(copy.address), qos, retain, token, ids_});
+}
+
+// ---- shared subscriptions -------------------------------------------------------------------------------
+
+void LiveSubscriber::settle_shared(std::uint64_t number) {
+  if (!shared || number < shared->first || number - shared->first >= shared->copies.size()) return;
+  SharedCopy& copy = shared->copies[number - shared->first];
+  shared->bytes -= copy.batch.size();
+  copy = {};
+  while (!shared->copies.empty() && shared->copies.front().batch.empty()) {
+    shared->copies.pop_front();
+    ++shared->first;
+  }
+}
+
+std::uint32_t LiveTable::join(std::uint64_t id, TenantId tenant, const SubscribeRequest& request) {
+  auto& members = tenants_[tenant].shares[request.filter].members;
+  const auto there = std::ranges::find(members, id, &std::pair<std::uint64_t, std::uint64_t>::first);
+  if (there != members.end()) {
+    there->second = packed::pack(request);
+  } else {
+    members.emplace_back(id, packed::pack(request));
+  }
+  return static_cast<std::uint32_t>(members.size());
+}
+
+std::uint32_t LiveTable::leave(std::uint64_t id, TenantId tenant, std::string_view share) {
+  Tenant& owner = tenants_[tenant];
+  const auto found = owner.shares.find(share);
+  if (found == owner.shares.end()) return 0;
+  auto& members = found->second.members;
+  const auto there = std::ranges::find(members, id, &std::pair<std::uint64_t, std::uint64_t>::first);
+  if (there != members.end()) {
+    if (there - members.begin() < static_cast<std::ptrdiff_t>(found->second.turn)) --found->second.turn;
+    members.erase(there);
+  }
+  const auto left = static_cast<std::uint32_t>(members.size());
+  if (left == 0) owner.shares.erase(found);
+  return left;
+}
+
+// The place of the next one that can be sent something at once; if none can, of the one whose turn it is.
+std::size_t LiveTable::choose(const Tenant::Share& share) const {
+  const std::size_t size = share.members.size();
+  for (std::size_t tried = 0; tried < size; ++tried) {
+    const std::size_t place = (share.turn + tried) % size;
+    const LiveSubscriber& one = *subscribers_.find(share.members[place].first)->second;
+    if (!one.holding && (!one.shared || one.shared->bytes < kMaxSharedBytes) && one.handler->has_room()) {
+      return place;
+    }
+  }
+  return share.turn % size;
+}
+
+bool LiveTable::deliver_shared(TenantId tenant, const Bytes& share, const MessageView& message,
+                               const Bytes& owner, const Data* data) {
+  const auto found = tenants_.find(tenant);
+  if (found == tenants_.end()) return false;
+  const auto there = found->second.shares.find(share.view());
+  if (there == found->second.shares.end()) return false;
+  Tenant::Share& members = there->second;
+  const std::size_t place = choose(members);
+  members.turn = (place + 1) % members.members.size();
+  const auto [id, options] = members.members[place];
+  LiveSubscriber& to = *subscribers_.find(id)->second;
+  const auto qos = std::min(message.qos, static_cast<std::uint8_t>(options & packed::kQosMask));
+  ids_.clear();
+  if (options >> packed::kIdShift) ids_.push_back(static_cast<std::uint32_t>(options >> packed::kIdShift));
+  const bool retain = message.retain && (options & packed::kRetainAsPublished);
+  if (qos == 0) {
+    deliver_one(to, message, owner, qos, retain);
+    return true;
+  }
+  if (!to.shared) to.shared = std::make_unique<LiveSubscriber::SharedCopies>();
+  SettleToken token;
+  if (to.shared->bytes < kMaxSharedBytes) {
+    LiveSubscriber::SharedCopy copy{share, {}, {}};
+    if (data) {
+      copy.address = data->address;
+      copy.batch = data->batch;
+    } else {
+      MessageBatch made = batch_of(message, KeyRule{});
+      copy.address = std::move(made.address);
+      copy.batch = std::move(made.batch);
+    }
+    to.shared->bytes += copy.batch.size();
+    token.share = 1;
+    token.lsn = Lsn(to.shared->first + to.shared->copies.size());
+    to.shared->copies.push_back(std::move(copy));
+  } else {
+    STELE_MARK("live: a member keeps too many shared messages");
+    ++stats_.shared_unkept;
+  }
+  deliver_one(to, message, owner, qos, retain, token);
+  return true;
 }
 
 void LiveTable::release(LiveSubscriber& subscriber) {
@@ -92,11 +188,11 @@ void LiveTable::release(LiveSubscriber& subscriber) {
   while (!subscriber.held.empty()) {
     LiveSubscriber::Held held = std::move(subscriber.held.front());
     subscriber.held.pop_front();
-    for_each_message(held.batch, held.address, false,
-                     [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
-                       subscriber.handler->on_message(
-                           Delivery{message, owner, held.qos, held.retain, false, {}, held.subscription_ids});
-                     });
+    for_each_message(
+        held.batch, held.address, false, [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
+          subscriber.handler->on_message(
+              Delivery{message, owner, held.qos, held.retain, false, held.token, held.subscription_ids});
+        });
   }
   subscriber.held_bytes = 0;
 }

@@ -10,9 +10,14 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "broker/api.h"
+#include "broker/data.h"
 #include "broker/filter_trie.h"
 #include "model/ids.h"
 
@@ -30,16 +35,33 @@ struct LiveSubscriber {
     Bytes address;
     std::uint8_t qos;
     bool retain;
+    SettleToken token;
     std::vector<std::uint32_t> subscription_ids;
   };
   bool holding = false;
   std::deque<Held> held;
   std::size_t held_bytes = 0;
+
+  // Live copies with QoS > 0 of shared subscriptions, until they are settled; what is left at the end goes to
+  // other members. In the order of sending.
+  struct SharedCopy {
+    Bytes share;
+    Bytes address;
+    Bytes batch;  // empty once it is settled
+  };
+  struct SharedCopies {
+    std::deque<SharedCopy> copies;
+    std::uint64_t first = 1;  // the number of the first one, in its token
+    std::size_t bytes = 0;
+  };
+  std::unique_ptr<SharedCopies> shared;  // from the first of them on
+  void settle_shared(std::uint64_t number);
 };
 
 struct LiveStats {
   std::uint64_t deliveries = 0;
   std::uint64_t dropped_while_held = 0;
+  std::uint64_t shared_unkept = 0;  // sent to a member that keeps too many already
 };
 
 class LiveTable {
@@ -50,6 +72,14 @@ class LiveTable {
   // True when this is the first, or was the last, subscriber of the core with that filter.
   bool subscribe(std::uint64_t id, TenantId tenant, const SubscribeRequest& request);
   bool unsubscribe(std::uint64_t id, TenantId tenant, std::string_view filter);
+
+  // The same for shared subscriptions, by `$share/NAME/FILTER`; gives how many members this core has now.
+  std::uint32_t join(std::uint64_t id, TenantId tenant, const SubscribeRequest& request);
+  std::uint32_t leave(std::uint64_t id, TenantId tenant, std::string_view share);
+  // To one member, in turn; one that could not be sent it at once loses its turn if another can. False: there
+  // is none. `data` if the message is a batch already.
+  bool deliver_shared(TenantId tenant, const Bytes& share, const MessageView& message, const Bytes& owner,
+                      const Data* data);
 
   // `batch` is the message as a batch of one record if the caller has that already (then `owner` is it too);
   // it is made when a copy must be kept. True if anybody matched.
@@ -63,12 +93,19 @@ class LiveTable {
  private:
   static constexpr std::size_t kMaxHeld = 1000;
   static constexpr std::size_t kMaxHeldBytes = 1 << 20;
+  static constexpr std::size_t kMaxSharedBytes = 8 << 20;  // of one subscriber
   struct Tenant {
     FilterTrie trie;
     std::map<std::string, std::uint32_t, std::less<>> subscribers_of;  // by filter
+    struct Share {
+      std::vector<std::pair<std::uint64_t, std::uint64_t>> members;  // and their options, packed
+      std::size_t turn = 0;
+    };
+    std::map<std::string, Share, std::less<>> shares;
   };
   void deliver_one(LiveSubscriber& to, const MessageView& message, const Bytes& owner, std::uint8_t qos,
-                   bool retain);
+                   bool retain, SettleToken token = {});
+  std::size_t choose(const Tenant::Share& share) const;
 
   std::map<TenantId, Tenant> tenants_;
   absl::flat_hash_map<std::uint64_t, LiveSubscriber*> subscribers_;  // look-ups only

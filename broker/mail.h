@@ -43,6 +43,7 @@ struct DataMail {
   ShardList forwards;
   std::optional<OnceId> once;   // of QoS 2; the shard is the session's
   std::optional<Error> denied;  // why it may not be published: only that it has been is answered otherwise
+    std::vector<Bytes> shares;     // shared subscriptions that get a live copy
   Data data;
 };
 
@@ -77,6 +78,8 @@ struct ForwardAnswerMail {
 // A copy for the live subscribers of one core, after the home's commit or where nothing had to be kept.
 struct LiveMail {
   Data data;
+  Bytes share{};  // not empty: for one member of this shared subscription
+  std::uint32_t tries = 0;
 };
 
 // Messages of one persistent session for the core its client is connected to.
@@ -107,6 +110,7 @@ struct SettleMail {
     kAccepted,   // PUBREC of the client
     kReleased,   // PUBCOMP of the client, by the token's packet_id
     kCompleted,  // PUBREL of the client, by the token's packet_id
+    kShared,     // kSettled, of a shared subscription
   };
   ShardId shard;
   std::uint64_t attachment = 0;

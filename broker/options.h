@@ -34,6 +34,11 @@ struct BrokerOptions {
   std::uint64_t sessions = 1'000'000;               // persistent ones, per shard; more are refused
   std::uint64_t shard_queue_messages = 10'000'000;  // queued for all of them; then the longest queues give
   std::uint32_t subscriptions_per_session = 10'000;
+  // Shared subscriptions of one session, and what one of them may have sent to one client without its answer:
+  // so many messages, and so many bytes, but always one message.
+  std::uint32_t shares_per_session = 100;
+  std::uint32_t share_window = 256;
+  std::uint64_t share_window_bytes = 1ULL << 20;
   // QoS 2 messages from one client that it has not released, over all its connections; more are refused.
   std::uint64_t unreleased_per_session = 16'384;
 

@@ -181,6 +181,9 @@ bool PublisherImpl::commit_first(const MessageView& message, const Route& route,
   mail.shard = home;
   mail.meta_version = core_.meta_version();
   mail.forwards = std::move(targets);
+  for (const ShareRoute* share : route.shares) {
+    if (share->takes_live(message.qos)) mail.shares.push_back(share->text());
+  }
   if (once) mail.once = OnceId{session_number_, session_epoch_, static_cast<std::uint16_t>(token)};
   mail.data = {.tenant = who_.tenant,
                .kafka_batch = false,

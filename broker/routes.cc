@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
 #include "base/hash.h"
+#include "broker/subscription.h"
 #include "model/murmur2.h"
 #include "model/topic_name.h"
 
@@ -26,6 +28,25 @@ std::int32_t RoutedTopic::partition_of(const MessageView& message) const {
   // Without a key the address decides, so that its order is kept all the same.
   return partition_for_key(key.key_of(message).value_or(message.address),
                            static_cast<std::int32_t>(shards.size()));
+}
+
+void ShareRoute::set_members(CoreId core, std::uint32_t members) {
+  auto at = std::lower_bound(cores_.begin(), cores_.end(), core,
+                             [](const auto& there, CoreId wanted) { return there.first < wanted; });
+  if (at == cores_.end() || at->first != core) at = cores_.insert(at, {core, 0});
+  members_ = members_ - at->second + members;
+  at->second = members;
+  if (members == 0) cores_.erase(at);
+}
+
+CoreId ShareRoute::next() {
+  STELE_ASSERT(members_ > 0);
+  std::uint32_t place = turn_++ % members_;
+  for (const auto& [core, members] : cores_) {
+    if (place < members) return core;
+    place -= members;
+  }
+  return cores_.back().first;
 }
 
 void RouteTable::changed(Tenant& tenant) {
@@ -78,7 +99,61 @@ void RouteTable::set_live_interest(CoreId core, TenantId id, std::string_view fi
   changed(owner);
 }
 
+ShareRoute* RouteTable::share(TenantId id, std::string_view text) {
+  const auto owner = tenants_.find(id);
+  if (owner == tenants_.end()) return nullptr;
+  const auto found = owner->second.shares.find(text);
+  return found == owner->second.shares.end() ? nullptr : share_numbers_.at(found->second).get();
+}
+
+bool RouteTable::any_share(TenantId id) const {
+  const auto owner = tenants_.find(id);
+  return owner != tenants_.end() && !owner->second.shares.empty();
+}
+
+ShareRoute& RouteTable::make_share(TenantId id, std::string_view text) {
+  if (ShareRoute* there = share(id, text)) return *there;
+  Tenant& owner = tenant(id);
+  const std::uint64_t number = next_share_number_++;
+  owner.shares.emplace(text, number);
+  owner.shared.insert(subscribed_filter(text), number, 0);
+  changed(owner);
+  return *share_numbers_.emplace(number, std::make_unique<ShareRoute>(text, shard_of(id, text, shard_count_)))
+              .first->second;
+}
+
+void RouteTable::drop_share_if_unused(TenantId id, std::string_view text) {
+  Tenant& owner = tenant(id);
+  const auto found = owner.shares.find(text);
+  const auto there = share_numbers_.find(found->second);
+  if (there->second->keeps || there->second->members() > 0) return;
+  owner.shared.erase(subscribed_filter(text), found->second);
+  changed(owner);
+  share_numbers_.erase(there);
+  owner.shares.erase(found);
+}
+
+void RouteTable::set_share_members(CoreId core, TenantId id, std::string_view text, std::uint32_t members) {
+  if (members == 0 && !share(id, text)) return;
+  make_share(id, text).set_members(core, members);
+  drop_share_if_unused(id, text);
+}
+
+void RouteTable::set_share_keeps(TenantId id, std::string_view text, bool keeps) {
+  if (!keeps && !share(id, text)) return;
+  make_share(id, text).keeps = keeps;
+  drop_share_if_unused(id, text);
+}
+
 void RouteTable::forget_shard(ShardId shard) {
+  std::vector<std::pair<TenantId, std::string>> kept;
+  for (const auto& [id, owner] : tenants_) {
+    for (const auto& [text, number] : owner.shares) {
+      const ShareRoute& one = *share_numbers_.at(number);
+      if (one.keeps && one.home() == shard) kept.emplace_back(id, text);
+    }
+  }
+  for (const auto& [id, text] : kept) set_share_keeps(id, text, false);
   auto found = interests_.find(shard);
   if (found == interests_.end()) return;
   for (auto& [id, filters] : found->second) {
@@ -135,6 +210,11 @@ std::unique_ptr<Route> RouteTable::resolve(Tenant& tenant, TenantId id, std::str
   tenant.live.match(address, matches_);
   for (const FilterTrie::Match& match : matches_) {
     add_sorted(route->live_cores, CoreId(static_cast<std::uint32_t>(match.target)));
+  }
+  matches_.clear();
+  tenant.shared.match(address, matches_);
+  for (const FilterTrie::Match& match : matches_) {
+    route->shares.push_back(share_numbers_.at(match.target).get());
   }
   return route;
 }

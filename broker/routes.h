@@ -1,6 +1,7 @@
 // Where a message goes, as one core sees it: which topics capture its address, which shards hold persistent
-// sessions that want it, which cores have live subscribers for it, and which shard is the address's own (the
-// one that keeps its retained message). A coarse, versioned summary: the shards and cores match exactly.
+// sessions that want it, which cores have live subscribers for it, which shared subscriptions do, and which
+// shard is the address's own (the one that keeps its retained message). A coarse, versioned summary: the
+// shards and cores match exactly.
 //
 // Pure; lives on one core. The broker keeps every core's copy the same before it confirms a subscription.
 #pragma once
@@ -12,8 +13,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "broker/filter_trie.h"
 #include "broker/string_map.h"
 #include "model/ids.h"
@@ -32,6 +35,29 @@ struct RoutedTopic {
   std::int32_t partition_of(const MessageView& message) const;
 };
 
+// A shared subscription: how many connected members each core has, who take turns, and whether it has a queue
+// in its shard for what has QoS > 0.
+class ShareRoute {
+ public:
+  ShareRoute(std::string_view text, ShardId home) : text_(Bytes::copy(text)), home_(home) {}
+  const Bytes& text() const { return text_; }  // `$share/NAME/FILTER`
+  ShardId home() const { return home_; }
+  bool keeps = false;
+  // Whether it gets live copies with that QoS.
+  bool takes_live(std::uint8_t qos) const { return members_ > 0 && (qos == 0 || !keeps); }
+  std::uint32_t members() const { return members_; }
+  void set_members(CoreId core, std::uint32_t members);
+  // Whose turn it is. There must be a member.
+  CoreId next();
+
+ private:
+  const Bytes text_;
+  const ShardId home_;
+  std::uint32_t members_ = 0;
+  std::uint32_t turn_ = 0;
+  absl::InlinedVector<std::pair<CoreId, std::uint32_t>, 4> cores_;  // by core; with members only
+};
+
 struct Route {
   struct Capture {
     const RoutedTopic* topic;
@@ -40,6 +66,7 @@ struct Route {
   std::vector<Capture> captures;  // by topic id
   absl::InlinedVector<ShardId, 4> session_shards;
   absl::InlinedVector<CoreId, 4> live_cores;
+  absl::InlinedVector<ShareRoute*, 2> shares;
   ShardId address_shard;
 };
 
@@ -54,12 +81,19 @@ class RouteTable {
   // Idempotent.
   void set_session_interest(ShardId shard, TenantId tenant, std::string_view filter, bool interested);
   void set_live_interest(CoreId core, TenantId tenant, std::string_view filter, bool interested);
+  // Of shared subscriptions, by `$share/NAME/FILTER`: members connected to a core; whether it has a queue.
+  void set_share_members(CoreId core, TenantId tenant, std::string_view share, std::uint32_t members);
+  void set_share_keeps(TenantId tenant, std::string_view share, bool keeps);
   // A shard whose owner starts over says everything again.
   void forget_shard(ShardId shard);
 
   // Valid until the next change of the table.
   const Route& route(TenantId tenant, std::string_view address);
   const RoutedTopic* topic(TopicId id) const;
+  // Null if it has neither members nor a queue.
+  ShareRoute* share(TenantId tenant, std::string_view text);
+  bool any_share(TenantId tenant) const;
+  std::size_t shares() const { return share_numbers_.size(); }
   bool any_session_interest(TenantId tenant) const;
   bool any_live_interest(TenantId tenant) const;
 
@@ -70,17 +104,23 @@ class RouteTable {
  private:
   struct Tenant {
     FilterTrie topics, sessions, live;
+    FilterTrie shared;                                         // filter → number in share_numbers_
+    std::map<std::string, std::uint64_t, std::less<>> shares;  // by their text: the number
     StringMap<std::unique_ptr<Route>> cache;
   };
   // More addresses than this are not remembered: the cache starts over.
   static constexpr std::size_t kMaxCached = 65536;
   Tenant& tenant(TenantId id) { return tenants_[id]; }
   void changed(Tenant& tenant);
+  ShareRoute& make_share(TenantId tenant, std::string_view text);
+  void drop_share_if_unused(TenantId tenant, std::string_view text);
   std::unique_ptr<Route> resolve(Tenant& tenant, TenantId id, std::string_view address);
 
   const std::uint32_t shard_count_;
   std::map<TenantId, Tenant> tenants_;
   std::map<TopicId, RoutedTopic> topics_;
+  std::map<std::uint64_t, std::unique_ptr<ShareRoute>> share_numbers_;
+  std::uint64_t next_share_number_ = 1;
   // What each shard is interested in, so that it can be forgotten.
   std::map<ShardId, std::map<TenantId, std::vector<std::string>>> interests_;
   std::vector<FilterTrie::Match> matches_;  // scratch

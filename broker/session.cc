@@ -9,6 +9,7 @@
 #include "broker/core.h"
 #include "broker/message_batch.h"
 #include "broker/shard.h"
+#include "broker/subscription.h"
 
 namespace stele::broker {
 
@@ -50,6 +51,13 @@ Task<Result<void>> SessionImpl::open() {
   epoch_ = opened.epoch;
   std::vector<std::string> first;
   for (SubscribeRequest& request : opened.subscriptions) {
+    if (is_shared(request.filter)) {
+      request.qos = std::min<std::uint8_t>(request.qos, 1);
+      STELE_CO_CHECK(co_await join_share(request));
+      filters_.insert_or_assign(request.filter, request);
+      ++shares_;
+      continue;
+    }
     if (core_.live().subscribe(attachment_, options_.principal.tenant, request))
       first.push_back(request.filter);
     std::string filter = request.filter;
@@ -60,7 +68,7 @@ Task<Result<void>> SessionImpl::open() {
 }
 
 bool SessionImpl::may_subscribe(const std::string& filter) const {
-  return core_.authorizer().allowed(options_.principal, Action::kSubscribe, filter);
+  return core_.authorizer().allowed(options_.principal, Action::kSubscribe, subscribed_filter(filter));
 }
 
 bool SessionImpl::check_rights() {
@@ -77,6 +85,7 @@ bool SessionImpl::check_rights() {
 }
 
 void SessionImpl::start() {
+  start_shares();
   if (!live_.durable) return;
   core_.send(core_.core_of(shard_), CallMail([shard = shard_, attachment = attachment_](Core& there) {
                if (Shard* here = there.shard(shard)) here->start_delivery(attachment);
@@ -99,15 +108,23 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
   live_.holding = true;
   SubscribeAnswer answer;
   std::vector<SubscribeRequest> allowed;
-  for (const SubscribeRequest& request : requests) {
-    if (may_subscribe(request.filter)) {
-      answer.granted.emplace_back(request.qos);
-      allowed.push_back(request);
-    } else {
+  for (SubscribeRequest& request : requests) {
+    if (!may_subscribe(request.filter)) {
       answer.granted.push_back(
           error(ErrorCode::kUnauthorized,
                 "'" + options_.principal.name + "' may not subscribe to '" + request.filter + "'"));
+      continue;
     }
+    if (too_many_shares(allowed, request.filter)) {
+      answer.granted.push_back(error(
+          ErrorCode::kNoSpace, "a client may have " + std::to_string(core_.options().shares_per_session) +
+                                   " shared subscriptions"));
+      continue;
+    }
+    // QoS 2 would tie a message to a member that may never come back [MQTT-4.8.2-4].
+    if (is_shared(request.filter) && live_.durable) request.qos = std::min<std::uint8_t>(request.qos, 1);
+    answer.granted.emplace_back(request.qos);
+    allowed.push_back(request);
   }
   Result<void> kept;
   if (filters_.size() + allowed.size() > core_.options().subscriptions_per_session) {
@@ -128,7 +145,28 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
   }
   std::vector<std::string> first;
   std::vector<SubscribeRequest> look_up;
+  std::vector<std::pair<std::string, std::uint32_t>> shares;
+  auto granted = answer.granted.begin();
   for (const SubscribeRequest& request : allowed) {
+    while (!*granted) ++granted;
+    Result<std::uint8_t>& mine = *granted++;
+    if (is_shared(request.filter)) {
+      if (auto joined = co_await join_share(request); !joined) {
+        mine = std::unexpected(std::move(joined).error());
+        // Its session must not bring it back; what cannot be undone now is found when it connects again.
+        if (live_.durable && !filters_.contains(request.filter)) {
+          (void)co_await core_.on_core<Result<void>>(
+              core_.core_of(shard_),
+              [shard = shard_, attachment = attachment_, filters = std::vector{request.filter}](Core& there) {
+                return Shard::unsubscribe(there, shard, attachment, filters);
+              });
+        }
+        continue;
+      }
+      shares.emplace_back(request.filter, core_.live().join(attachment_, options_.principal.tenant, request));
+      if (filters_.insert_or_assign(request.filter, request).second) ++shares_;
+      continue;  // no retained messages: section 4.8.2
+    }
     if (core_.live().subscribe(attachment_, options_.principal.tenant, request))
       first.push_back(request.filter);
     const bool is_new = filters_.insert_or_assign(request.filter, request).second;
@@ -138,6 +176,7 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
   // Rules may have changed while the shard kept it.
   if (!check_rights()) co_return answer;
   co_await route(std::move(first), true);
+  co_await route_shares(std::move(shares));
   co_await look_up_retained(std::move(look_up));
   co_return answer;
 }
@@ -196,9 +235,18 @@ void SessionImpl::release() {
                      });
   }
   core_.live().release(live_);
+  start_shares();
 }
 
 Task<Result<std::vector<bool>>> SessionImpl::unsubscribe(std::vector<std::string> filters) {
+  for (const std::string& filter : filters) {
+    if (!is_shared(filter) || !filters_.contains(filter)) continue;
+    STELE_CO_CHECK(co_await core_.on_core<Result<void>>(
+        core_.core_of(home_of(filter)),
+        [home = home_of(filter), member = member_of(filter), attachment = attachment_](Core& there) {
+          return Shard::leave_share(there, home, member, attachment);
+        }));
+  }
   if (live_.durable) {
     STELE_CO_CHECK(co_await core_.on_core<Result<void>>(
         core_.core_of(shard_), [shard = shard_, attachment = attachment_, filters](Core& there) {
@@ -207,21 +255,144 @@ Task<Result<std::vector<bool>>> SessionImpl::unsubscribe(std::vector<std::string
   }
   std::vector<bool> there;
   std::vector<std::string> last;
+  std::vector<std::pair<std::string, std::uint32_t>> shares;
   for (const std::string& filter : filters) {
     there.push_back(filters_.erase(filter) > 0);
+    if (is_shared(filter)) {
+      if (!there.back()) continue;
+      --shares_;
+      shares.emplace_back(filter, core_.live().leave(attachment_, options_.principal.tenant, filter));
+      continue;
+    }
     if (core_.live().unsubscribe(attachment_, options_.principal.tenant, filter)) last.push_back(filter);
   }
   co_await route(std::move(last), false);
+  co_await route_shares(std::move(shares));
   co_return there;
 }
 
+// ---- shared subscriptions -------------------------------------------------------------------------------
+
+ShardId SessionImpl::home_of(std::string_view share) const {
+  return shard_of(options_.principal.tenant, share, core_.routes().shard_count());
+}
+
+ShareMemberName SessionImpl::member_of(std::string_view share) const {
+  return {options_.principal.tenant, options_.client_id, std::string(share)};
+}
+
+bool SessionImpl::too_many_shares(const std::vector<SubscribeRequest>& allowed,
+                                  std::string_view filter) const {
+  if (!is_shared(filter) || filters_.contains(filter)) return false;
+  const auto more = std::ranges::count_if(allowed, [&](const SubscribeRequest& one) {
+    return is_shared(one.filter) && !filters_.contains(one.filter);
+  });
+  return shares_ + static_cast<std::size_t>(more) >= core_.options().shares_per_session;
+}
+
+// Its shard knows of the member from now on; it sends nothing before start_shares().
+Task<Result<void>> SessionImpl::join_share(SubscribeRequest request) {
+  const ShardId home = home_of(request.filter);
+  ShareJoin join;
+  join.tenant = options_.principal.tenant;
+  join.client_id = options_.client_id;
+  join.durable = live_.durable;
+  join.request = request;
+  join.core = core_.runtime().core();
+  join.attachment = attachment_;
+  join.receive_maximum = options_.receive_maximum;
+  joined_shares_.push_back(request.filter);
+  auto joined = co_await core_.on_core<Result<void>>(
+      core_.core_of(home), [home, join](Core& there) { return Shard::join_share(there, home, join); });
+  if (joined) co_return Result<void>();
+  std::erase(joined_shares_, request.filter);
+  // It was there before, perhaps.
+  if (filters_.contains(request.filter)) co_return joined;
+  core_.send(core_.core_of(home),
+             CallMail([home, member = member_of(request.filter), attachment = attachment_](Core& there) {
+               if (Shard* shard = there.shard(home)) shard->leave_share(member, attachment);
+             }));
+  co_return joined;
+}
+
+// How many members of these shared subscriptions this core has.
+Task<void> SessionImpl::route_shares(std::vector<std::pair<std::string, std::uint32_t>> members) {
+  if (members.empty()) co_return;
+  co_await core_.on_every_core([members = std::move(members), core = core_.runtime().core(),
+                                tenant = options_.principal.tenant](Core& there) {
+    for (const auto& [share, count] : members) there.routes().set_share_members(core, tenant, share, count);
+  });
+}
+
+void SessionImpl::start_shares() {
+  for (const std::string& share : std::exchange(joined_shares_, {})) {
+    const auto request = filters_.find(share);
+    if (request == filters_.end()) continue;
+    // Of a session that was there: live copies can be sent from now on.
+    const std::uint32_t members = core_.live().join(attachment_, options_.principal.tenant, request->second);
+    const ShardId home = home_of(share);
+    for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
+      core_.send(CoreId(core), CallMail([share, members, here = core_.runtime().core(),
+                                         tenant = options_.principal.tenant](Core& there) {
+                   there.routes().set_share_members(here, tenant, share, members);
+                 }));
+    }
+    core_.send(core_.core_of(home),
+               CallMail([home, member = member_of(share), attachment = attachment_](Core& there) {
+                 if (Shard* shard = there.shard(home)) shard->start_share(member, attachment);
+               }));
+  }
+}
+
+void SessionImpl::leave_shares() {
+  if (shares_ == 0 && joined_shares_.empty()) return;
+  std::vector<std::string> shares = joined_shares_;  // also those that are just being joined
+  for (const auto& [filter, request] : filters_) {
+    if (is_shared(filter)) shares.push_back(filter);
+  }
+  for (const std::string& share : shares) {
+    const std::uint32_t members = core_.live().leave(attachment_, options_.principal.tenant, share);
+    for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
+      core_.send(CoreId(core), CallMail([share, members, here = core_.runtime().core(),
+                                         tenant = options_.principal.tenant](Core& there) {
+                   there.routes().set_share_members(here, tenant, share, members);
+                 }));
+    }
+    const ShardId home = home_of(share);
+    core_.send(core_.core_of(home),
+               CallMail([home, member = member_of(share), attachment = attachment_](Core& there) {
+                 if (Shard* shard = there.shard(home)) shard->leave_share(member, attachment);
+               }));
+  }
+}
+
+// What the client has not acknowledged goes to other members [MQTT-4.8.2-5].
+void SessionImpl::give_back_shared() {
+  if (!live_.shared) return;
+  for (LiveSubscriber::SharedCopy& copy : live_.shared->copies) {
+    if (copy.batch.empty()) continue;
+    STELE_MARK("session: a live copy of a shared subscription goes to another member");
+    ++core_.stats().shared_given_back;
+    LiveMail mail;
+    mail.data.tenant = options_.principal.tenant;
+    mail.data.address = std::move(copy.address);
+    mail.data.batch = std::move(copy.batch);
+    mail.share = std::move(copy.share);
+    core_.deliver_shared(std::move(mail));
+  }
+  live_.shared.reset();
+}
+
 void SessionImpl::settle(SettleToken token) {
-  STELE_ASSERT(token.durable);
-  tell_shard(SettleMail::What::kSettled, token);
+  STELE_ASSERT(token.kept());
+  if (token.of_session()) return tell_shard(SettleMail::What::kSettled, token);
+  if (!token.durable) return live_.settle_shared(token.lsn.value);
+  core_.send(core_.core_of(token.home),
+             SettleMail{token.home, attachment_, SettleMail::What::kShared, token});
 }
 
 void SessionImpl::accept(SettleToken token) {
-  STELE_ASSERT(token.durable && token.packet_id != 0);
+  STELE_ASSERT(token.of_session() && token.packet_id != 0);
   tell_shard(SettleMail::What::kAccepted, token);
 }
 
@@ -257,8 +428,10 @@ void SessionImpl::set_will(const WillMessage& will) {
 
 void SessionImpl::end(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
   if (std::exchange(ended_, true)) return;
+  leave_shares();
   std::vector<std::string> last;
   for (auto& [filter, request] : filters_) {
+    if (is_shared(filter)) continue;
     if (core_.live().unsubscribe(attachment_, options_.principal.tenant, filter)) last.push_back(filter);
   }
   if (!last.empty()) {
@@ -273,6 +446,7 @@ void SessionImpl::end(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
   }
   core_.live().remove(attachment_);
   core_.detach(attachment_);
+  give_back_shared();
   SessionEnd ending;
   ending.expiry_s = expiry_s;
   if (how == EndOfSession::kWithWill && will_) {

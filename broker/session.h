@@ -7,6 +7,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "broker/api.h"
@@ -22,6 +24,13 @@ struct SessionOpened {
   std::uint32_t number = 0;  // of a durable one; and its epoch
   std::uint64_t epoch = 0;
   std::vector<SubscribeRequest> subscriptions;  // of a session that was there
+};
+
+// Who has a shared subscription.
+struct ShareMemberName {
+  TenantId tenant;
+  std::string client_id;
+  std::string share;  // `$share/NAME/FILTER`
 };
 
 struct RetainedMessage {
@@ -68,6 +77,15 @@ class SessionImpl final : public Session {
   void tell_shard(SettleMail::What what, SettleToken token);
   bool may_subscribe(const std::string& filter) const;
   runtime::Task<void> route(std::vector<std::string> filters, bool interested);
+  // Shared subscriptions, by `$share/NAME/FILTER`.
+  ShardId home_of(std::string_view share) const;
+  ShareMemberName member_of(std::string_view share) const;
+  runtime::Task<Result<void>> join_share(SubscribeRequest request);
+  runtime::Task<void> route_shares(std::vector<std::pair<std::string, std::uint32_t>> members);
+  void start_shares();
+  void leave_shares();
+  void give_back_shared();
+  bool too_many_shares(const std::vector<SubscribeRequest>& allowed, std::string_view filter) const;
   runtime::Task<void> look_up_retained(std::vector<SubscribeRequest> requests);
 
   Core& core_;
@@ -80,6 +98,8 @@ class SessionImpl final : public Session {
   bool present_ = false;
   bool ended_ = false;
   std::map<std::string, SubscribeRequest, std::less<>> filters_;
+  std::size_t shares_ = 0;                  // of them that are shared
+  std::vector<std::string> joined_shares_;  // whose shards send nothing yet
   struct Found {
     RetainedMessage message;
     SubscribeRequest request;

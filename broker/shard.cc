@@ -109,6 +109,7 @@ void Shard::serve() {
   limits.producers = options.producers;
   limits.unreleased_per_session = options.unreleased_per_session;
   append(control::owner_started(now(), log_->epoch(), options.node, limits));
+  load_shares();
   on_view();
   coordinator_.start();
   watch_groups();
@@ -159,7 +160,10 @@ void Shard::after_apply(Lsn lsn) {
   }
   for (std::uint32_t number : applied_.sessions) wake(number);
   if (!applied_.routes.empty()) note_routes(lsn, std::exchange(applied_.routes, {}));
-  for (std::uint32_t number : applied_.removed_sessions) attachment_of_.erase(number);
+  for (std::uint32_t number : applied_.removed_sessions) {
+    attachment_of_.erase(number);
+    share_of_.erase(number);
+  }
   auto* observer = core_.options().observer;
   if (observer && observer->wants_hash(id_)) observer->on_hash(id_, state_.next(), state_.hash());
 }
@@ -197,10 +201,12 @@ void Shard::on_committed(Lsn end) {
   }
   answer_taken(end);
   tell(end);
+  send_final(end);
   while (!waiters_.empty() && waiters_.front().end <= end) waiters_.pop_front().resume(true);
   for (auto& [attachment, connected] : by_attachment_) {
     if (connected->durable && connected->started) mark_dirty(*connected);
   }
+  mark_shares_dirty();
   wake_at_turn_end();
 }
 
@@ -215,6 +221,7 @@ void Shard::on_lost(const Error& why) {
     refuse(answering.reply, unavailable, true);
   for (auto& [lsn, answering] : std::exchange(duplicates_, {})) refuse(answering.reply, unavailable, true);
   told_.clear();
+  lose_shares(unavailable);
   coordinator_.stop();
   while (!waiters_.empty()) waiters_.pop_front().resume(false);
   for (const auto& [stream, config] : state_.streams()) wake_readers(stream);
@@ -237,6 +244,7 @@ void Shard::on_turn_end() {
   flush_settled();
   flush_qos2();
   deliver_dirty();
+  deliver_dirty_shares();
   forward_more();
 }
 
@@ -301,6 +309,7 @@ void Shard::tick() {
     expire_producers();
     coordinator_.expire_offsets();
     note_forward_progress();
+    look_after_shares();
   }
   fire_wills();
   if (log_bytes_ >= core_.options().snapshot_log_bytes && worth_a_snapshot()) start_snapshot();

@@ -6,8 +6,8 @@
 // goes on: a lost shard answers kUnavailable and is replaced by a new one (core.h).
 //
 // Parts: shard.cc (log, commit, time, snapshots), shard_data.cc (publishes and forwards), shard_sessions.cc
-// (connected clients and their queues), shard_qos2.cc (packet identifiers that outlive a connection),
-// shard_streams.cc (reading), shard_groups.cc (consumer groups).
+// (connected clients and their queues), shard_shares.cc (shared subscriptions), shard_qos2.cc (packet
+// identifiers that outlive a connection), shard_streams.cc (reading), shard_groups.cc (consumer groups).
 #pragma once
 
 #include <absl/container/flat_hash_set.h>
@@ -34,6 +34,7 @@
 #include "broker/owner_clock.h"
 #include "broker/session.h"
 #include "broker/shard_state.h"
+#include "broker/share_group.h"
 #include "journal/shard_log.h"
 #include "runtime/notification.h"
 #include "runtime/scope.h"
@@ -48,6 +49,17 @@ struct SessionEnd {
 };
 
 using SessionInterest = std::pair<TenantId, std::string>;
+
+// A session that has a shared subscription.
+struct ShareJoin {
+  TenantId tenant;
+  std::string client_id;
+  bool durable = false;  // it outlives its connection
+  SubscribeRequest request;
+  CoreId core;
+  std::uint64_t attachment = 0;
+  std::uint32_t receive_maximum = 1;
+};
 
 class Shard final : public std::enable_shared_from_this<Shard>,
                     private journal::ShardLog::Listener,
@@ -67,6 +79,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   const ShardState& state() const { return state_; }
   const journal::ShardLog& log() const { return *log_; }
   std::vector<SessionInterest> interests() const;
+  // Shared subscriptions that have a queue here: tenant and `$share/NAME/FILTER`.
+  std::vector<SessionInterest> kept_shares() const;
 
   // Retention, expiry, wills, forward progress, snapshots, trimming.
   void tick();
@@ -109,6 +123,20 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void release(std::uint64_t attachment, std::uint16_t packet_id);
   void complete(std::uint64_t attachment, std::uint16_t packet_id);
   std::size_t connected() const { return by_attachment_.size(); }
+
+  // ---- shared subscriptions; the shard is the subscription's. Complete when every publish accepted from now
+  // on reaches a member.
+  static runtime::Task<Result<void>> join_share(Core& there, ShardId shard, ShareJoin join);
+  // A member that has unsubscribed.
+  static runtime::Task<Result<void>> leave_share(Core& there, ShardId shard, ShareMemberName member,
+                                                 std::uint64_t attachment);
+  void start_share(const ShareMemberName& member, std::uint64_t attachment);
+  // Its connection has ended.
+  void leave_share(const ShareMemberName& member, std::uint64_t attachment);
+  void settle_shared(std::uint64_t attachment, SettleToken token);
+  // Of sessions whose shards are on this core: whether each has that subscription. Yes if it is not known.
+  static runtime::Task<std::vector<bool>> are_members(Core& there, std::vector<ShareMemberName> members);
+  std::size_t shares() const { return shares_.size(); }
 
   // ---- streams
   static runtime::Task<Result<FetchOk>> read_stream(Core& there, ShardId shard, FetchRead read);
@@ -216,6 +244,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     Lsn lsn;
     Data data;
     Answering answering;
+    std::vector<Bytes> shares;
   };
   struct Forwarding {                                     // to one target
     Lsn next_to_read;                                     // pending entries below it are sent
@@ -312,6 +341,38 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   runtime::Task<void> deliver_from_log(std::uint64_t attachment, Lsn from);
   void flush_settled();
 
+  // ---- shard_shares.cc
+  struct Share {
+    ShareGroup group;          // connected members
+    std::uint32_t number = 0;  // of its session, if it has one
+    bool dirty = false;
+    bool reading = false;
+    bool waiting = false;  // for the next commit
+  };
+  struct FinalMail {  // with QoS 2: leaves when it is committed that it is nobody else's
+    Lsn lsn;
+    CoreId core;
+    SessionMail mail;
+  };
+  static constexpr std::size_t kMaxCheckedMembers = 256;  // at a time
+  static constexpr runtime::Duration kCheckMembers = std::chrono::seconds(2);
+  void load_shares();
+  Result<void> keep_member(const SessionKey& key, const ShareJoin& join);
+  void forget_member(const SessionKey& key, std::string_view client_id);
+  void drop_share_if_unused(const SessionKey& key);
+  void announce_share(const SessionKey& key, bool keeps);
+  void mark_dirty(const SessionKey& key, Share& share);
+  void wait_for_commit(const SessionKey& key, Share& share);
+  void mark_shares_dirty();
+  void deliver_dirty_shares();
+  void pump_share(const SessionKey& key, Share& share, Lsn from, std::span<const storage::LogEntry> entries);
+  const storage::LogEntry* entry_at(Lsn lsn, Lsn from, std::span<const storage::LogEntry> entries);
+  runtime::Task<void> deliver_share_from_log(SessionKey key, Lsn from);
+  void send_final(Lsn committed);
+  void lose_shares(const Error& why);
+  void look_after_shares();
+  runtime::Task<void> check_members(std::vector<std::pair<ShareMemberName, std::uint64_t>> members);
+
   // ---- shard_qos2.cc
   struct Told {  // to a connection, once what it says is committed
     Lsn lsn;
@@ -379,6 +440,14 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::map<SessionKey, Client> clients_;
   std::map<std::uint64_t, Connected*> by_attachment_;
   std::map<std::uint32_t, std::uint64_t> attachment_of_;  // by session number
+  std::map<SessionKey, Share> shares_;                    // by tenant and the client id of its session
+  std::map<std::uint32_t, SessionKey> share_of_;          // by session number
+  std::vector<SessionKey> dirty_shares_;
+  std::vector<SessionKey> waiting_shares_;  // for the next commit
+  std::deque<FinalMail> final_;             // in the order of their LSNs
+  bool checking_members_ = false;
+  runtime::Instant check_members_at_{};
+  SessionKey checked_up_to_;
   std::vector<control::Settled> settled_;
   std::vector<control::Settled> accepted_;  // with, in the same order:
   std::vector<OfClient> accepted_by_;

@@ -70,9 +70,11 @@ void Shard::accept(DataMail&& mail) {
   item.answering = std::move(answering);
   item.answering.forwards = mail.forwards.size();
   item.data = std::move(made->data);
+  item.shares = std::move(mail.shares);
   item.lsn = append(*std::move(made));
-  item.answering.matched = applied_.matched || !mail.forwards.empty() || core_.any_live(item.data);
-  if (mutant(Mutant::kDeliverBeforeCommit)) core_.deliver_live(item.data);
+  item.answering.matched =
+      applied_.matched || !mail.forwards.empty() || !item.shares.empty() || core_.any_live(item.data);
+  if (mutant(Mutant::kDeliverBeforeCommit)) core_.deliver_live(item.data, item.shares);
   if (mutant(Mutant::kPubrecBeforeCommit) && mail.once) {
     answer(std::move(item.answering));
     item.answering = {};
@@ -82,7 +84,7 @@ void Shard::accept(DataMail&& mail) {
 }
 
 void Shard::reveal(Reveal&& item) {
-  if (!mutant(Mutant::kDeliverBeforeCommit)) core_.deliver_live(item.data);
+  if (!mutant(Mutant::kDeliverBeforeCommit)) core_.deliver_live(item.data, item.shares);
   if (item.answering.forwards == 0) return answer(std::move(item.answering));
   awaiting_forwards_.emplace(item.lsn, std::move(item.answering));
 }

@@ -307,6 +307,9 @@ void Shard::start_delivery(std::uint64_t attachment) {
 }
 
 void Shard::wake(std::uint32_t session_number) {
+  if (const auto share = share_of_.find(session_number); share != share_of_.end()) {
+    return mark_dirty(share->second, shares_.at(share->second));
+  }
   auto found = attachment_of_.find(session_number);
   if (found == attachment_of_.end()) return;
   if (Connected* connected = connection(found->second)) mark_dirty(*connected);
@@ -470,7 +473,8 @@ void Shard::settle(std::uint64_t attachment, SettleToken token) {
 void Shard::flush_settled() {
   if (settled_.empty() || !serving_) return;
   if (!log_->writable()) {
-    settled_.clear();
+    // A shared subscription would not give it to anybody as long as this owner is here.
+    std::erase_if(settled_, [this](const control::Settled& one) { return !share_of_.contains(one.session); });
     return;
   }
   append(control::settled(now(), settled_));

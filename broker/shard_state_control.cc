@@ -331,8 +331,8 @@ void ShardState::note_expiry(const SessionState& session) {
 
 void ShardState::set_interest(SessionState& session, const SubscribeRequest& request, bool on,
                               ApplyResult* result) {
-  // QoS 0 is never kept.
-  if (request.qos == 0) return;
+  // QoS 0 is never kept; what is shared is kept for all of its members in another session.
+  if (request.qos == 0 || is_shared(request.filter)) return;
   TenantSessions& tenant = tenants_[session.tenant];
   if (on) {
     if (!tenant.trie.insert(request.filter, session.number, packed::pack(request))) {

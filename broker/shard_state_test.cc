@@ -388,6 +388,33 @@ TEST(ShardState, RetainedHasLimits) {
   EXPECT_FALSE(shard.state.can_retain({}, "b", 100));
 }
 
+// A shared subscription is kept for all of its members in a session of its own (subscription.h).
+TEST(ShardState, SharedSubscriptions) {
+  EXPECT_EQ(subscribed_filter("$share/g/a/#"), "a/#");
+  EXPECT_EQ(subscribed_filter("$shared/g/a"), "$shared/g/a");
+  LogAndState shard;
+  shard.open("member");
+  shard.subscribe("member", {request("$share/g/a/#", 1)});
+  EXPECT_TRUE(shard.state.interests().empty());
+  shard.publish(data_of(message("$share/g/a/#", "p")), {});
+  EXPECT_EQ(shard.state.session(kDefaultTenant, "member")->queued(), 0u);
+  EXPECT_EQ(shard.state.session(kDefaultTenant, "member")->subscriptions.size(), 1u);
+
+  const std::string group = share_session_id("$share/g/a/#");
+  EXPECT_TRUE(is_share_session(group));
+  EXPECT_FALSE(is_share_session("$share/g/a/#"));
+  EXPECT_EQ(share_of_session(group), "$share/g/a/#");
+  shard.open(group);
+  shard.subscribe(group, {request("a/#", 2), request(share_member("member"), 0)});
+  EXPECT_EQ(shard.state.interests().size(), 1u);
+  shard.publish(data_of(message("a/b", "p")), {});
+  EXPECT_EQ(shard.state.session(kDefaultTenant, group)->queued(), 1u);
+  EXPECT_EQ(shard.state.session(kDefaultTenant, "member")->queued(), 0u);
+  const auto copy = ShardState::decode_snapshot(shard.state.encode_snapshot());
+  ASSERT_TRUE(copy.has_value());
+  EXPECT_EQ(copy->hash(), shard.state.hash());
+}
+
 TEST(ShardState, DirectedGoesToOneSession) {
   LogAndState shard;
   shard.open("one");

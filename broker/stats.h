@@ -27,6 +27,9 @@ struct CoreStats {
   std::uint64_t sessions_taken_over = 0;
   std::uint64_t sessions_expired = 0;
   std::uint64_t wills_published = 0;
+  std::uint64_t shared_deliveries = 0;      // out of the queues of shared subscriptions
+  std::uint64_t shared_given_back = 0;      // not settled by a member that went away
+  std::uint64_t shared_without_member = 0;  // live copies that no member was left for
   GroupStats groups;
   std::uint64_t snapshots = 0;
   std::uint64_t snapshot_bytes = 0;

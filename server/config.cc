@@ -193,6 +193,9 @@ void add_limits(std::vector<Option>& all) {
                        "of a listener, on each core; more are closed"));
   all.push_back(bytes("mqtt-max-packet-bytes", &Config::mqtt_max_packet_bytes, 1 << 10, 256ULL << 20,
                       "longest PUBLISH of a client; a longer one ends its connection"));
+  all.push_back(number(
+      "mqtt-max-keep-alive-s", &Config::mqtt_max_keep_alive_s, 0, 65535,
+      "longest keep alive of a 5.0 client; one that wants more, or none, is told this; 0: as it wants"));
   all.push_back(number("kafka-max-connections", &Config::kafka_max_connections, 1, 10'000'000,
                        "of a listener, on each core; more are closed"));
   all.push_back(bytes("kafka-max-request-bytes", &Config::kafka_max_request_bytes, 1 << 10, 1ULL << 30,

@@ -57,6 +57,7 @@ struct Config {
 
   std::uint32_t mqtt_max_connections = 100'000;
   std::uint64_t mqtt_max_packet_bytes = 16ULL << 20;
+  std::uint32_t mqtt_max_keep_alive_s = 0;
   std::uint32_t kafka_max_connections = 100'000;
   std::uint64_t kafka_max_request_bytes = 100ULL << 20;
   std::uint32_t kafka_fetch_sessions = 1000;

@@ -36,6 +36,7 @@ NodeConfig to_node_config(const Config& config) {
   out.broker.replay_bytes = config.replay_bytes;
 
   out.mqtt_options.max_connections = config.mqtt_max_connections;
+  out.mqtt_options.max_keep_alive_s = static_cast<std::uint16_t>(config.mqtt_max_keep_alive_s);
   out.mqtt_options.max_packet_size = static_cast<std::uint32_t>(config.mqtt_max_packet_bytes);
   out.kafka_options.max_connections = config.kafka_max_connections;
   out.kafka_options.max_frame_bytes = config.kafka_max_request_bytes;

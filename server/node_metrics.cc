@@ -68,6 +68,16 @@ void add_broker(Metrics& out, broker::Core& core) {
             stats.sessions_taken_over);
   out.count("sessions_expired_total", "Persistent sessions that expired.", stats.sessions_expired);
   out.count("wills_published_total", "Wills published.", stats.wills_published);
+  out.count("shared_deliveries_total", "Messages sent out of the queues of shared subscriptions.",
+            stats.shared_deliveries);
+  out.count("shared_given_back_total", "Messages that a member of a shared subscription left to the others.",
+            stats.shared_given_back);
+  out.count("shared_without_member_total",
+            "Live messages dropped for want of a member of a shared subscription.",
+            stats.shared_without_member);
+  out.count("shared_unkept_total",
+            "Live messages sent to a member of a shared subscription that holds too many to keep a copy.",
+            core.live().stats().shared_unkept);
   out.count("group_generations_total", "Generations of consumer groups begun.", stats.groups.generations);
   out.count("group_members_expired_total", "Members of groups that fell silent or did not rejoin in time.",
             stats.groups.members_expired);
@@ -89,6 +99,7 @@ void add_broker(Metrics& out, broker::Core& core) {
   for (const auto& [id, shard] : core.shards()) {
     out.gauge("shards_serving", "Shards served.", shard->serving() ? 1 : 0);
     out.gauge("streams", "Partitions of topics.", shard->state().streams().size());
+    out.gauge("shares", "Shared subscriptions.", shard->shares());
     out.gauge("sessions", "Persistent sessions.", shard->state().sessions().size());
     out.gauge("clients_connected", "Client ids connected.", shard->connected());
     out.gauge("session_queue_messages", "Messages queued for persistent sessions.",

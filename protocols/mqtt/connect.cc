@@ -150,7 +150,11 @@ void MqttConnection::accept(const Connect& packet) {
     answer.receive_maximum = shared_.options.receive_maximum;
     answer.maximum_packet_size = shared_.options.max_packet_size;
     if (packet.client_id.empty()) answer.assigned_client_id = client_id_;
-    answer.shared_subscription_available = false;
+    answer.shared_subscription_available = true;
+    answer.topic_alias_maximum = shared_.options.max_topic_alias;
+    const std::uint16_t aliases =
+        std::min(packet.topic_alias_maximum.value_or(0), shared_.options.max_topic_alias);
+    if (aliases > 0) sent_aliases_ = std::make_unique<SentAliases>(aliases);
   }
   set_keep_alive(packet, answer);
   if (!send_with_reason(answer, "")) {

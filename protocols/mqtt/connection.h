@@ -30,6 +30,7 @@
 #include "protocols/mqtt/options.h"
 #include "protocols/mqtt/outbox.h"
 #include "protocols/mqtt/packet.h"
+#include "protocols/mqtt/topic_aliases.h"
 #include "runtime/notification.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
@@ -97,6 +98,7 @@ class MqttConnection final : public runtime::ConnectionHandler,
   void on_publisher_ready() override;
   // broker::SessionHandler (deliver.cc, publish.cc, disconnect.cc)
   void on_message(const broker::Delivery& delivery) override;
+  bool has_room() const override;
   void on_release(std::uint16_t packet_id) override;
   void on_completed(std::uint16_t packet_id, bool known) override;
   void on_taken_over() override;
@@ -151,6 +153,7 @@ class MqttConnection final : public runtime::ConnectionHandler,
 
   // publish.cc
   void on_publish(const Frame& frame);
+  bool resolve_alias(Publish& packet);
   void on_received(std::uint16_t packet_id, const broker::PublishResult& result);
   void answer_publish(PacketType type, std::uint16_t packet_id, ReasonCode reason);
   void end_for_unknown(const Error& error);
@@ -164,15 +167,15 @@ class MqttConnection final : public runtime::ConnectionHandler,
   runtime::Task<void> subscribe(std::uint16_t packet_id, std::vector<ReasonCode> reasons,
                                 std::vector<broker::SubscribeRequest> requests);
   void on_unsubscribe(const Frame& frame);
-  runtime::Task<void> unsubscribe(std::uint16_t packet_id, std::vector<ReasonCode> reasons,
-                                  std::vector<std::string> filters);
+  runtime::Task<void> unsubscribe(std::uint16_t packet_id, std::vector<std::string> filters);
 
   // deliver.cc
-  void deliver_now(const Publish& packet, const broker::Delivery& delivery);
+  void deliver_now(Publish& packet, const broker::Delivery& delivery);
   void deliver_later(const Publish& packet, const broker::Delivery& delivery);
   void drop(const broker::SettleToken& token, bool redelivered, std::uint64_t& counter);
   void pump();
   void send_waiting(Outbox::Waiting message, std::int64_t now_ms);
+  std::uint16_t take_packet_id(const broker::SettleToken& token, bool exactly_once);
   void on_puback(const Frame& frame);
   void on_pubrec(const Frame& frame);
   void on_pubcomp(const Frame& frame);
@@ -204,6 +207,8 @@ class MqttConnection final : public runtime::ConnectionHandler,
   };
   using Exchanges = absl::flat_hash_map<std::uint16_t, Exchange>;  // look-ups only
   std::unique_ptr<Exchanges> exchanges_;                           // from the first of them on
+  std::unique_ptr<ReceivedAliases> received_aliases_;              // likewise
+  std::unique_ptr<SentAliases> sent_aliases_;                      // if the client takes any
   std::string client_id_;
   std::unique_ptr<const broker::Principal> who_;  // null: anonymous
   runtime::Instant last_heard_;

@@ -222,6 +222,8 @@ MqttOptions parse_options(std::istringstream& words) {
       out.receive_maximum = static_cast<std::uint16_t>(value);
     else if (name == "max_keep_alive_s")
       out.max_keep_alive_s = static_cast<std::uint16_t>(value);
+    else if (name == "max_topic_alias")
+      out.max_topic_alias = static_cast<std::uint16_t>(value);
     else if (name == "max_session_expiry_s")
       out.max_session_expiry_s = static_cast<std::uint32_t>(value);
     else if (name == "max_in_flight")

@@ -39,16 +39,23 @@ void MqttConnection::on_message(const broker::Delivery& delivery) {
   deliver_now(packet, delivery);
 }
 
-void MqttConnection::deliver_now(const Publish& packet, const broker::Delivery& delivery) {
+void MqttConnection::deliver_now(Publish& packet, const broker::Delivery& delivery) {
   std::string& out = shared_.packet;
   out.clear();
+  SentAliases::Choice alias;
+  if (sent_aliases_) {
+    alias = sent_aliases_->choose(packet.topic);
+    if (alias.alias != 0) packet.topic_alias = alias.alias;
+    if (alias.known) packet.topic = {};
+  }
   const std::string_view payload = packet.payload;
   const PublishHeader at = encode_publish_header(out, packet, version_, payload.size());
   if (!at.ok || !fits_client(out.size() + payload.size())) {
     return drop(delivery.token, delivery.redelivered, counters().dropped_too_large);
   }
+  if (sent_aliases_) sent_aliases_->sent(alias, delivery.message.address);
   if (packet.qos != Qos::kAtMostOnce) {
-    patch_packet_id(out, at, outbox().send(delivery.token, packet.qos == Qos::kExactlyOnce));
+    patch_packet_id(out, at, take_packet_id(delivery.token, packet.qos == Qos::kExactlyOnce));
   }
   ++counters().packets_out[static_cast<std::size_t>(PacketType::kPublish)];
   counters().bytes_out += out.size() + payload.size();
@@ -63,7 +70,18 @@ void MqttConnection::deliver_now(const Publish& packet, const broker::Delivery& 
       connection_->write(delivery.owner.slice(payload));
     }
   }
-  if (packet.qos == Qos::kAtMostOnce && delivery.token.durable) session_->settle(delivery.token);
+  if (packet.qos == Qos::kAtMostOnce && delivery.token.kept()) session_->settle(delivery.token);
+}
+
+std::uint16_t MqttConnection::take_packet_id(const broker::SettleToken& token, bool exactly_once) {
+  if (!exactly_once || token.share == 0 || token.durable) return outbox().send(token, exactly_once);
+  session_->settle(token);  // nobody else's from now on [MQTT-4.8.2-5]
+  return outbox().send({}, exactly_once);
+}
+
+bool MqttConnection::has_room() const {
+  if (state_ != State::kConnected || output_is_full()) return false;
+  return !outbox_ || (outbox_->has_room() && !outbox_->anything_waits());
 }
 
 // There is no place in the window, or the client does not take what was sent.
@@ -82,10 +100,10 @@ void MqttConnection::deliver_later(const Publish& packet, const broker::Delivery
   waiting.token = delivery.token;
   waiting.exactly_once = packet.qos == Qos::kExactlyOnce;
   waiting.redelivered = delivery.redelivered;
-  const std::size_t dropped = outbox().push(std::move(waiting));
-  if (dropped > 0) {
+  for (const broker::SettleToken& token : outbox().push(std::move(waiting))) {
     STELE_MARK("mqtt: live message dropped, the queue is full");
-    counters().dropped_queue += dropped;
+    ++counters().dropped_queue;
+    if (token.kept()) session_->settle(token);
   }
 }
 
@@ -93,7 +111,7 @@ void MqttConnection::deliver_later(const Publish& packet, const broker::Delivery
 // have already is completed instead: its packet identifier is not free before.
 void MqttConnection::drop(const broker::SettleToken& token, bool redelivered, std::uint64_t& counter) {
   ++counter;
-  if (!token.durable) return;
+  if (!token.kept()) return;
   if (redelivered && token.packet_id != 0) return session_->accept(token);
   session_->settle(token);
 }
@@ -114,7 +132,7 @@ void MqttConnection::send_waiting(Outbox::Waiting message, std::int64_t now_ms) 
   if (message.at.expiry_at != 0) {  // [MQTT-3.3.2-6]
     patch_expiry(message.packet, message.at, expiry_interval_s(now_ms, *message.expires_at_ms));
   }
-  patch_packet_id(message.packet, message.at, outbox_->send(message.token, message.exactly_once));
+  patch_packet_id(message.packet, message.at, take_packet_id(message.token, message.exactly_once));
   ++counters().packets_out[static_cast<std::size_t>(PacketType::kPublish)];
   counters().bytes_out += message.size();
   connection_->write(message.packet);
@@ -127,7 +145,7 @@ void MqttConnection::on_puback(const Frame& frame) {
   // Also if the reason is an error: it says that the client will not have it, [MQTT-4.4.0-2].
   const auto token = outbox_ ? outbox_->acknowledge(packet->packet_id) : std::nullopt;
   if (!token) return;  // of a connection before this one
-  if (token->durable) session_->settle(*token);
+  if (token->kept()) session_->settle(*token);
   pump();
 }
 
@@ -141,12 +159,15 @@ void MqttConnection::on_pubrec(const Frame& frame) {
   if (is_error(packet->reason)) {  // the client will not have it: that is the end of it [MQTT-4.3.3-4]
     if (sent->stage != Outbox::Stage::kPublished) return;
     outbox_->erase(id);
-    if (token.durable) session_->settle(token);
+    if (token.kept()) session_->settle(token);
     return pump();
   }
   switch (sent->stage) {
     case Outbox::Stage::kPublished:
-      if (!token.durable) return on_release(id);
+      if (!token.of_session()) {
+        if (token.kept()) session_->settle(token);
+        return on_release(id);
+      }
       sent->stage = Outbox::Stage::kAccepted;
       return session_->accept(token);
     case Outbox::Stage::kAccepted:
@@ -180,9 +201,9 @@ void MqttConnection::on_pubcomp(const Frame& frame) {
   const std::uint16_t id = packet->packet_id;
   const Outbox::InFlight* sent = outbox_ ? outbox_->find_exactly_once(id) : nullptr;
   if (!sent || sent->stage != Outbox::Stage::kReleased) return;
-  const bool durable = sent->token.durable;
+  const bool of_session = sent->token.of_session();
   outbox_->erase(id);
-  if (durable) session_->released(id);
+  if (of_session) session_->released(id);
   pump();
 }
 

@@ -166,6 +166,7 @@ class FakeBroker::FakeSession final : public broker::Session {
       } else {
         answer.granted.emplace_back(request.qos);
         const bool is_new = client().subscriptions.insert_or_assign(request.filter, request).second;
+        if (broker::is_shared(request.filter)) continue;
         if (request.retain_handling == 0 || (request.retain_handling == 1 && is_new)) look_up(request);
       }
     }
@@ -185,7 +186,8 @@ class FakeBroker::FakeSession final : public broker::Session {
     co_return there;
   }
   void settle(SettleToken token) override {
-    STELE_ASSERT(token.durable);
+    STELE_ASSERT(token.kept());
+    if (token.share != 0) return broker_.note("settled for its group " + std::to_string(token.lsn.value));
     broker_.note("settled " + std::to_string(token.lsn.value));
     std::erase_if(client().queue, [&](const Item& item) { return item.token.lsn == token.lsn; });
     broker_.deliver_queue(client());
@@ -334,7 +336,29 @@ bool FakeBroker::route(const MessageView& message, const Bytes& owner, std::stri
       client.attached->deliver(kept, qos, retain, ids);
     }
   }
-  return matched;
+  return route_shared(kept) || matched;
+}
+
+// To one of the connected members, in turn.
+bool FakeBroker::route_shared(const OwnedMessage& message) {
+  std::map<std::string, std::vector<std::pair<FakeSession*, SubscribeRequest>>> members;
+  for (auto& [id, client] : clients_) {
+    for (const auto& [filter, request] : client.subscriptions) {
+      if (!broker::is_shared(filter) || !client.attached) continue;
+      if (!matches(broker::subscribed_filter(filter), message.view().address)) continue;
+      members[filter].emplace_back(client.attached, request);
+    }
+  }
+  for (auto& [share, all] : members) {
+    auto& [session, request] = all[turns_[share]++ % all.size()];
+    const std::uint8_t qos = std::min(request.qos, message.view().qos);
+    std::vector<std::uint32_t> ids;
+    if (request.subscription_id != 0) ids.push_back(request.subscription_id);
+    SettleToken token;
+    if (qos > 0) token = {.lsn = Lsn(next_lsn_++), .share = 1};
+    session->deliver(message, qos, request.retain_as_published && message.view().retain, ids, token);
+  }
+  return !members.empty();
 }
 
 void FakeBroker::deliver_queue(Client& client) {

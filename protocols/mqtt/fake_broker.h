@@ -115,6 +115,7 @@ class FakeBroker : public broker::testing::WithoutGroups, private broker::Author
   bool allowed(const broker::Principal& who, broker::Action action, std::string_view resource) override;
   bool may_publish_anywhere(const broker::Principal&) override { return false; }
   bool route(const MessageView& message, const Bytes& owner, std::string_view client_id);
+  bool route_shared(const OwnedMessage& message);
   void deliver_queue(Client& client);
   runtime::Task<void> wait_if_told();
   void note(std::string line) { notes.push_back(std::move(line)); }
@@ -126,6 +127,7 @@ class FakeBroker : public broker::testing::WithoutGroups, private broker::Author
   std::deque<std::pair<FakePublisher*, std::move_only_function<void()>>> unanswered_;
   runtime::Notification tasks_;
   runtime::Notification detached_;
+  std::map<std::string, std::size_t> turns_;  // of shared subscriptions
   std::uint64_t next_lsn_ = 1;
   int assigned_ = 0;
 };

@@ -26,6 +26,7 @@ struct MqttOptions {
   // bounds QoS 1, and this QoS 2:
   std::uint16_t receive_maximum = 1024;
   std::uint16_t max_unreleased = 16'384;
+  std::uint16_t max_topic_alias = 16;               // announced; and of ours to the client, if it takes more
   std::uint16_t max_keep_alive_s = 0;               // 0: as long as the client wants, and not at all
   std::uint32_t max_session_expiry_s = UINT32_MAX;  // UINT32_MAX: never
 

@@ -48,20 +48,20 @@ void Outbox::erase(std::uint16_t packet_id) {
   if (in_flight_.empty() && in_flight_.capacity() > kKeptWhenIdle && waiting_.empty()) in_flight_ = {};
 }
 
-std::size_t Outbox::push(Waiting message) {
+std::vector<broker::SettleToken> Outbox::push(Waiting message) {
   waiting_bytes_ += message.size();
   if (!message.token.durable) {
     ++live_;
     live_bytes_ += message.size();
   }
   waiting_.push_back(std::move(message));
-  std::size_t dropped = 0;
+  std::vector<broker::SettleToken> dropped;
   while (full()) {
     auto oldest = std::ranges::find_if(waiting_, [](const Waiting& w) { return !w.token.durable; });
     STELE_ASSERT(oldest != waiting_.end());
+    dropped.push_back(oldest->token);
     forget(*oldest);
     waiting_.erase(oldest);
-    ++dropped;
   }
   return dropped;
 }

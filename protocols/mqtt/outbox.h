@@ -1,7 +1,7 @@
 // The QoS 1 and 2 messages of one connection on their way to the client: packet identifiers, what is in
 // flight, and what waits for a place in the window. Pure.
 //
-// Messages of a persistent session come with a durable token; the broker gives no more of them than fit in
+// Messages out of a queue in the log come with a durable token; the broker gives no more of them than fit in
 // the window, and they are never dropped here. Those with QoS 2 bring their packet identifiers, which are not
 // among the ones given here (Limits::highest_id). Live copies wait in a bounded queue, whose oldest live copy
 // is dropped when it is full.
@@ -14,6 +14,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "broker/api.h"
@@ -72,8 +73,8 @@ class Outbox {
   void release(std::uint16_t packet_id);
   void erase(std::uint16_t packet_id);
 
-  // Gives how many live copies had to be dropped for it, or instead of it.
-  std::size_t push(Waiting message);
+  // Gives the live copies that had to be dropped for it, or instead of it.
+  std::vector<broker::SettleToken> push(Waiting message);
   const Waiting& front() const { return waiting_.front(); }
   Waiting pop();
 

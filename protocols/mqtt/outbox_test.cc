@@ -77,16 +77,16 @@ TEST(Outbox, AcknowledgementGivesTheToken) {
 
 TEST(Outbox, OldestLiveCopyGivesWay) {
   Outbox outbox(Outbox::Limits{.in_flight = 1, .messages = 2, .bytes = 100});
-  EXPECT_EQ(outbox.push(waiting("kept", durable(1))), 0u);
-  EXPECT_EQ(outbox.push(waiting("a")), 0u);
-  EXPECT_EQ(outbox.push(waiting("b")), 0u);
-  EXPECT_EQ(outbox.push(waiting("kept too", durable(2))), 0u);
-  EXPECT_EQ(outbox.push(waiting("c")), 1u);
-  EXPECT_EQ(outbox.push(waiting(std::string(100, 'x'))), 2u);
+  EXPECT_EQ(outbox.push(waiting("kept", durable(1))).size(), 0u);
+  EXPECT_EQ(outbox.push(waiting("a")).size(), 0u);
+  EXPECT_EQ(outbox.push(waiting("b")).size(), 0u);
+  EXPECT_EQ(outbox.push(waiting("kept too", durable(2))).size(), 0u);
+  EXPECT_EQ(outbox.push(waiting("c")).size(), 1u);
+  EXPECT_EQ(outbox.push(waiting(std::string(100, 'x'))).size(), 2u);
   EXPECT_EQ(outbox.waiting(), 3u);
   EXPECT_EQ(outbox.waiting_bytes(), 112u);
   // Too large by itself.
-  EXPECT_EQ(outbox.push(waiting(std::string(101, 'y'))), 2u);
+  EXPECT_EQ(outbox.push(waiting(std::string(101, 'y'))).size(), 2u);
   EXPECT_EQ(outbox.pop().packet, "kept");
   EXPECT_EQ(outbox.pop().packet, "kept too");
   EXPECT_FALSE(outbox.anything_waits());

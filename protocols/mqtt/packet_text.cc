@@ -250,6 +250,7 @@ void append_connect(std::string& out, const Words& words, Version& version) {
   packet.session_expiry_s = words.find_number<std::uint32_t>("session");
   packet.receive_maximum = words.find_number<std::uint16_t>("receive_maximum");
   packet.maximum_packet_size = words.find_number<std::uint32_t>("maximum_packet_size");
+  packet.topic_alias_maximum = words.find_number<std::uint16_t>("aliases");
   packet.authentication_method = words.find("auth");
   if (auto will_text = words.find("will")) {  // topic:payload:qos
     const auto will = parts(*will_text, ':');

@@ -26,10 +26,10 @@ void Parser::check_frame(const Frame& frame, PacketType type) {
 std::string_view Parser::topic_filter() {
   const std::string_view filter = string();
   if (!ok()) return filter;
-  // `$share` means something in 5.0 only; in 3.1.1 it is a first level like any other.
-  const bool valid = v5() ? parse_subscribed_filter(filter).has_value() : is_valid_topic_filter(filter);
-  if (!valid)
+  // `$share` is in the specification of 5.0 only, but all servers take it from 3.1.1 clients too.
+  if (!parse_subscribed_filter(filter)) {
     fail(ReasonCode::kTopicFilterInvalid, "a topic filter is empty or misuses a wildcard or $share");
+  }
   return filter;
 }
 

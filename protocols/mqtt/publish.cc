@@ -41,11 +41,9 @@ ReasonCode reason_of(const Error& error) {
 }  // namespace
 
 void MqttConnection::on_publish(const Frame& frame) {
-  const Decoded<Publish> packet = decode_publish(frame, version_);
+  Decoded<Publish> packet = decode_publish(frame, version_);
   if (!packet) return fail(packet.error());
-  if (packet->topic_alias) {
-    return fail(ReasonCode::kTopicAliasInvalid, "the topic alias maximum is 0");  // [MQTT-3.3.2-9]
-  }
+  if (packet->topic_alias && !resolve_alias(*packet)) return;
   if (!packet->subscription_ids.empty()) {
     return fail(ReasonCode::kProtocolError, "a subscription identifier from a client");  // [MQTT-3.3.4-6]
   }
@@ -69,6 +67,23 @@ void MqttConnection::on_publish(const Frame& frame) {
   const Bytes& owner = packet->payload.size() > kSharePayload ? input_.block() : kNotShared;
   const MessageView message = message_of(*packet, runtime().wall_now().ms);
   if (!publisher_->publish(message, owner, token, answer)) hold(kHoldPublisher);
+}
+
+bool MqttConnection::resolve_alias(Publish& packet) {
+  if (!received_aliases_) {
+    received_aliases_ = std::make_unique<ReceivedAliases>(shared_.options.max_topic_alias);
+  }
+  if (!received_aliases_->is_valid(*packet.topic_alias)) {
+    fail(ReasonCode::kTopicAliasInvalid, "larger than the topic alias maximum");  // [MQTT-3.3.2-9]
+    return false;
+  }
+  const auto topic = received_aliases_->resolve(*packet.topic_alias, packet.topic);
+  if (!topic) {
+    fail(ReasonCode::kProtocolError, "a topic alias that stands for nothing");  // section 3.3.2.3.4
+    return false;
+  }
+  packet.topic = *topic;
+  return true;
 }
 
 void MqttConnection::on_publisher_ready() {

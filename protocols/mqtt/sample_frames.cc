@@ -290,7 +290,9 @@ void add_subscribe(Samples& s) {
   using enum Property;
   s.good(kV3, "subscribe", "3.8",
          frame(0x82, u16(1) + str("a/+/c") + u8(0) + str("#") + u8(1) + str("b") + u8(2)));
-  s.good(kV3, "subscribe_dollar_share", "4.7", frame(0x82, u16(1) + str("$share//x") + u8(0)));
+  s.good(kV3, "subscribe_dollar_share", "4.7", frame(0x82, u16(1) + str("$share/g/x") + u8(0)));
+  s.bad(kV3, "subscribe_share_no_name", "MQTT-4.8.2-1", kTopicFilterInvalid, "$share",
+        frame(0x82, u16(1) + str("$share//x") + u8(0)));
   s.bad(kV3, "subscribe_flags", "MQTT-3.8.1-1", kMalformedPacket, "flags",
         frame(0x80, u16(1) + str("a") + u8(0)));
   s.bad(kV3, "subscribe_empty", "MQTT-3.8.3-2", kProtocolError, "no topic filter", frame(0x82, u16(1)));

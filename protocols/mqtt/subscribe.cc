@@ -6,7 +6,6 @@
 #include "base/assert.h"
 #include "base/marks.h"
 #include "protocols/mqtt/connection.h"
-#include "protocols/mqtt/topic.h"
 
 namespace stele::mqtt {
 
@@ -55,11 +54,6 @@ bool is_too_deep(std::string_view filter) {
   return std::count(filter.begin(), filter.end(), '/') >= kMaxFilterLevels;
 }
 
-// 3.1.1 knows no shared subscriptions: there it is a filter like any other.
-bool is_shared(std::string_view filter, Version version) {
-  return version == Version::kV5 && parse_subscribed_filter(filter)->shared();
-}
-
 }  // namespace
 
 void MqttConnection::on_subscribe(const Frame& frame) {
@@ -68,9 +62,7 @@ void MqttConnection::on_subscribe(const Frame& frame) {
   std::vector<ReasonCode> reasons;
   std::vector<broker::SubscribeRequest> requests;
   for (const Subscription& asked : packet->subscriptions) {
-    if (is_shared(asked.filter, version_)) {
-      reasons.push_back(ReasonCode::kSharedSubscriptionsNotSupported);
-    } else if (is_too_deep(asked.filter)) {
+    if (is_too_deep(asked.filter)) {
       STELE_MARK("mqtt: filter of too many levels");
       reasons.push_back(ReasonCode::kTopicFilterInvalid);
     } else {
@@ -103,32 +95,20 @@ runtime::Task<void> MqttConnection::subscribe(std::uint16_t packet_id, std::vect
 void MqttConnection::on_unsubscribe(const Frame& frame) {
   const Decoded<Unsubscribe> packet = decode_unsubscribe(frame, version_);
   if (!packet) return fail(packet.error());
-  std::vector<ReasonCode> reasons;
-  std::vector<std::string> filters;
-  for (const std::string_view filter : packet->filters) {
-    if (is_shared(filter, version_)) {
-      reasons.push_back(ReasonCode::kNoSubscriptionExisted);
-    } else {
-      reasons.push_back(kToBeAsked);
-      filters.emplace_back(filter);
-    }
-  }
-  if (filters.empty()) return send(answer_of<Unsuback>(packet->packet_id, std::move(reasons)));
-  begin_task(unsubscribe(packet->packet_id, std::move(reasons), std::move(filters)));
+  std::vector<std::string> filters(packet->filters.begin(), packet->filters.end());
+  begin_task(unsubscribe(packet->packet_id, std::move(filters)));
 }
 
-runtime::Task<void> MqttConnection::unsubscribe(std::uint16_t packet_id, std::vector<ReasonCode> reasons,
-                                                std::vector<std::string> filters) {
+runtime::Task<void> MqttConnection::unsubscribe(std::uint16_t packet_id, std::vector<std::string> filters) {
   const std::size_t asked = filters.size();
   const Result<std::vector<bool>> there = co_await session_->unsubscribe(std::move(filters));
   STELE_ASSERT(!there || there->size() == asked);
-  std::size_t next = 0;
-  for (ReasonCode& reason : reasons) {
-    if (reason != kToBeAsked) continue;
+  std::vector<ReasonCode> reasons;
+  for (std::size_t i = 0; i < asked; ++i) {
     if (!there) {
-      reason = reason_of(there.error());
+      reasons.push_back(reason_of(there.error()));
     } else {
-      reason = (*there)[next++] ? ReasonCode::kSuccess : ReasonCode::kNoSubscriptionExisted;
+      reasons.push_back((*there)[i] ? ReasonCode::kSuccess : ReasonCode::kNoSubscriptionExisted);
     }
   }
   if (open()) {

@@ -53,6 +53,14 @@ struct Workload {
   // Where readers saw messages of idempotent producers.
   std::map<MessageId, std::tuple<std::string, std::int32_t, std::int64_t>> places;
   GroupLedger group{world};
+  // The shared subscription `$share/crew/sensors/#`.
+  struct Crew {
+    bool exists = false;              // from its first SUBACK on
+    std::set<MessageId> sent_before;  // need not come
+    bool exactly_once = false;        // some of its members have QoS 2
+    std::map<MessageId, Time> had;    // received with QoS 2, and when: on no later connection of anybody
+  };
+  Crew crew;
   // Retained messages: per address the highest sequence sent and acknowledged.
   std::map<std::uint32_t, std::uint64_t> retained_sent, retained_acknowledged;
 
@@ -86,6 +94,14 @@ runtime::Task<void> run_exactly_once_publisher(runtime::Runtime& runtime, Worklo
 // A persistent session with QoS 2 that remembers packet identifiers as a client must.
 runtime::Task<void> run_exactly_once_subscriber(runtime::Runtime& runtime, Workload& workload,
                                                 std::string client_id);
+// A member of the shared subscription. The steady one is there until the end, and then until the group has
+// everything; the unsteady one leaves it, or begins a new session; brief ones have no session to come back
+// to.
+enum class CrewMember { kSteady, kUnsteady, kBrief };
+runtime::Task<void> run_shared_member(runtime::Runtime& runtime, Workload& workload, std::string client_id,
+                                      CrewMember kind);
+// What the group must have received in the end.
+std::set<MessageId> wanted_by_crew(const Workload& workload);
 // Batches into topic `orders.eu`, each until it is acknowledged.
 runtime::Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload,
                                        std::uint32_t publisher);

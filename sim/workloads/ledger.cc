@@ -53,6 +53,15 @@ void Ledger::received(const std::string& who, const MessageId& id, bool duplicat
   highest = id.sequence + 1;
 }
 
+void Ledger::received_unordered(const std::string& who, const MessageId& id) {
+  ++operations_;
+  if (!sent_.contains(id)) return world_.fail(who + " received message " + id.text() + ", which nobody sent");
+  if (!committed_.contains(id)) {
+    return world_.fail(who + " received message " + id.text() + " before it was committed");
+  }
+  receivers_[who].seen.insert(id);
+}
+
 bool Ledger::has_received(const std::string& who, const MessageId& id) const {
   auto found = receivers_.find(who);
   return found != receivers_.end() && found->second.seen.contains(id);

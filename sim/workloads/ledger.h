@@ -48,6 +48,8 @@ class Ledger {
   // `gaps`: the receiver may miss messages (it was not connected). Otherwise too one may be missing here, for
   // it may have been refused; what was acknowledged is asked for at the end.
   void received(const std::string& who, const MessageId& id, bool duplicate_allowed, bool gaps);
+  // By one of a group: nothing is said of order and copies.
+  void received_unordered(const std::string& who, const MessageId& id);
   bool has_received(const std::string& who, const MessageId& id) const;
   std::size_t received_count(const std::string& who) const;
   // Everything acknowledged of these publishers, sent after `from`, is there.

@@ -160,6 +160,10 @@ class Clients final : public Program {
     }
     scope_.spawn(run_exactly_once_subscriber(core, workload, "keeper-once"));
     scope_.spawn(run_live_subscriber(core, workload, "live"));
+    scope_.spawn(run_shared_member(core, workload, "crew-1", CrewMember::kSteady));
+    scope_.spawn(run_shared_member(core, workload, "crew-2", CrewMember::kUnsteady));
+    scope_.spawn(run_shared_member(core, workload, "crew-3", CrewMember::kBrief));
+    scope_.spawn(run_shared_member(core, workload, "crew-4", CrewMember::kBrief));
     for (std::uint32_t publisher = 100; publisher < 102; ++publisher) {
       workload.kafka_producers.insert(publisher);
       scope_.spawn(run_kafka_producer(core, workload, publisher));
@@ -277,6 +281,11 @@ std::string NodeScenario::unfinished() {
     if (workload_.mqtt_publishers.contains(id.publisher)) wanted.insert(id);
   }
   std::string out;
+  const auto crew_lacks = ledger_.missing("crew", wanted_by_crew(workload_));
+  if (!crew_lacks.empty()) {
+    out +=
+        "; the crew lacks " + std::to_string(crew_lacks.size()) + ", the first " + crew_lacks.front().text();
+  }
   for (const char* who : {"keeper-of-all", "keeper-too", "keeper-once", "sensor-consumer-sensors"}) {
     const auto missing = ledger_.missing(who, wanted);
     if (missing.empty()) continue;
@@ -353,6 +362,7 @@ ScenarioResult NodeScenario::run() {
   segment_bytes_ = 8192ULL << knobs.below(10);
   snapshot_bytes_ = 16384ULL << knobs.below(6);
   tail_bytes_ = 16384ULL << knobs.below(8);
+  workload_.crew.exactly_once = knobs.chance(1, 2);
   group_delay_ = knobs.chance(1, 2) ? Duration(0) : Duration(knobs.between(0, 3'000'000'000));
   if (knobs.chance(1, 2)) workload_.login = MqttPeer::Login{"root", "the password of root"};
   fetch_sessions_.sessions = static_cast<std::uint32_t>(knobs.between(0, 4));

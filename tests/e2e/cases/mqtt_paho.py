@@ -124,11 +124,11 @@ def assigned_client_id(t):
 
 
 @case("stele")
-def connack_announces_what_is_missing(t):
+def connack_announces_what_is_there(t):
     props = Client(t).connect().props.json()
     t.equal(props.get("MaximumQoS", 2), 2, "Maximum QoS")
-    t.equal(props.get("SharedSubscriptionAvailable"), 0, "Shared Subscription Available")
-    t.equal(props.get("TopicAliasMaximum", 0), 0, "Topic Alias Maximum")
+    t.equal(props.get("SharedSubscriptionAvailable"), 1, "Shared Subscription Available")
+    t.equal(props.get("TopicAliasMaximum", 0), 16, "Topic Alias Maximum")
     t.equal(props.get("RetainAvailable", 1), 1, "Retain Available")
     t.equal(props.get("WildcardSubscriptionAvailable", 1), 1, "Wildcard Subscription Available")
 

@@ -2,11 +2,11 @@
 from harness import mqtt
 from harness.broker import Failure
 from harness.case import case
-from harness.mqtt import V3, V5, connection, packet, publish, subscribe
+from harness.mqtt import V3, V5, V31, connection, packet, publish, subscribe
 
 BOTH = {"v3.1.1": V3, "v5": V5}
 MALFORMED, PROTOCOL, VERSION, CLIENT_ID, SIZE = 0x81, 0x82, 0x84, 0x85, 0x95
-FILTER, TOPIC, ALIAS, NO_SHARED, TAKEN_OVER = 0x8F, 0x90, 0x94, 0x9E, 0x8E
+FILTER, TOPIC, ALIAS, TAKEN_OVER = 0x8F, 0x90, 0x94, 0x8E
 
 # What a connected client may send once: (bytes, version, reason of the DISCONNECT that answers it in version 5).
 BAD_PACKETS = {
@@ -22,7 +22,9 @@ BAD_PACKETS = {
     "topic cut": (packet(0x30, b"\x00\x09abc"), V5, MALFORMED),
     "packet id 0": (publish("a", "x", 1, 0), V5, PROTOCOL),
     "topic empty and no alias": (publish("", "x"), V5, PROTOCOL),
-    "topic alias over the maximum": (publish("a", "x", props={"topic_alias": 9}), V5, ALIAS),
+    "topic alias over the maximum": (publish("a", "x", props={"topic_alias": 65535}), V5, ALIAS),
+    "topic alias 0": (publish("a", "x", props={"topic_alias": 0}), V5, ALIAS),
+    "topic alias of nothing": (publish("", "x", props={"topic_alias": 7}), V5, PROTOCOL),
     "property twice": (packet(0x30, mqtt.text("a") + b"\x04\x01\x00\x01\x00x"), V5, PROTOCOL),
     "property of another packet": (publish("a", "x", props={"receive_maximum": 5}), V5, MALFORMED),
     "property unknown": (packet(0x30, mqtt.text("a") + b"\x02\x7f\x00x"), V5, MALFORMED),
@@ -136,17 +138,6 @@ def empty_client_id_with_kept_session_in_3(t):
     got = wire.receive()
     t.true(got is not None and got.type == mqtt.CONNACK and got.reason == 2, f"[MQTT-3.1.3-8] CONNACK 2, got {got}")
     wire.expect_closed()
-
-
-@case("stele")
-def shared_subscription_is_refused_as_announced(t):
-    """[MQTT-3.2.2.3.16] and 3.8.4: either the SUBACK or a DISCONNECT says 0x9E."""
-    wire = connection(t)
-    t.equal(wire.connack.props.get("shared_available"), 0, "Shared Subscription Available in CONNACK")
-    wire.send(subscribe([("$share/g/a", 1)]))
-    got = wire.receive()
-    codes = got.reasons if got.type == mqtt.SUBACK else [got.reason]
-    t.equal(codes, [NO_SHARED], "reason code")
 
 
 @case("mqtt")
@@ -306,3 +297,79 @@ def many_connections(t):
     for wire in wires:
         if wire.message().payload != b"all":
             raise Failure("a connection got something else")
+
+
+@case("mqtt")
+def topic_aliases_from_a_client(t):
+    """Section 3.3.2.3.4: an alias stands for the topic it came with last, on its connection."""
+    one, two = t.name("first/topic"), t.name("second/topic")
+    reader, wire = connection(t), connection(t)
+    reader.subscribe(one, two)
+    t.true(wire.connack.props.get("topic_alias_maximum", 0) >= 2, "Topic Alias Maximum")
+    for topic, text, alias in ((one, "1", 1), ("", "2", 1), (two, "3", 2), ("", "4", 1), (two, "5", 1), ("", "6", 1)):
+        wire.send(publish(topic, text, props={"topic_alias": alias}))
+    got = [reader.expect(mqtt.PUBLISH) for _ in range(6)]
+    t.equal([m.topic for m in got], [one, one, two, one, two, two], "topics")
+    t.true(all("topic_alias" not in m.props for m in got), "none for a client that wants none")
+    other = connection(t)
+    other.send(publish("", "x", props={"topic_alias": 1}))
+    disconnected(t, other, PROTOCOL)
+
+
+@case("stele")
+def topic_aliases_to_a_client(t):
+    """No more than it wants, each with its topic first; the one used longest ago is given away."""
+    wire, sender = connection(t, props={"topic_alias_maximum": 2}), connection(t)
+    wire.subscribe("long/#")
+    known = {}
+    saved = 0
+    for topic in ("long/a", "long/b", "long/a", "long/b", "long/c", "long/c", "long/b", "long/a", "long/a"):
+        sender.publish(topic, topic)
+        got = wire.message()
+        alias = got.props["topic_alias"]
+        t.true(alias in (1, 2), f"alias {alias}")
+        if got.topic:
+            known[alias] = got.topic
+        saved += not got.topic
+        t.equal(known[alias], got.payload.decode(), "what the alias stands for")
+    t.equal(saved, 5, "topics left out")
+
+
+@case("stele", start=False)
+def server_keep_alive(t):
+    """[MQTT-3.2.2-21]: a longer one than allowed, or none, is replaced, and then it is the server's that counts."""
+    t.start("--mqtt-max-keep-alive-s", "2")
+    t.equal(connection(t, keep_alive=1).connack.props.get("server_keep_alive"), None, "a shorter one stays")
+    for asked in (0, 60):
+        wire = connection(t, keep_alive=asked)
+        t.equal(wire.connack.props.get("server_keep_alive"), 2, "Server Keep Alive")
+    got = wire.receive()
+    t.equal((got.type, got.reason), (mqtt.DISCONNECT, 0x8D), "after three seconds: keep alive timeout")
+    old = connection(t, V3, keep_alive=60)
+    t.true(old.is_quiet(), "3.1.1 cannot be told, and keeps its own")
+
+
+@case("mqtt")
+def version_3_1(t):
+    """MQIsdp, level 3: as 3.1.1 but for the session present flag."""
+    topic, name = t.name("t"), t.name("old")
+    wire = connection(t, V31, client_id=name, clean=False)
+    t.equal(wire.subscribe(topic, options=2), [2], "granted")
+    wire.close()
+    sender = connection(t)
+    sender.publish(topic, "while away")
+    wire = connection(t, V31, client_id=name, clean=False)
+    t.equal(wire.connack.session_present, 0, "there is no such flag")
+    t.equal(wire.message().payload, b"while away", "of the kept session")
+    wire.send(publish(topic, "own", 2, 5, version=V31))
+    kinds = set()
+    while len(kinds) < 2:
+        got = wire.receive()
+        kinds.add(got.type)
+        if got.type == mqtt.PUBLISH:
+            t.equal((got.qos, got.payload), (2, b"own"), "message")
+            wire.send(mqtt.pubrec(got.packet_id))
+    t.equal(kinds - {mqtt.PUBREL}, kinds & {mqtt.PUBREC, mqtt.PUBLISH}, "PUBREC and PUBLISH")
+    wire.send(mqtt.pubrel(5))
+    while wire.receive().type != mqtt.PUBCOMP:
+        pass

@@ -69,6 +69,18 @@ class Spawned:
             if text in line:
                 return line
 
+    def take(self, text):
+        """The lines that are there and contain `text`."""
+        found = []
+        while not self.queue.empty():
+            if (line := self.queue.get()) is None:
+                self.queue.put(None)
+                break
+            self.lines.append(line)
+            if text in line:
+                found.append(line)
+        return found
+
     def end(self, limit_s=WAIT_S):
         """Waits until it ends by itself; all its lines."""
         try:

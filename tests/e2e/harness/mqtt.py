@@ -8,7 +8,7 @@ from harness.broker import Failure
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE = range(1, 9)
 SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT, AUTH = range(9, 16)
-V3, V5 = 4, 5
+V31, V3, V5 = 3, 4, 5
 
 # name: (identifier, type)
 PROPERTIES = {
@@ -74,7 +74,7 @@ def connect(version=V5, client_id="", clean=True, keep_alive=60, props=None, wil
         bits |= 4 | will[2] << 3 | (32 if will[3] else 0)
         payload += (properties(None) if version == V5 else b"") + text(will[0]) + text(will[1])
     bits = bits if flags is None else flags
-    head = text("MQTT") + bytes([version, bits]) + struct.pack(">H", keep_alive)
+    head = text("MQIsdp" if version == V31 else "MQTT") + bytes([version, bits]) + struct.pack(">H", keep_alive)
     return packet(0x10, head + (properties(props) if version == V5 else b"") + payload)
 
 
