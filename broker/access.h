@@ -85,6 +85,8 @@ class Authenticator {
   virtual ~Authenticator() = default;
   // For a client that says nothing. kUnauthorized once there are users, unless one is called `anonymous`.
   virtual Result<Principal> nobody() = 0;
+  // For one that says no more, but whose certificate has been verified and bears this name.
+  virtual Result<Principal> of_certificate(std::string_view name) = 0;
   // `address`: the client's host.
   virtual runtime::Task<Result<Principal>> log_in(std::string address, std::string user,
                                                   std::string password) = 0;

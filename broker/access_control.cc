@@ -98,6 +98,15 @@ Result<Principal> AccessControl::nobody() {
   return error(ErrorCode::kUnauthorized, "a user name and a password are needed here");
 }
 
+Result<Principal> AccessControl::of_certificate(std::string_view name) {
+  if (rules_->open()) return Principal{};
+  if (const auto user = rules_->identities()->find(name)) return accept(*user);
+  STELE_MARK("access: certificate of nobody");
+  ++stats_.login_failures;
+  say(login_failures_, "there is no user '" + shown(name) + "', whose certificate somebody has");
+  return error(ErrorCode::kUnauthorized, "there is no user of the certificate's name");
+}
+
 scram::Credential AccessControl::credential_for(const meta::User* user, std::string_view name,
                                                 Hash hash) const {
   const scram::Credential* found = user ? user->credential(hash) : nullptr;

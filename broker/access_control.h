@@ -57,6 +57,7 @@ class AccessControl final : public Authorizer, public Authenticator {
   bool may_publish_anywhere(const Principal& who) override { return rules_->may_publish_anywhere(who); }
 
   Result<Principal> nobody() override;
+  Result<Principal> of_certificate(std::string_view name) override;
   runtime::Task<Result<Principal>> log_in(std::string address, std::string user,
                                           std::string password) override;
   runtime::Task<Result<Principal>> log_in_with_token(std::string address, std::string token) override;

@@ -43,7 +43,7 @@ struct DataMail {
   ShardList forwards;
   std::optional<OnceId> once;   // of QoS 2; the shard is the session's
   std::optional<Error> denied;  // why it may not be published: only that it has been is answered otherwise
-    std::vector<Bytes> shares;     // shared subscriptions that get a live copy
+  std::vector<Bytes> shares;    // shared subscriptions that get a live copy
   Data data;
 };
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -75,6 +76,8 @@ class Connection {
 
   virtual Endpoint local() const = 0;
   virtual Endpoint remote() const = 0;
+  // Who the peer has proven to be by itself, with a certificate; empty: it has not.
+  virtual std::string_view peer_name() const { return {}; }
 };
 
 class AcceptHandler {
@@ -95,12 +98,17 @@ struct ListenOptions {
   bool share_port = false;  // SO_REUSEPORT: each core of a process listens on the same endpoint
 };
 
-class Network {
+// Where connections come from: the network itself, or something between it and whoever serves them.
+class Transport {
  public:
-  virtual ~Network() = default;
+  virtual ~Transport() = default;
   // kAddressInUse, kUnauthorized, kInvalidArgument (no such local address).
   virtual Result<std::unique_ptr<Listener>> listen(const Endpoint& at, ListenOptions options,
                                                    AcceptHandler& handler) = 0;
+};
+
+class Network : public Transport {
+ public:
   // kRefused, kTimedOut (at once if `timeout` is not positive), kCancelled (in a later turn than the stop),
   // kNotFound (name does not resolve), kUnavailable (no route).
   virtual Task<Result<std::unique_ptr<Connection>>> connect(Endpoint to, Duration timeout,

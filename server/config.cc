@@ -13,7 +13,14 @@ namespace stele::server {
 namespace {
 
 using runtime::Endpoint;
+using runtime::tls::ClientCertificate;
 using Values = std::span<const std::string>;
+
+constexpr std::pair<std::string_view, ClientCertificate> kClientCertificates[] = {
+    {"none", ClientCertificate::kNone},
+    {"optional", ClientCertificate::kOptional},
+    {"required", ClientCertificate::kRequired},
+};
 
 std::unexpected<Error> wrong(std::string message) {
   return error(ErrorCode::kInvalidArgument, std::move(message));
@@ -53,17 +60,17 @@ Option bytes(std::string name, std::uint64_t Config::* place, std::uint64_t min,
       [](std::uint64_t value) { return show_bytes(value); });
 }
 
-Result<std::vector<Endpoint>> parse_listeners(Values values) {
+// `anywhere`: also where other machines can reach it.
+Result<std::vector<Endpoint>> parse_listeners(Values values, bool anywhere) {
   std::vector<Endpoint> endpoints;
   if (values.size() == 1 && values.front() == "off") return endpoints;
   for (const std::string& text : values) {
     if (text == "off") return wrong("'off' stands alone");
     STELE_TRY(Endpoint endpoint, runtime::parse_endpoint(text));
-    if (!is_loopback(endpoint.host)) {
-      return wrong(
-          "'" + text +
-          "' is not a loopback address: as long as clients have no identities, only this machine may reach "
-          "the broker, so listen on 127.0.0.1, [::1] or localhost");
+    if (!anywhere && !is_loopback(endpoint.host)) {
+      return wrong("'" + text +
+                   "' is not a loopback address: other machines reach the broker with TLS only, so listen on "
+                   "127.0.0.1, [::1] or localhost, or use the flag of the same name that ends in -tls");
     }
     if (endpoint.port != 0 && std::ranges::find(endpoints, endpoint) != endpoints.end()) {
       return wrong("'" + text + "' is there twice");
@@ -73,13 +80,14 @@ Result<std::vector<Endpoint>> parse_listeners(Values values) {
   return endpoints;
 }
 
-Option listeners(std::string name, std::vector<Endpoint> Config::* place, std::string help) {
+Option listeners(std::string name, std::vector<Endpoint> Config::* place, std::string help,
+                 bool anywhere = false) {
   return {.name = std::move(name),
           .value = "HOST:PORT",
           .repeatable = true,
           .help = std::move(help),
-          .read = [place](Config& config, Values values) -> Result<void> {
-            STELE_TRY(config.*place, parse_listeners(values));
+          .read = [place, anywhere](Config& config, Values values) -> Result<void> {
+            STELE_TRY(config.*place, parse_listeners(values, anywhere));
             return {};
           },
           .show =
@@ -140,6 +148,39 @@ Option text(std::string name, std::string value, std::string Config::* place, st
         return std::string(given);
       },
       [](const std::string& shown) { return shown; });
+}
+
+void add_tls(std::vector<Option>& all) {
+  all.push_back(listeners("mqtt-tls", &Config::mqtt_tls,
+                          "listen for MQTT clients that speak TLS, on any address", true));
+  all.push_back(listeners("kafka-tls", &Config::kafka_tls, "the same for Kafka clients", true));
+  all.push_back(
+      listeners("http-tls", &Config::http_tls, "the same for health, metrics and administration", true));
+  all.push_back(single(
+      "advertise-kafka-tls", "HOST:PORT", &Config::advertise_kafka_tls,
+      "what Kafka clients with TLS are told to connect to, as --advertise-kafka",
+      [](std::string_view text) { return runtime::parse_endpoint(text); },
+      [](const std::optional<Endpoint>& value) { return value ? value->to_string() : std::string(); }));
+  all.push_back(text("tls-certificate", "FILE", &Config::tls_certificate,
+                     "the node's certificate and what it is signed by, in PEM; read again when it changes"));
+  all.push_back(text("tls-key", "FILE", &Config::tls_key, "its private key, without a passphrase; likewise"));
+  all.push_back(text("tls-client-ca", "FILE", &Config::tls_client_ca,
+                     "who signs the certificates of clients; likewise"));
+  all.push_back(single(
+      "tls-clients", "none|optional|required", &Config::tls_clients,
+      "whether clients are asked for a certificate, whose common name is a user's",
+      [](std::string_view given) -> Result<ClientCertificate> {
+        for (const auto& [name, value] : kClientCertificates) {
+          if (given == name) return value;
+        }
+        return wrong("'" + std::string(given) + "' is none of none, optional, required");
+      },
+      [](ClientCertificate shown) {
+        for (const auto& [name, value] : kClientCertificates) {
+          if (shown == value) return std::string(name);
+        }
+        return std::string();
+      }));
 }
 
 void add_identities(std::vector<Option>& all) {
@@ -209,6 +250,7 @@ const std::vector<Option>& table() {
   static const std::vector<Option> all = [] {
     std::vector<Option> made;
     add_first(made);
+    add_tls(made);
     add_identities(made);
     add_limits(made);
     return made;
@@ -282,6 +324,33 @@ Result<void> apply_environment(LoadedConfig& loaded, const std::map<std::string,
 }
 
 }  // namespace
+
+bool Config::open_to_others() const {
+  for (const auto* list : {&mqtt_tls, &kafka_tls, &http_tls}) {
+    if (!std::ranges::all_of(*list, is_loopback, &Endpoint::host)) return true;
+  }
+  return false;
+}
+
+Result<void> check_together(const Config& config) {
+  if (config.tls_certificate.empty() != config.tls_key.empty()) {
+    return wrong("--tls-certificate and --tls-key belong together, and one is missing");
+  }
+  if (config.tls_wanted() && config.tls_certificate.empty()) {
+    return wrong("there is a listener with TLS, but no --tls-certificate and --tls-key");
+  }
+  if (!config.tls_wanted() && !config.tls_certificate.empty()) {
+    return wrong("there is a certificate, but no listener with TLS (--mqtt-tls, --kafka-tls, --http-tls)");
+  }
+  const bool asked = config.tls_clients != ClientCertificate::kNone;
+  if (asked == config.tls_client_ca.empty()) {
+    return wrong("--tls-clients optional|required and --tls-client-ca belong together, and one is missing");
+  }
+  if (config.advertise_kafka_tls && config.kafka_tls.empty()) {
+    return wrong("there is --advertise-kafka-tls, but no --kafka-tls");
+  }
+  return {};
+}
 
 std::string Option::variable() const {
   std::string out = "STELE_";

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
+#include "runtime/tls/context.h"
 #include "storage/segment_store.h"
 
 namespace stele::server {
@@ -25,6 +26,14 @@ struct Config {
   std::vector<runtime::Endpoint> kafka = {{"127.0.0.1", 9092}};
   std::vector<runtime::Endpoint> http = {{"127.0.0.1", 8080}};
   std::optional<runtime::Endpoint> advertise_kafka;
+  // The same with TLS.
+  std::vector<runtime::Endpoint> mqtt_tls, kafka_tls, http_tls;
+  std::optional<runtime::Endpoint> advertise_kafka_tls;
+  std::string tls_certificate, tls_key, tls_client_ca;  // files
+  runtime::tls::ClientCertificate tls_clients = runtime::tls::ClientCertificate::kNone;
+  bool tls_wanted() const { return !mqtt_tls.empty() || !kafka_tls.empty() || !http_tls.empty(); }
+  // Whether other machines can reach it.
+  bool open_to_others() const;
   storage::Durability durability = storage::Durability::kFsync;
   std::optional<std::uint32_t> cores;  // none: all the machine has
   runtime::LogLevel log_level = runtime::LogLevel::kInfo;
@@ -106,5 +115,7 @@ std::optional<std::string> config_file_path(const std::optional<std::string>& fl
 
 // kInvalidArgument: what is wrong, where it stands, and what would be right; one line.
 Result<LoadedConfig> load_config(const ConfigInputs& inputs);
+// Likewise, of settings that only make sense together.
+Result<void> check_together(const Config& config);
 
 }  // namespace stele::server

@@ -138,6 +138,33 @@ TEST(Config, TheAdministratorsPasswordIsNoOption) {
   for (const Option& option : options()) EXPECT_NE(option.show(loaded->config), "x");
 }
 
+TEST(Config, OtherMachinesReachItWithTlsOnly) {
+  EXPECT_FALSE(load_config({.flags = {{"mqtt", {"0.0.0.0:1883"}}}}));
+  const Config there = load({.flags = {{"mqtt-tls", {"0.0.0.0:8883"}}}});
+  EXPECT_TRUE(there.open_to_others());
+  EXPECT_FALSE(
+      load({.flags = {{"mqtt-tls", {"127.0.0.1:8883"}}, {"kafka-tls", {"[::1]:9093"}}}}).open_to_others());
+  EXPECT_FALSE(Config().open_to_others());
+}
+
+TEST(Config, WhatOfTlsBelongsTogether) {
+  const auto whole = [](std::map<std::string, std::vector<std::string>> flags) {
+    const auto checked = check_together(load({.flags = std::move(flags)}));
+    return checked ? std::string("whole") : checked.error().message;
+  };
+  EXPECT_EQ(whole({}), "whole");
+  EXPECT_EQ(whole({{"http-tls", {"[::]:1"}}, {"tls-certificate", {"a"}}, {"tls-key", {"b"}}}), "whole");
+  EXPECT_TRUE(has(whole({{"http-tls", {"[::]:1"}}}), "no --tls-certificate"));
+  EXPECT_TRUE(has(whole({{"tls-certificate", {"a"}}, {"tls-key", {"b"}}}), "no listener with TLS"));
+  EXPECT_TRUE(has(whole({{"tls-key", {"b"}}}), "one is missing"));
+  EXPECT_TRUE(has(whole({{"http-tls", {"[::]:1"}},
+                         {"tls-certificate", {"a"}},
+                         {"tls-key", {"b"}},
+                         {"tls-clients", {"required"}}}),
+                  "--tls-client-ca"));
+  EXPECT_TRUE(has(whole({{"advertise-kafka-tls", {"a:1"}}}), "--kafka-tls"));
+}
+
 // What a configuration shows is what gives it again, from each source.
 RC_GTEST_PROP(Config, WhatIsShownReadsBack, ()) {
   const Option& option = options()[*rc::gen::inRange<std::size_t>(0, options().size())];
@@ -152,6 +179,9 @@ RC_GTEST_PROP(Config, WhatIsShownReadsBack, ()) {
   config.advertise_kafka = {"broker.example", 9};
   config.admin_user = "root";
   config.admin_password_file = "secret";
+  config.advertise_kafka_tls = {"broker.example", 10};
+  config.tls_certificate = config.tls_key = config.tls_client_ca = "file.pem";
+  config.tls_clients = static_cast<runtime::tls::ClientCertificate>(*rc::gen::inRange(0, 3));
   const std::string shown = option.show(config);
   RC_ASSERT(!shown.empty());
   RC_ASSERT(option.show(load({.flags = {{option.name, {shown}}}})) == shown);

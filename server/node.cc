@@ -219,49 +219,93 @@ Error while_listening(const Error& error, std::string_view protocol, const runti
 
 // The first core finds the ports; the others share them.
 Task<Result<void>> Node::listen() {
-  mqtt_at_ = config_.mqtt;
-  kafka_at_ = config_.kafka;
+  at_ = {.mqtt = config_.mqtt,
+         .kafka = config_.kafka,
+         .mqtt_tls = config_.mqtt_tls,
+         .kafka_tls = config_.kafka_tls};
   for (std::size_t core = 0; core < cores_.size(); ++core) {
-    STELE_CO_TRY(const Listening found, co_await on_core<Result<Listening>>(core, [this](OnCore& there) {
-                   return listen_here(there, config_, {mqtt_at_, kafka_at_});
-                 }));
-    mqtt_at_ = found.mqtt;
-    kafka_at_ = found.kafka;
+    STELE_CO_TRY(at_, co_await on_core<Result<Listening>>(
+                          core, [this](OnCore& there) { return listen_here(there, config_, at_); }));
   }
-  for (const runtime::Endpoint& at : config_.http) {
-    auto listener =
-        std::make_unique<http::HttpListener>(*cores_.front()->broker, *this, config_.http_options);
-    if (auto listening = listener->listen(at); !listening) {
-      co_return std::unexpected(while_listening(listening.error(), "http", at));
-    }
-    http_at_.push_back(listener->local());
-    shared_->http.push_back(std::move(listener));
+  STELE_CO_CHECK(listen_http(nullptr, config_.http, http_at_));
+  STELE_CO_CHECK(listen_http(cores_.front()->tls.get(), config_.http_tls, http_tls_at_));
+  if (config_.access.required && cores_.front()->meta->view()->identities()->users.empty()) {
+    runtime_.log().write(runtime::LogLevel::kWarn, "server",
+                         "there are no users, and without one nobody may do anything as other machines reach "
+                         "the node: start it with --admin-user");
   }
   co_return Result<void>();
 }
 
 Task<Result<Node::Listening>> Node::listen_here(OnCore& there, const NodeConfig& config, Listening at) {
-  const bool share = there.runtime.core_count() > 1;
-  for (runtime::Endpoint& endpoint : at.mqtt) {
+  if (config.tls) {
+    there.tls =
+        std::make_unique<runtime::tls::Server>(there.runtime, config.tls, runtime::tls::ServerOptions{});
+  }
+  STELE_CO_CHECK(listen_mqtt(there, config, nullptr, at.mqtt));
+  STELE_CO_CHECK(listen_mqtt(there, config, there.tls.get(), at.mqtt_tls));
+  STELE_CO_CHECK(listen_kafka(there, config, nullptr, at.kafka));
+  STELE_CO_CHECK(listen_kafka(there, config, there.tls.get(), at.kafka_tls));
+  co_return at;
+}
+
+Result<void> Node::listen_mqtt(OnCore& there, const NodeConfig& config, runtime::tls::Server* tls,
+                               std::vector<runtime::Endpoint>& at) {
+  for (runtime::Endpoint& endpoint : at) {
     mqtt::MqttOptions options = config.mqtt_options;
-    options.listen.share_port = share;
+    options.listen.share_port = there.runtime.core_count() > 1;
+    options.transport = tls;
     auto listener = mqtt::MqttListener::listen(*there.broker, endpoint, options);
-    if (!listener) co_return std::unexpected(while_listening(listener.error(), "mqtt", endpoint));
+    if (!listener) {
+      return std::unexpected(while_listening(listener.error(), tls ? "mqtt-tls" : "mqtt", endpoint));
+    }
     endpoint = (*listener)->local();
     there.mqtt.push_back(*std::move(listener));
   }
-  for (runtime::Endpoint& endpoint : at.kafka) {
+  return {};
+}
+
+Result<void> Node::listen_kafka(OnCore& there, const NodeConfig& config, runtime::tls::Server* tls,
+                                std::vector<runtime::Endpoint>& at) {
+  const auto& advertised = tls ? config.advertise_kafka_tls : config.advertise_kafka;
+  for (runtime::Endpoint& endpoint : at) {
     kafka::KafkaOptions options = config.kafka_options;
-    if (config.advertise_kafka) options.advertised = *config.advertise_kafka;
+    if (advertised) options.advertised = *advertised;
     options.log_directory = config.data;
+    options.transport = tls;
     auto listener = std::make_unique<kafka::KafkaListener>(*there.broker, options);
     if (auto listening = listener->listen(endpoint); !listening) {
-      co_return std::unexpected(while_listening(listening.error(), "kafka", endpoint));
+      return std::unexpected(while_listening(listening.error(), tls ? "kafka-tls" : "kafka", endpoint));
     }
     endpoint = listener->local();
     there.kafka.push_back(std::move(listener));
   }
-  co_return at;
+  return {};
+}
+
+Result<void> Node::listen_http(runtime::tls::Server* tls, const std::vector<runtime::Endpoint>& wanted,
+                               std::vector<runtime::Endpoint>& at) {
+  for (const runtime::Endpoint& endpoint : wanted) {
+    http::HttpOptions options = config_.http_options;
+    options.transport = tls;
+    auto listener = std::make_unique<http::HttpListener>(*cores_.front()->broker, *this, options);
+    if (auto listening = listener->listen(endpoint); !listening) {
+      return std::unexpected(while_listening(listening.error(), tls ? "http-tls" : "http", endpoint));
+    }
+    at.push_back(listener->local());
+    shared_->http.push_back(std::move(listener));
+  }
+  return {};
+}
+
+void Node::use_tls(std::shared_ptr<const runtime::tls::Context> context) {
+  STELE_ASSERT(config_.tls && serving_);
+  config_.tls = context;
+  for (const auto& core : cores_) {
+    runtime_.post(core->runtime.core(), [there = core.get(), context] {
+      if (there->tls) there->tls->use(context);
+    });
+  }
 }
 
 std::string Node::ready_line() const {
@@ -270,7 +314,11 @@ std::string Node::ready_line() const {
     for (const runtime::Endpoint& at : list) out += (out.empty() ? "" : ",") + at.to_string();
     return out.empty() ? "off" : out;
   };
-  return "ready mqtt=" + text(mqtt_at_) + " kafka=" + text(kafka_at_) + " http=" + text(http_at_);
+  std::string line = "ready mqtt=" + text(at_.mqtt) + " kafka=" + text(at_.kafka) + " http=" + text(http_at_);
+  if (!at_.mqtt_tls.empty()) line += " mqtt-tls=" + text(at_.mqtt_tls);
+  if (!at_.kafka_tls.empty()) line += " kafka-tls=" + text(at_.kafka_tls);
+  if (!http_tls_at_.empty()) line += " http-tls=" + text(http_tls_at_);
+  return line;
 }
 
 http::NodeDescription Node::describe() const {
@@ -283,9 +331,12 @@ http::NodeDescription Node::describe() const {
     auto& entry = out.listeners.emplace_back(protocol, std::vector<std::string>());
     for (const runtime::Endpoint& at : list) entry.second.push_back(at.to_string());
   };
-  add("mqtt", mqtt_at_);
-  add("kafka", kafka_at_);
+  add("mqtt", at_.mqtt);
+  add("kafka", at_.kafka);
   add("http", http_at_);
+  if (!at_.mqtt_tls.empty()) add("mqtt-tls", at_.mqtt_tls);
+  if (!at_.kafka_tls.empty()) add("kafka-tls", at_.kafka_tls);
+  if (!http_tls_at_.empty()) add("http-tls", http_tls_at_);
   return out;
 }
 
@@ -317,6 +368,7 @@ Task<void> Node::stop() {
     co_await on_core<bool>(core, [](OnCore& there) { return drop_meta(there); });
   }
   shared_->http.clear();
+  cores_.front()->tls.reset();
   shared_->meta.reset();
   shared_->journal.reset();
   shared_->lock.reset();
@@ -337,6 +389,7 @@ Task<bool> Node::stop_broker(OnCore& there) {
 Task<bool> Node::drop_broker(OnCore& there) {
   there.mqtt.clear();
   there.kafka.clear();
+  if (there.runtime.core() != CoreId(0)) there.tls.reset();  // core 0's HTTP listeners end later
   there.broker.reset();
   there.journal.reset();
   co_return true;

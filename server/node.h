@@ -24,6 +24,7 @@
 #include "protocols/mqtt/listener.h"
 #include "runtime/notification.h"
 #include "runtime/runtime.h"
+#include "runtime/tls/connection.h"
 #include "storage/segment_store.h"
 
 namespace stele::meta {
@@ -42,6 +43,10 @@ struct NodeConfig {
   std::vector<runtime::Endpoint> kafka;
   std::vector<runtime::Endpoint> http;
   std::optional<runtime::Endpoint> advertise_kafka;
+  // The same with TLS; only with a context.
+  std::vector<runtime::Endpoint> mqtt_tls, kafka_tls, http_tls;
+  std::optional<runtime::Endpoint> advertise_kafka_tls;
+  std::shared_ptr<const runtime::tls::Context> tls;
 
   journal::JournalOptions journal;
   journal::JournalClientOptions journal_client;
@@ -80,12 +85,15 @@ class Node final : public http::NodeInfo {
   // way: that ends first, with kCancelled, at its next step.
   runtime::Task<void> stop();
   bool serving() const { return serving_; }
+  // Connections with TLS from now on. With NodeConfig::tls, and while it serves.
+  void use_tls(std::shared_ptr<const runtime::tls::Context> context);
 
-  // "ready mqtt=HOST:PORT kafka=HOST:PORT http=HOST:PORT", commas between several, `off` where there is none.
+  // "ready mqtt=HOST:PORT kafka=HOST:PORT http=HOST:PORT", commas between several, `off` where there is none;
+  // behind that mqtt-tls, kafka-tls and http-tls, where there are any.
   std::string ready_line() const;
   // Where the first listener of a protocol listens.
-  std::optional<runtime::Endpoint> mqtt_at() const { return first(mqtt_at_); }
-  std::optional<runtime::Endpoint> kafka_at() const { return first(kafka_at_); }
+  std::optional<runtime::Endpoint> mqtt_at() const { return first(at_.mqtt); }
+  std::optional<runtime::Endpoint> kafka_at() const { return first(at_.kafka); }
   std::optional<runtime::Endpoint> http_at() const { return first(http_at_); }
 
   // http::NodeInfo
@@ -112,8 +120,14 @@ class Node final : public http::NodeInfo {
   runtime::Task<Result<void>> listen();
   // Where the listeners of a core are, or are to be.
   struct Listening {
-    std::vector<runtime::Endpoint> mqtt, kafka;
+    std::vector<runtime::Endpoint> mqtt, kafka, mqtt_tls, kafka_tls;
   };
+  static Result<void> listen_mqtt(OnCore& there, const NodeConfig& config, runtime::tls::Server* tls,
+                                  std::vector<runtime::Endpoint>& at);
+  static Result<void> listen_kafka(OnCore& there, const NodeConfig& config, runtime::tls::Server* tls,
+                                   std::vector<runtime::Endpoint>& at);
+  Result<void> listen_http(runtime::tls::Server* tls, const std::vector<runtime::Endpoint>& wanted,
+                           std::vector<runtime::Endpoint>& at);
   // On their core.
   static runtime::Task<Result<void>> connect_meta(OnCore& there, std::shared_ptr<meta::ServiceState> state,
                                                   broker::AccessOptions access);
@@ -134,7 +148,8 @@ class Node final : public http::NodeInfo {
   NodeConfig config_;
   std::shared_ptr<Shared> shared_;
   std::vector<std::unique_ptr<OnCore>> cores_;
-  std::vector<runtime::Endpoint> mqtt_at_, kafka_at_, http_at_;
+  Listening at_;
+  std::vector<runtime::Endpoint> http_at_, http_tls_at_;
   bool serving_ = false;
   bool stopping_ = false;
   bool starting_ = false;

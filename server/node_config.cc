@@ -12,6 +12,11 @@ NodeConfig to_node_config(const Config& config) {
   out.kafka = config.kafka;
   out.http = config.http;
   out.advertise_kafka = config.advertise_kafka;
+  out.mqtt_tls = config.mqtt_tls;
+  out.kafka_tls = config.kafka_tls;
+  out.http_tls = config.http_tls;
+  out.advertise_kafka_tls = config.advertise_kafka_tls;
+  out.access.required = config.open_to_others();
   out.version = kVersion;
 
   out.journal.store.durability = config.durability;

@@ -137,6 +137,13 @@ void add_access(Metrics& out, const broker::AccessStats& stats) {
             stats.passwords_verified);
 }
 
+void add_tls(Metrics& out, const runtime::tls::ServerStats& stats) {
+  out.count("tls_handshakes_total", "TLS handshakes that came to a connection.", stats.handshakes);
+  out.count("tls_handshakes_failed_total", "TLS handshakes that failed.", stats.handshakes_failed);
+  out.count("tls_handshakes_refused_total", "Connections closed: too many handshakes at once.",
+            stats.handshakes_refused);
+}
+
 void add_mqtt(Metrics& out, const mqtt::MqttCounters& counters) {
   out.count("mqtt_connections_accepted_total", "MQTT connections accepted.", counters.accepted);
   out.count("mqtt_connections_refused_total", "MQTT connections refused: too many.", counters.refused);
@@ -217,6 +224,7 @@ struct Node::Counting {
     Metrics out;
     if (there.broker) add_broker(out, *there.broker);
     if (there.access) add_access(out, there.access->stats());
+    if (there.tls) add_tls(out, there.tls->stats());
     for (const auto& listener : there.mqtt) add_mqtt(out, listener->counters());
     for (const auto& listener : there.kafka) add_kafka(out, *listener);
     co_return out;

@@ -26,6 +26,7 @@ struct Node::OnCore {
   std::unique_ptr<broker::AccessControl> access;
   std::unique_ptr<journal::JournalClient> journal;
   std::unique_ptr<broker::Core> broker;
+  std::unique_ptr<runtime::tls::Server> tls;  // null: no listener has TLS
   std::vector<std::unique_ptr<mqtt::MqttListener>> mqtt;
   std::vector<std::unique_ptr<kafka::KafkaListener>> kafka;
 };

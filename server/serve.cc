@@ -21,6 +21,7 @@
 #include "server/node_config.h"
 #include "server/password.h"
 #include "server/process_metrics.h"
+#include "server/tls_files.h"
 
 namespace stele::server {
 namespace {
@@ -30,6 +31,7 @@ using runtime::Task;
 
 constexpr std::uint64_t kLeastOpenFiles = 256;
 constexpr std::uint64_t kEnoughOpenFiles = 10'000;
+constexpr runtime::Duration kBetweenLooksAtTlsFiles = std::chrono::seconds(5);
 
 Result<ConfigFile> read_file(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
@@ -116,10 +118,12 @@ Task<Result<void>> check_directory(Runtime& runtime, std::string path) {
 class Service {
  public:
   Service(runtime::uv::UvProcess& process, const Config& config,
-          std::optional<NodeConfig::FirstUser> administrator)
-      : process_(process), config_(config) {
+          std::optional<NodeConfig::FirstUser> administrator, std::unique_ptr<TlsFiles> tls_files,
+          std::shared_ptr<const runtime::tls::Context> tls)
+      : process_(process), config_(config), tls_files_(std::move(tls_files)) {
     NodeConfig node = to_node_config(config);
     node.administrator = std::move(administrator);
+    node.tls = std::move(tls);
     node.process_metrics = add_process_metrics;
     node.on_failure = [this](const Error& why) { on_failure(why); };
     std::vector<Runtime*> cores;
@@ -161,10 +165,33 @@ class Service {
       if (!print(node_->ready_line() + "\n")) {
         process_.log().write(runtime::LogLevel::kWarn, "server", "nobody reads standard output");
       }
+      if (tls_files_) watching_.spawn(watch_tls_files());
       co_await stop_.wait();
+      co_await watching_.close();
     }
     if (began_) co_await node_->stop();
     process_.stop();
+  }
+
+  // A certificate that is renewed is taken up without anybody's help; one that cannot be used is not.
+  Task<void> watch_tls_files() {
+    Runtime& runtime = process_.core(CoreId(0));
+    const runtime::StopToken stop = watching_.token();
+    while (!stop.stop_requested()) {
+      co_await runtime::sleep(runtime, kBetweenLooksAtTlsFiles, stop);
+      auto found = std::make_shared<std::optional<Result<std::shared_ptr<const runtime::tls::Context>>>>();
+      co_await runtime::run_blocking(
+          runtime, [this, found](runtime::BlockingFiles&) { *found = tls_files_->load_if_changed(); });
+      if (stop.stop_requested() || !*found) continue;
+      if (auto& context = **found) {
+        node_->use_tls(*std::move(context));
+        process_.log().write(runtime::LogLevel::kInfo, "server",
+                             "TLS: the files have changed; new connections go by them");
+      } else {
+        process_.log().write(runtime::LogLevel::kWarn, "server",
+                             context.error().message + "; what was read before stays in use");
+      }
+    }
   }
 
   Task<Result<void>> prepare() {
@@ -172,6 +199,9 @@ class Service {
     for (const auto& at : config_.mqtt) STELE_CO_CHECK(check_port_is_free(runtime, "mqtt", at));
     for (const auto& at : config_.kafka) STELE_CO_CHECK(check_port_is_free(runtime, "kafka", at));
     for (const auto& at : config_.http) STELE_CO_CHECK(check_port_is_free(runtime, "http", at));
+    for (const auto& at : config_.mqtt_tls) STELE_CO_CHECK(check_port_is_free(runtime, "mqtt-tls", at));
+    for (const auto& at : config_.kafka_tls) STELE_CO_CHECK(check_port_is_free(runtime, "kafka-tls", at));
+    for (const auto& at : config_.http_tls) STELE_CO_CHECK(check_port_is_free(runtime, "http-tls", at));
     STELE_CO_CHECK(co_await check_directory(runtime, config_.data));
     began_ = true;
     co_return co_await node_->start();
@@ -179,12 +209,14 @@ class Service {
 
   runtime::uv::UvProcess& process_;
   const Config& config_;
+  const std::unique_ptr<TlsFiles> tls_files_;  // null: no listener has TLS
   std::unique_ptr<Node> node_;
   runtime::Notification stop_;
   bool asked_to_stop_ = false;
   bool began_ = false;
   std::optional<Error> failed_early_;
   int status_ = 0;
+  runtime::Scope watching_;
   runtime::Scope scope_;
 };
 
@@ -197,10 +229,25 @@ int serve(const ServeArguments& arguments) {
     return 2;
   }
   const Config& config = loaded->config;
+  if (auto whole = check_together(config); !whole) {
+    complain(whole.error().message);
+    return 2;
+  }
   auto first_user = administrator(config);
   if (!first_user) {
     complain(first_user.error().message);
     return 2;
+  }
+  std::unique_ptr<TlsFiles> tls_files;
+  std::shared_ptr<const runtime::tls::Context> tls;
+  if (config.tls_wanted()) {
+    tls_files = std::make_unique<TlsFiles>(config);
+    auto read = tls_files->load();
+    if (!read) {
+      complain(read.error().message);
+      return 2;
+    }
+    tls = *std::move(read);
   }
   const auto open_files = prepare_open_files();
   if (!open_files) {
@@ -218,7 +265,7 @@ int serve(const ServeArguments& arguments) {
                             " open files are allowed, connections included: raise the limit (ulimit -n, "
                             "LimitNOFILE=)");
   }
-  Service service(process, config, *std::move(first_user));
+  Service service(process, config, *std::move(first_user), std::move(tls_files), std::move(tls));
   process.install_signals([&service](int signal) { service.on_signal(signal); });
   process.run([&service](Runtime& runtime) {
     if (runtime.core() == CoreId(0)) service.start();

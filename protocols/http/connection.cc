@@ -14,7 +14,11 @@ HttpConnection::HttpConnection(HttpListener& listener, std::uint64_t id,
     : listener_(listener),
       id_(id),
       connection_(std::move(connection)),
-      context_{listener.broker_, listener.node_, connection_->remote().host, {}},
+      context_{listener.broker_,
+               listener.node_,
+               connection_->remote().host,
+               std::string(connection_->peer_name()),
+               {}},
       parser_(Parser::Kind::kRequest, listener.options_.limits) {
   connection_->start(*this);
   watch();

@@ -13,7 +13,8 @@ HttpListener::HttpListener(broker::Broker& broker, NodeInfo& node, HttpOptions o
 HttpListener::~HttpListener() = default;
 
 Result<void> HttpListener::listen(const runtime::Endpoint& at) {
-  STELE_TRY(listener_, broker_.runtime().network().listen(at, {}, *this));
+  runtime::Transport& transport = options_.transport ? *options_.transport : broker_.runtime().network();
+  STELE_TRY(listener_, transport.listen(at, {}, *this));
   return {};
 }
 

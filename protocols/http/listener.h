@@ -18,6 +18,7 @@
 namespace stele::http {
 
 struct HttpOptions {
+  runtime::Transport* transport = nullptr;  // null: the network; outlives the listener
   ParserLimits limits = {};
   std::size_t max_connections = 1000;
   runtime::Duration idle_timeout = std::chrono::seconds(60);

@@ -98,7 +98,10 @@ namespace {
 runtime::Task<Result<broker::Principal>> log_in(HandlerContext& context, const Headers& headers) {
   broker::Authenticator& authenticator = context.broker.authenticator();
   const std::string* header = headers.find("authorization");
-  if (!header) co_return authenticator.nobody();
+  if (!header) {
+    co_return context.certificate.empty() ? authenticator.nobody()
+                                          : authenticator.of_certificate(context.certificate);
+  }
   if (headers.count("authorization") > 1) {
     co_return error(ErrorCode::kMalformed, "there is more than one Authorization");
   }

@@ -19,6 +19,7 @@ struct HandlerContext {
   broker::Broker& broker;
   NodeInfo& node;
   std::string address;          // the client's host
+  std::string certificate;      // whose it has shown; empty: nobody's
   broker::Principal principal;  // of the request
 };
 

@@ -92,7 +92,10 @@ broker::SessionOptions MqttConnection::session_options(const Connect& packet, br
 
 runtime::Task<Result<broker::Principal>> MqttConnection::log_in(const Connect& packet) {
   broker::Authenticator& authenticator = shared_.broker.authenticator();
-  if (!packet.user_name && !packet.password) co_return authenticator.nobody();
+  if (!packet.user_name && !packet.password) {
+    const std::string_view certificate = connection_->peer_name();
+    co_return certificate.empty() ? authenticator.nobody() : authenticator.of_certificate(certificate);
+  }
   co_return co_await authenticator.log_in(connection_->remote().host,
                                           std::string(packet.user_name.value_or("")),
                                           std::string(packet.password.value_or("")));

@@ -12,7 +12,8 @@ Result<std::unique_ptr<MqttListener>> MqttListener::listen(broker::Broker& broke
                                                            const runtime::Endpoint& at, MqttOptions options) {
   STELE_ASSERT(options.receive_maximum > 0 && options.max_in_flight > 0);
   std::unique_ptr<MqttListener> out(new MqttListener(broker, options));
-  auto socket = broker.runtime().network().listen(at, options.listen, *out);
+  runtime::Transport& transport = options.transport ? *options.transport : broker.runtime().network();
+  auto socket = transport.listen(at, options.listen, *out);
   if (!socket) return std::unexpected(socket.error().with_context("MQTT on " + at.to_string()));
   out->socket_ = *std::move(socket);
   broker.authenticator().watch(*out);

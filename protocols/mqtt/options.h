@@ -13,6 +13,7 @@ namespace stele::mqtt {
 
 struct MqttOptions {
   runtime::ListenOptions listen{};
+  runtime::Transport* transport = nullptr;  // null: the network; outlives the listener
   // Of this listener, on this core. One more is closed as soon as it is accepted.
   std::size_t max_connections = 100'000;
   runtime::Duration connect_timeout = std::chrono::seconds(10);  // for CONNECT to arrive

@@ -32,8 +32,11 @@ KafkaConnection::KafkaConnection(KafkaListener& listener, std::uint64_t id,
                scope_.token(),
                "/" + connection_->remote().host} {
   sasl_.address = connection_->remote().host;
-  if (auto nobody = listener_.broker_.authenticator().nobody()) {
-    sasl_.principal = *std::move(nobody);
+  broker::Authenticator& authenticator = listener_.broker_.authenticator();
+  const std::string_view certificate = connection_->peer_name();
+  auto who = certificate.empty() ? authenticator.nobody() : authenticator.of_certificate(certificate);
+  if (who) {
+    sasl_.principal = *std::move(who);
     sasl_.may_act = true;
   }
   connection_->set_low_water(listener_.options_.max_response_bytes_queued / 2);

@@ -14,7 +14,8 @@ KafkaListener::~KafkaListener() = default;
 Result<void> KafkaListener::listen(const runtime::Endpoint& at) {
   runtime::ListenOptions options;
   options.share_port = broker_.runtime().core_count() > 1;
-  STELE_TRY(listener_, broker_.runtime().network().listen(at, options, *this));
+  runtime::Transport& transport = options_.transport ? *options_.transport : broker_.runtime().network();
+  STELE_TRY(listener_, transport.listen(at, options, *this));
   if (options_.advertised.host.empty()) options_.advertised = listener_->local();
   if (options_.advertised.port == 0) options_.advertised.port = listener_->local().port;
   broker_.authenticator().watch(*this);

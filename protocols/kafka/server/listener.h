@@ -16,6 +16,7 @@ namespace stele::kafka {
 struct KafkaOptions {
   // What metadata tells clients to connect to; port 0: the listener's own.
   runtime::Endpoint advertised;
+  runtime::Transport* transport = nullptr;    // null: the network; outlives the listener
   std::size_t max_frame_bytes = 100 << 20;  // `socket.request.max.bytes`
   std::uint32_t max_connections = 100'000;
   std::uint32_t max_requests_in_flight = 64;         // of one connection; then its socket is not read

@@ -47,6 +47,7 @@ class Stele:
         self.flags, self.prefix = list(flags), list(prefix)
         self.process = None
         self.mqtt = self.kafka = self.http = None
+        self.tls = {}
 
     def command(self):
         listen = []
@@ -59,10 +60,11 @@ class Stele:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log)
         line = read_line(self.process.stdout, START_LIMIT_S, "the ready line")
-        match = re.fullmatch(r"ready mqtt=(\S+) kafka=(\S+) http=(\S+)\n", line)
+        match = re.fullmatch(r"ready mqtt=(\S+) kafka=(\S+) http=(\S+)((?: \w+-tls=\S+)*)\n", line)
         if not match:
             raise Failure(f"the ready line is {line!r}")
-        self.mqtt, self.kafka, self.http = match.groups()
+        self.mqtt, self.kafka, self.http, tls = match.groups()
+        self.tls = dict(word.split("-tls=") for word in tls.split())  # by protocol
         return self
 
     def is_running(self):

@@ -1,0 +1,60 @@
+#include "server/tls_files.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+
+namespace stele::server {
+
+using runtime::tls::Context;
+using runtime::tls::ServerMaterial;
+
+namespace {
+
+Result<std::string> read_pem(const char* flag, const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream stream(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(stream), {});
+  if (stream.is_open() && !stream.bad()) return text;
+  return error(ErrorCode::kNotFound,
+               std::string(flag) + ": " + path + " cannot be read: " + std::strerror(errno));
+}
+
+bool same(const Result<ServerMaterial>& a, const Result<ServerMaterial>& b) {
+  return a && b ? *a == *b : !a && !b && a.error().message == b.error().message;
+}
+
+}  // namespace
+
+Result<ServerMaterial> TlsFiles::read() const {
+  ServerMaterial out;
+  STELE_TRY(out.certificate_chain, read_pem("--tls-certificate", config_.tls_certificate));
+  STELE_TRY(out.private_key, read_pem("--tls-key", config_.tls_key));
+  STELE_TRY(out.client_authorities, read_pem("--tls-client-ca", config_.tls_client_ca));
+  out.clients = config_.tls_clients;
+  return out;
+}
+
+Result<std::shared_ptr<const Context>> TlsFiles::use(const Result<ServerMaterial>& material) {
+  if (!material) return std::unexpected(material.error());
+  auto context = Context::server(*material);
+  if (!context) return std::unexpected(context.error().with_context("TLS"));
+  return context;
+}
+
+Result<std::shared_ptr<const Context>> TlsFiles::load() {
+  last_ = read();
+  return use(last_);
+}
+
+std::optional<Result<std::shared_ptr<const Context>>> TlsFiles::load_if_changed() {
+  Result<ServerMaterial> now = read();
+  if (same(now, last_)) return std::nullopt;
+  last_ = std::move(now);
+  return use(last_);
+}
+
+}  // namespace stele::server
