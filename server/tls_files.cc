@@ -12,8 +12,6 @@ namespace stele::server {
 using runtime::tls::Context;
 using runtime::tls::ServerMaterial;
 
-namespace {
-
 Result<std::string> read_pem(const char* flag, const std::string& path) {
   if (path.empty()) return std::string();
   std::ifstream stream(path, std::ios::binary);
@@ -22,6 +20,8 @@ Result<std::string> read_pem(const char* flag, const std::string& path) {
   return error(ErrorCode::kNotFound,
                std::string(flag) + ": " + path + " cannot be read: " + std::strerror(errno));
 }
+
+namespace {
 
 bool same(const Result<ServerMaterial>& a, const Result<ServerMaterial>& b) {
   return a && b ? *a == *b : !a && !b && a.error().message == b.error().message;

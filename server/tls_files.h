@@ -1,14 +1,18 @@
-// The certificate, the key and the authorities of `stele serve`, from their files.
+// The certificate, the key and the authorities of `stele serve`, from their files; and such files of other commands.
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/result.h"
 #include "runtime/tls/context.h"
 #include "server/config.h"
 
 namespace stele::server {
+
+// What is in the file; nothing if none is named. kNotFound: names the flag and the file.
+Result<std::string> read_pem(const char* flag, const std::string& path);
 
 class TlsFiles {
  public:

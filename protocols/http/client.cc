@@ -76,9 +76,9 @@ class Exchange : private runtime::ConnectionHandler, private runtime::Timer {
 }  // namespace
 
 runtime::Task<Result<Response>> send_request(runtime::Runtime& runtime, runtime::Endpoint to, Request request,
-                                             FetchLimits limits) {
+                                             FetchLimits limits, runtime::Dial dial) {
   request.keep_alive = false;
-  STELE_CO_TRY(auto connection, co_await runtime.network().connect(to, limits.timeout, {}));
+  STELE_CO_TRY(auto connection, co_await runtime::connect(runtime, dial, to, limits.timeout, {}));
   Exchange exchange(runtime, std::move(connection), request, to, limits);
   auto response = co_await exchange;
   if (!response) co_return std::unexpected(response.error().with_context(to.to_string()));

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "protocols/http/message.h"
 #include "protocols/http/parser.h"
+#include "runtime/dial.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
 #include "runtime/task.h"
@@ -20,6 +21,6 @@ struct FetchLimits {
 
 // The response, whatever its status. An error is one of the connection, and names the address.
 runtime::Task<Result<Response>> send_request(runtime::Runtime& runtime, runtime::Endpoint to, Request request,
-                                             FetchLimits limits = {});
+                                             FetchLimits limits = {}, runtime::Dial dial = {});
 
 }  // namespace stele::http

@@ -54,7 +54,7 @@ runtime::Task<Result<std::unique_ptr<Client>>> Client::connect(runtime::Runtime&
     co_return error(ErrorCode::kInvalidArgument, "a Kafka client id has at most 32767 bytes");
   }
   STELE_CO_TRY(auto connection,
-               co_await runtime.network().connect(to, options.connect_timeout, std::move(stop)));
+               co_await runtime::connect(runtime, options.dial, to, options.connect_timeout, std::move(stop)));
   auto client = std::unique_ptr<Client>(new Client(runtime, std::move(options)));
   client->connection_ = std::move(connection);
   client->connection_->start(*client);

@@ -34,6 +34,7 @@
 #include "protocols/kafka/all_messages.h"
 #include "protocols/kafka/codec.h"
 #include "protocols/kafka/frame_reader.h"
+#include "runtime/dial.h"
 #include "runtime/network.h"
 #include "runtime/notification.h"
 #include "runtime/runtime.h"
@@ -49,6 +50,7 @@ struct SaslLogin {
 
 struct ClientOptions {
   std::string client_id = "stele";
+  runtime::Dial dial = {};  // none: the network
   runtime::Duration connect_timeout = std::chrono::seconds(10);
   // An answer comes within this time after the one before it (a Fetch: plus its max wait), or the connection
   // is given up.

@@ -55,7 +55,7 @@ Client::~Client() = default;
 Task<Result<std::unique_ptr<Client>>> Client::connect(runtime::Runtime& runtime, runtime::Endpoint to,
                                                       ClientOptions options, ClientHandler& handler,
                                                       runtime::StopToken stop) {
-  STELE_CO_TRY(auto connection, co_await runtime.network().connect(to, options.connect_timeout, stop));
+  STELE_CO_TRY(auto connection, co_await runtime::connect(runtime, options.dial, to, options.connect_timeout, stop));
   std::unique_ptr<Client> client(new Client(runtime, std::move(options), handler));
   client->connection_ = std::move(connection);
   client->connection_->set_low_water(client->options_.max_queued_bytes / 2);

@@ -34,6 +34,7 @@
 #include "protocols/mqtt/encode.h"
 #include "protocols/mqtt/frame_input.h"
 #include "protocols/mqtt/packet.h"
+#include "runtime/dial.h"
 #include "runtime/network.h"
 #include "runtime/one_shot.h"
 #include "runtime/runtime.h"
@@ -57,6 +58,7 @@ struct ClientOptions {
   std::optional<std::string> user_name;
   std::optional<std::string> password;
   std::optional<ClientWill> will;
+  runtime::Dial dial = {};  // none: the network
 
   std::uint16_t receive_maximum = 65535;     // QoS > 0 from the server, unacknowledged; 5.0 only
   std::uint32_t max_packet_size = 16 << 20;  // of a packet from the server

@@ -11,7 +11,9 @@
 #include "runtime/scope.h"
 #include "server/cli/bench.h"
 #include "server/cli/one_core.h"
+#include "server/cli/tls_flags.h"
 #include "server/console.h"
+#include "server/password.h"
 
 namespace stele::server::cli {
 namespace {
@@ -25,6 +27,8 @@ using runtime::Task;
 struct KafkaBenchArguments {
   BenchFlags bench;
   std::string at = "127.0.0.1:9092";
+  std::string user, password_file;
+  TlsFlags tls;
   std::string topic = "bench";
   int partitions = 1;
   int connections = 1;
@@ -108,7 +112,13 @@ class KafkaBench {
  private:
   Task<Result<void>> connect() {
     STELE_CO_TRY(const auto at, runtime::parse_endpoint(given_.at));
-    kafka::ClientOptions options{.client_id = "stele-bench"};
+    kafka::ClientOptions options;
+    options.client_id = "stele-bench";
+    STELE_CO_TRY(options.dial, read(given_.tls));
+    if (!given_.user.empty()) {
+      STELE_CO_TRY(auto password, read_password_file(given_.password_file));
+      options.sasl = kafka::SaslLogin{.user = given_.user, .password = std::move(password)};
+    }
     options.max_in_flight = static_cast<std::size_t>(given_.in_flight);
     for (int i = 0; i < given_.connections; ++i) {
       STELE_CO_TRY(auto client, co_await kafka::Client::connect(runtime_, at, options));
@@ -262,6 +272,13 @@ CLI::App* add(CLI::App& kafka, Chosen& chosen, std::shared_ptr<KafkaBenchArgumen
   command->add_option("--kafka", given->at, "where the broker listens for Kafka")
       ->type_name("HOST:PORT")
       ->capture_default_str();
+  auto* user = command->add_option("-u,--user", given->user, "who logs in");
+  auto* password =
+      command->add_option("--password-file", given->password_file, "its first line is the password")
+          ->type_name("FILE")
+          ->needs(user);
+  user->needs(password);
+  add_tls_flags(*command, given->tls);
   command->add_option("--topic", given->topic, "the topic")->capture_default_str();
   command->add_option("--connections", given->connections, "connections")
       ->check(CLI::Range(1, 10'000))

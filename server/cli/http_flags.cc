@@ -19,6 +19,7 @@ void add_http_flags(CLI::App& command, HttpFlags& flags) {
       .add_option("--password-file", flags.password_file,
                   "its first line is the password (default: STELE_PASSWORD in the environment)")
       ->type_name("FILE");
+  add_tls_flags(command, flags.tls);
   command.add_flag("--json", flags.json, "print what the node answers");
 }
 
@@ -46,11 +47,12 @@ Task<Result<HttpAnswer>> ask(runtime::Runtime& runtime, const HttpFlags& flags, 
                              std::string target, Json body) {
   const std::string at = flags.at;
   STELE_CO_TRY(const auto endpoint, runtime::parse_endpoint(at));
+  STELE_CO_TRY(runtime::Dial dial, read(flags.tls));
   STELE_CO_TRY(const std::string credentials, authorization(flags));
   http::Request request{.method = std::move(method), .target = std::move(target)};
   if (!credentials.empty()) request.headers.add("authorization", credentials);
   if (!body.is_null()) request.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  auto response = co_await http::send_request(runtime, endpoint, std::move(request));
+  auto response = co_await http::send_request(runtime, endpoint, std::move(request), {}, std::move(dial));
   if (!response) {
     Error why = response.error();
     if (why.code == ErrorCode::kRefused) {

@@ -12,6 +12,7 @@
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 #include "server/cli/cli.h"
+#include "server/cli/tls_flags.h"
 
 namespace stele::server::cli {
 
@@ -21,6 +22,7 @@ struct HttpFlags {
   std::string at = "127.0.0.1:8080";
   std::string user;
   std::string password_file;
+  TlsFlags tls;
   bool json = false;
   const std::map<std::string, std::string>* environment = nullptr;
 };

@@ -19,6 +19,7 @@ void add_mqtt_flags(CLI::App& command, MqttFlags& flags) {
       .add_option("--password-file", flags.password_file,
                   "its first line is the password (default: STELE_PASSWORD in the environment)")
       ->type_name("FILE");
+  add_tls_flags(command, flags.tls);
   command.add_option("-k,--keepalive", flags.keep_alive_s, "seconds between signs of life; 0: none")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
@@ -27,6 +28,7 @@ void add_mqtt_flags(CLI::App& command, MqttFlags& flags) {
 Result<MqttTarget> read(const MqttFlags& flags) {
   MqttTarget target;
   STELE_TRY(target.at, runtime::parse_endpoint(flags.at));
+  STELE_TRY(target.options.dial, read(flags.tls));
   target.options.version = static_cast<mqtt::Version>(flags.version.front() - '0');
   target.options.client_id = flags.client_id;
   target.options.keep_alive_s = static_cast<std::uint16_t>(flags.keep_alive_s);

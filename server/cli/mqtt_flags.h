@@ -8,6 +8,7 @@
 #include "protocols/mqtt/client.h"
 #include "runtime/network.h"
 #include "server/cli/cli.h"
+#include "server/cli/tls_flags.h"
 
 namespace stele::server::cli {
 
@@ -18,6 +19,7 @@ struct MqttFlags {
   std::string user_name;
   std::string password;
   std::string password_file;
+  TlsFlags tls;
   int keep_alive_s = 60;
   const std::map<std::string, std::string>* environment = nullptr;
 };

@@ -112,6 +112,26 @@ def curl_with_tls(t):
 
 
 @case("stele", start=False)
+def commands_with_tls(t):
+    authority = secured(t)
+    at = {protocol: "localhost:" + where.rsplit(":", 1)[1] for protocol, where in t.broker.tls.items()}
+    me = ["-u", "root", "--password-file", str(t.dir / "root-password")]
+    ca = ["--tls-ca", str(authority.ca)]
+    t.run([t.options.stele, "topic", "create", "orders", "--http", at["http"], *ca, *me])
+    t.run([t.options.stele, "pub", "--mqtt", at["mqtt"], *ca, *me, "-q", 1, "-r", "-t", "a/b", "-m", "over TLS"])
+    out = t.run([t.options.stele, "sub", "--mqtt", at["mqtt"].replace("localhost", "127.0.0.1"), *ca, *me, "-t", "a/#", "-C", 1])
+    t.equal(out.strip(), "over TLS", "the message")
+    t.run([t.options.stele, "bench", "kafka", "produce", "--kafka", at["kafka"], *ca, *me, "--seconds", 0.5, "--warmup", 0])
+    # Whom nobody vouches for; half a certificate; a file that is none.
+    t.run([t.options.stele, "topic", "list", "--http", at["http"], "--tls", *me], ok=False)
+    t.true("certificate verify failed" in t.stderr, t.stderr)
+    t.run([t.options.stele, "topic", "list", "--http", at["http"], "--tls-key", "x", *me], ok=False)
+    t.true("need each other" in t.stderr, t.stderr)
+    t.run([t.options.stele, "topic", "list", "--http", at["http"], "--tls-ca", "nowhere.pem", *me], ok=False)
+    t.true("nowhere.pem" in t.stderr, t.stderr)
+
+
+@case("stele", start=False)
 def clients_with_certificates(t):
     clients = Authority(t, "clients")
     authority = secured(t, "--tls-client-ca", clients.ca, "--tls-clients", "optional")
