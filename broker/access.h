@@ -19,7 +19,7 @@ namespace stele::broker {
 struct Principal {
   std::string name = "anonymous";
   TenantId tenant = kDefaultTenant;
-  UserId user;  // 0: nobody in particular; may do everything while there are no users, and nothing after
+  UserId user = {};  // 0: nobody in particular; may do everything while there are no users, and nothing after
 };
 
 // Acts in nobody's name, and may do everything: publishes the wills that were allowed when they were set.

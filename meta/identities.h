@@ -63,13 +63,13 @@ using AclId = StrongId<struct AclIdTag>;  // given by the meta service, never us
 
 // One rule. What no rule allows is denied, and what one denies no other allows.
 struct AclRule {
-  AclId id;
-  TenantId tenant;
-  UserId user;  // 0: every user of the tenant
+  AclId id = {};
+  TenantId tenant = {};
+  UserId user = {};  // 0: every user of the tenant
   bool allow = true;
   ResourceKind resource = ResourceKind::kAddress;
   PatternKind pattern_kind = PatternKind::kFilter;  // addresses have filters; topics and groups the others
-  std::string pattern;                              // empty for the node
+  std::string pattern = {};                         // empty for the node
   Operations operations = 0;
   friend bool operator==(const AclRule&, const AclRule&) = default;
 };

@@ -59,7 +59,7 @@ struct ClientOptions {
   std::size_t max_in_flight = 16;
   std::size_t max_queued_bytes = 8 << 20;
   std::size_t max_response_bytes = 100 << 20;
-  std::optional<SaslLogin> sasl;
+  std::optional<SaslLogin> sasl = std::nullopt;
 };
 
 template <class Request>
@@ -70,6 +70,7 @@ struct ResponseTo;
     using Type = Api##Response;      \
   }
 STELE_KAFKA_RESPONSE_TO(ApiVersions);
+STELE_KAFKA_RESPONSE_TO(CreatePartitions);
 STELE_KAFKA_RESPONSE_TO(CreateTopics);
 STELE_KAFKA_RESPONSE_TO(DeleteGroups);
 STELE_KAFKA_RESPONSE_TO(DeleteRecords);
@@ -81,6 +82,7 @@ STELE_KAFKA_RESPONSE_TO(DescribeLogDirs);
 STELE_KAFKA_RESPONSE_TO(Fetch);
 STELE_KAFKA_RESPONSE_TO(FindCoordinator);
 STELE_KAFKA_RESPONSE_TO(Heartbeat);
+STELE_KAFKA_RESPONSE_TO(IncrementalAlterConfigs);
 STELE_KAFKA_RESPONSE_TO(InitProducerId);
 STELE_KAFKA_RESPONSE_TO(JoinGroup);
 STELE_KAFKA_RESPONSE_TO(LeaveGroup);

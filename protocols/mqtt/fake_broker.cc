@@ -24,7 +24,8 @@ std::optional<std::string> owned(std::optional<std::string_view> text) {
 std::optional<Error> publish_error(std::string_view address) {
   if (address.starts_with("denied/")) return Error{ErrorCode::kUnauthorized, "not allowed"};
   if (address.starts_with("full/")) return Error{ErrorCode::kNoSpace, "no space"};
-  if (address.starts_with("gone/")) return Error{ErrorCode::kUnavailable, "shard is gone"};
+  if (address.starts_with("gone/") || address.starts_with("lost/"))
+    return Error{ErrorCode::kUnavailable, "shard is gone"};
   return std::nullopt;
 }
 
@@ -78,15 +79,16 @@ class FakeBroker::FakePublisher final : public broker::Publisher {
     const auto packet_id = static_cast<std::uint16_t>(token);
     const bool again = once && !failed && !broker_.clients_[client_id_].unreleased.insert(packet_id).second;
     const bool matched = !failed && (again || broker_.route(message, owner, client_id_));
+    const bool unknown = message.address.starts_with("lost/");
     if (!answer) return true;
     if (!broker_.hold_answers) {
-      listener_.on_published(token, {failed ? &*failed : nullptr, matched});
+      listener_.on_published(token, {failed ? &*failed : nullptr, matched, unknown});
       return true;
     }
     ++in_flight_;
-    broker_.unanswered_.emplace_back(this, [this, token, matched, failed] {
+    broker_.unanswered_.emplace_back(this, [this, token, matched, unknown, failed] {
       --in_flight_;
-      listener_.on_published(token, {failed ? &*failed : nullptr, matched});
+      listener_.on_published(token, {failed ? &*failed : nullptr, matched, unknown});
     });
     asked_to_wait_ = in_flight_ >= broker_.window;
     return !asked_to_wait_;

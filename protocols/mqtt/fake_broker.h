@@ -2,8 +2,9 @@
 // told to. Notes what it was asked.
 //
 // What an address begins with decides how publishing to it ends: `denied/` kUnauthorized, `full/` kNoSpace,
-// `gone/` kUnavailable. A filter that begins with `denied/` is not allowed, one with `full/` is over a limit.
-// Client id `denied` may not connect.
+// `gone/` kUnavailable, `lost/`
+// likewise, and nobody knows whether it is kept. A filter that begins with `denied/` is not allowed, one with
+// `full/` is over a limit. Client id `denied` may not connect.
 #pragma once
 
 #include <deque>

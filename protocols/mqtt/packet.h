@@ -104,8 +104,8 @@ struct Ack {
   static constexpr PacketType kType = T;
   std::uint16_t packet_id = 0;
   ReasonCode reason = ReasonCode::kSuccess;
-  std::optional<std::string_view> reason_string;
-  UserProperties user_properties;
+  std::optional<std::string_view> reason_string = std::nullopt;
+  UserProperties user_properties = {};
   friend bool operator==(const Ack&, const Ack&) = default;
 };
 using Puback = Ack<PacketType::kPuback>;
