@@ -35,7 +35,9 @@ namespace stele::broker {
 struct PublishResult {
   const Error* error = nullptr;  // null: accepted, and if it had to be kept, committed
   bool matched = true;           // somebody wanted it, now or later
-  bool unknown = false;          // with an error: it may be kept all the same, now or later
+  // With an error: it may be kept all the same, now or later. The caller ends the connection, and publishes
+  // nothing more on it: a later message could come before this one.
+  bool unknown = false;
 };
 
 class Session;
@@ -297,6 +299,16 @@ class Broker {
                                                           std::int32_t partitions, meta::TopicConfig config,
                                                           bool validate_only) = 0;
   virtual runtime::Task<Result<void>> delete_topic(Principal who, std::string name) = 0;
+  // To `count` partitions in all; kInvalidArgument: not more than there are. What the topic captures stays in
+  // those that it had (meta::CreatePartitions). Answers with the topic as it is then, or would be.
+  // kUnauthorized, kNotFound, kNoSpace.
+  virtual runtime::Task<Result<meta::Topic>> add_partitions(Principal who, std::string name,
+                                                            std::int32_t count, bool validate_only) = 0;
+  // All changes or none. kInvalidArgument: a setting that there is not or that stays as it is, a value that
+  // does not fit. kUnauthorized: also who may not subscribe to what the changes would capture. kNotFound.
+  virtual runtime::Task<Result<meta::Topic>> alter_topic(Principal who, std::string name,
+                                                         std::vector<meta::ConfigChange> changes,
+                                                         bool validate_only) = 0;
   // ---- consumer groups (group.h): each is asked of the coordinator, in the group's home shard, and answered
   // once what it was decided on is committed. Joining and syncing wait for the other members; when `stop`
   // comes they are given up as kUnavailable.

@@ -613,34 +613,6 @@ void Core::produce(const Principal& who, StreamId stream, Bytes batch,
   send(home, Mail(std::move(mail)));
 }
 
-Task<Result<meta::Topic>> Core::create_topic(Principal who, std::string name, std::int32_t partitions,
-                                             meta::TopicConfig config, bool validate_only) {
-  if (!authorizer().allowed(who, Action::kCreateTopic, name)) {
-    co_return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not create topic '" + name + "'");
-  }
-  // Whoever reads the topic will see what it captures.
-  for (const std::string& filter : config.capture) {
-    if (authorizer().allowed(who, Action::kSubscribe, filter)) continue;
-    STELE_MARK("broker: topic that captures what its maker may not see refused");
-    co_return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not subscribe to '" + filter +
-                                                  "', which the topic '" + name + "' would capture");
-  }
-  co_return co_await meta_.execute(meta::CreateTopic{.tenant = who.tenant,
-                                                     .name = std::move(name),
-                                                     .partitions = partitions,
-                                                     .config = std::move(config),
-                                                     .validate_only = validate_only});
-}
-
-Task<Result<void>> Core::delete_topic(Principal who, std::string name) {
-  if (!authorizer().allowed(who, Action::kDeleteTopic, name)) {
-    co_return error(ErrorCode::kUnauthorized, "'" + who.name + "' may not delete topic '" + name + "'");
-  }
-  STELE_CO_CHECK(
-      co_await meta_.execute(meta::DeleteTopic{.tenant = who.tenant, .name = std::move(name), .id = {}}));
-  co_return Result<void>();
-}
-
 // Whoever has subscribed to what it may not have any more is sent away.
 void Core::check_sessions() {
   std::vector<std::uint64_t> attachments;
@@ -663,7 +635,8 @@ void Core::on_view(std::shared_ptr<const meta::MetaView> view) {
                       .name = topic->name,
                       .captures = topic->config.capture,
                       .key = topic->config.key,
-                      .shards = topic->shards});
+                      .shards = topic->shards,
+                      .capture_partitions = topic->capture_partition_count()});
   }
   routes_.set_topics(std::move(topics));
   for (auto& [id, shard] : shards_) {

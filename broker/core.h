@@ -93,6 +93,11 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name, std::int32_t partitions,
                                                   meta::TopicConfig config, bool validate_only) override;
   runtime::Task<Result<void>> delete_topic(Principal who, std::string name) override;
+  runtime::Task<Result<meta::Topic>> add_partitions(Principal who, std::string name, std::int32_t count,
+                                                    bool validate_only) override;
+  runtime::Task<Result<meta::Topic>> alter_topic(Principal who, std::string name,
+                                                 std::vector<meta::ConfigChange> changes,
+                                                 bool validate_only) override;
   runtime::Task<JoinedGroup> join_group(Principal who, JoinGroup request, runtime::StopToken stop) override;
   runtime::Task<SyncedGroup> sync_group(Principal who, SyncGroup request, runtime::StopToken stop) override;
   runtime::Task<GroupError> group_heartbeat(Principal who, GroupHeartbeat request) override;
@@ -178,6 +183,9 @@ class Core final : public Broker, private runtime::TurnEndHook {
   void answer(const ReplyTo& to, std::optional<Error> error, bool unknown);
   void on_view(std::shared_ptr<const meta::MetaView> view);
   void check_sessions();
+  // Whoever reads the topic will see what it captures: its maker must be allowed to.
+  Result<void> check_captures(const Principal& who, const std::string& topic,
+                              std::span<const std::string> filters);
   // What a client may not publish to, as its batch would.
   Result<void> check_named_addresses(const Principal& who, const Data& data);
   runtime::Task<Result<void>> start_shards(std::vector<ShardId> ids);

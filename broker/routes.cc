@@ -26,8 +26,7 @@ ShardId shard_of(TenantId tenant, std::string_view text, std::uint32_t shard_cou
 
 std::int32_t RoutedTopic::partition_of(const MessageView& message) const {
   // Without a key the address decides, so that its order is kept all the same.
-  return partition_for_key(key.key_of(message).value_or(message.address),
-                           static_cast<std::int32_t>(shards.size()));
+  return partition_for_key(key.key_of(message).value_or(message.address), capture_partitions);
 }
 
 void ShareRoute::set_members(CoreId core, std::uint32_t members) {

@@ -31,7 +31,8 @@ struct RoutedTopic {
   std::string name;
   std::vector<std::string> captures;  // filters in MQTT form; empty: the address of its name
   KeyRule key;
-  std::vector<ShardId> shards;  // of each partition
+  std::vector<ShardId> shards;          // of each partition
+  std::int32_t capture_partitions = 1;  // the first so many take what is captured
   std::int32_t partition_of(const MessageView& message) const;
 };
 

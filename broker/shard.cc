@@ -358,7 +358,7 @@ void Shard::on_view() {
       StreamConfig config{
           .tenant = topic->tenant,
           .name = topic->name,
-          .partition_count = topic->partition_count(),
+          .partition_count = topic->capture_partition_count(),
           .captures = topic->config.capture,
           .key = topic->config.key.to_string(),
           .retention_ms = topic->config.retention_ms,

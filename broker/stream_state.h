@@ -22,8 +22,8 @@ namespace stele::broker {
 
 struct StreamConfig {
   TenantId tenant;
-  std::string name;  // of the topic
-  std::int32_t partition_count = 1;
+  std::string name;                   // of the topic
+  std::int32_t partition_count = 1;   // over which captured messages are spread
   std::vector<std::string> captures;  // filters in MQTT form
   std::string key = "address";        // KeyRule's text
   std::int64_t retention_ms = -1;     // -1: for ever

@@ -32,6 +32,13 @@ class WithoutGroups : public Broker {
     unexpected();
   }
   Epoch epoch_of(ShardId) const override { unexpected(); }
+  runtime::Task<Result<meta::Topic>> add_partitions(Principal, std::string, std::int32_t, bool) override {
+    unexpected();
+  }
+  runtime::Task<Result<meta::Topic>> alter_topic(Principal, std::string, std::vector<meta::ConfigChange>,
+                                                 bool) override {
+    unexpected();
+  }
 
  private:
   [[noreturn]] static void unexpected() {

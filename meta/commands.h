@@ -135,7 +135,8 @@ struct DeleteTopic {
   friend bool operator==(const DeleteTopic&, const DeleteTopic&) = default;
 };
 
-// kInvalidArgument: not more than there are.
+// kInvalidArgument: not more than there are. Captured messages stay where they were: the answer's
+// configuration says so (stele.capture.partitions).
 struct CreatePartitions {
   using Answer = Topic;
   TenantId tenant;

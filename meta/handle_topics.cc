@@ -70,6 +70,10 @@ ShardId place_partition(TenantId tenant, std::string_view topic, std::size_t par
 Result<Topic> handle(Context context, const CreateTopic& command) {
   STELE_CHECK(check_new_name(context, command.tenant, command.name));
   STELE_CHECK(check_partition_count(command.partitions));
+  if (command.config.capture_partitions != 0) {
+    return error(ErrorCode::kInvalidArgument,
+                 "stele.capture.partitions is not given to a topic: it has it once it gets more partitions");
+  }
   STELE_CHECK(check_room(context, 1, static_cast<std::size_t>(command.partitions)));
   Topic topic{.id = {},
               .uuid = {},
@@ -118,16 +122,30 @@ Result<Topic> handle(Context context, const CreatePartitions& command) {
   }
   STELE_CHECK(check_room(context, 0, static_cast<std::size_t>(command.count) - before));
   extend(context, topic, command.count);
+  if (topic.config.capture_partitions == 0)
+    topic.config.capture_partitions = static_cast<std::int32_t>(before);
   if (command.validate_only) return topic;
   context.tables.add_partitions(topic, before);
+  context.tables.set_config(topic.id, topic.config);
   context.change.put_topic = topic;
   return topic;
 }
 
 Result<Topic> handle(Context context, const AlterTopicConfig& command) {
   STELE_TRY(Topic topic, find(context, command.tenant, command.name));
-  const TopicConfig before = command.reset_others ? TopicConfig() : topic.config;
+  const TopicConfig present = topic.config;
+  TopicConfig before = present;
+  if (command.reset_others) {
+    before = TopicConfig();
+    before.capture_partitions = present.capture_partitions;
+    before.key = present.key;
+  }
   STELE_TRY(topic.config, changed_topic_config(before, command.changes));
+  // Messages on their way would belong to no partition, or to two.
+  if (topic.config.key != present.key || topic.config.capture_partitions != present.capture_partitions) {
+    return error(ErrorCode::kInvalidArgument,
+                 "stele.key and stele.capture.partitions of a topic cannot be changed");
+  }
   if (command.validate_only) return topic;
   context.tables.set_config(topic.id, topic.config);
   context.change.put_topic = topic;

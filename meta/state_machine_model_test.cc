@@ -154,6 +154,7 @@ struct Model {
     Topic* topic = find(command.tenant, command.name);
     if (!topic) return refuse(ErrorCode::kNotFound);
     if (command.count <= topic->partition_count()) return refuse(ErrorCode::kInvalidArgument);
+    if (topic->config.capture_partitions == 0) topic->config.capture_partitions = topic->partition_count();
     topic->shards.resize(static_cast<std::size_t>(command.count));
     return *topic;
   }

@@ -298,11 +298,36 @@ TEST_F(StateMachineTest, TopicsGetMorePartitions) {
   EXPECT_NE(refusal(grow(10'001), ErrorCode::kInvalidArgument), "accepted");
   EXPECT_EQ(grow(12, true)->partition_count(), 12);
   EXPECT_EQ(run.view().find_topic(before.id)->partition_count(), 3);
+  EXPECT_EQ(run.view().find_topic(before.id)->capture_partition_count(), 3);
   const Topic after = *grow(12);
   EXPECT_TRUE(std::equal(before.shards.begin(), before.shards.end(), after.shards.begin()));
   EXPECT_EQ(*run.view().find_topic(before.id), after);
+  // What it captures stays where it was, however often it grows.
+  EXPECT_EQ(after.capture_partition_count(), 3);
+  EXPECT_EQ(grow(13)->capture_partition_count(), 3);
   restart();
-  EXPECT_EQ(*run.view().find_topic(before.id), after);
+  EXPECT_EQ(run.view().find_topic(before.id)->partition_count(), 13);
+  EXPECT_EQ(run.view().find_topic(before.id)->capture_partition_count(), 3);
+  CreateTopic wrong{.tenant = {}, .name = "b", .partitions = 3, .config = {}};
+  wrong.config.capture_partitions = 2;
+  EXPECT_NE(refusal(run(wrong), ErrorCode::kInvalidArgument), "accepted");
+}
+
+TEST_F(StateMachineTest, WhatIsCapturedKeepsItsPlace) {
+  ASSERT_TRUE(run(CreateTopic{.tenant = {}, .name = "a", .partitions = 3, .config = {}}));
+  ASSERT_TRUE(run(CreatePartitions{.tenant = {}, .name = "a", .count = 5}));
+  AlterTopicConfig alter{.tenant = {}, .name = "a", .changes = {{"stele.key", ConfigOp::kSet, "none"}}};
+  EXPECT_NE(refusal(run(alter), ErrorCode::kInvalidArgument), "accepted");
+  alter.changes = {{"stele.capture.partitions", ConfigOp::kSet, "5"}};
+  EXPECT_NE(refusal(run(alter), ErrorCode::kInvalidArgument), "accepted");
+  alter.changes = {{"stele.capture.partitions", ConfigOp::kDelete, ""}};
+  EXPECT_NE(refusal(run(alter), ErrorCode::kInvalidArgument), "accepted");
+  alter.changes = {{"stele.key", ConfigOp::kSet, "address"}, {"stele.capture", ConfigOp::kAppend, "x/#"}};
+  alter.reset_others = true;
+  const auto altered = run(alter);
+  ASSERT_TRUE(altered);
+  EXPECT_EQ(altered->config.capture, std::vector<std::string>{"x/#"});
+  EXPECT_EQ(altered->capture_partition_count(), 3);
 }
 
 TEST_F(StateMachineTest, ConfigurationsChange) {

@@ -131,6 +131,12 @@ Result<void> set_key(TopicConfig& config, std::string_view value) {
   return {};
 }
 
+Result<void> set_capture_partitions(TopicConfig& config, std::string_view value) {
+  STELE_TRY(config.capture_partitions,
+            parse_integer<std::int32_t>("stele.capture.partitions", value, 0, "a number of partitions"));
+  return {};
+}
+
 struct Setting {
   std::string_view name;
   ConfigType type;
@@ -168,8 +174,14 @@ constexpr std::array kSettings = {
             [](const TopicConfig& c) { return join_list(c.capture); },
             "MQTT topic filters, separated by commas, of the messages that this topic captures; none: those "
             "of its own name."},
+    Setting{
+        "stele.capture.partitions", ConfigType::kInt, set_capture_partitions,
+        [](const TopicConfig& c) { return std::to_string(c.capture_partitions); },
+        "Captured messages are spread over so many of the partitions, those that the topic had before it got "
+        "more; 0: over all.",
+        true},
     Setting{"stele.key", ConfigType::kString, set_key, [](const TopicConfig& c) { return c.key.to_string(); },
-            "The key of captured records: 'address', 'none', or 'property:NAME'."},
+            "The key of captured records: 'address', 'none', or 'property:NAME'.", true},
 };
 
 Result<const Setting*> find_setting(std::string_view name) {

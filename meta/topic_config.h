@@ -27,6 +27,10 @@ struct TopicConfig {
   TimestampType timestamp_type = TimestampType::kCreateTime;       // message.timestamp.type
   std::vector<std::string> capture;                                // stele.capture: MQTT filters, as given
   KeyRule key;                                                     // stele.key
+  // stele.capture.partitions: captured messages are spread over so many of the topic's partitions, the first
+  // ones; 0: over all. Set when partitions are added, so that what is on its way to one of them still belongs
+  // there, and messages of one key stay in order.
+  std::int32_t capture_partitions = 0;
 
   friend bool operator==(const TopicConfig&, const TopicConfig&) = default;
 };
@@ -54,7 +58,7 @@ struct ConfigEntry {
   std::string value;
   ConfigType type = ConfigType::kString;
   bool is_default = true;
-  bool fixed = false;  // there is only this value
+  bool fixed = false;  // there is only this value, or the topic had it from its beginning
   std::string_view documentation;
 };
 // All of them, sorted by name.

@@ -61,6 +61,10 @@ struct Topic {
   std::int64_t created_ms = 0;
 
   std::int32_t partition_count() const { return static_cast<std::int32_t>(shards.size()); }
+  // The first so many take captured messages.
+  std::int32_t capture_partition_count() const {
+    return config.capture_partitions > 0 ? config.capture_partitions : partition_count();
+  }
   friend bool operator==(const Topic&, const Topic&) = default;
 };
 

@@ -89,7 +89,7 @@ TEST(TopicConfig, Changes) {
 
 TEST(TopicConfig, DescribesAllOfThemSorted) {
   const auto entries = describe(*parse_topic_config(std::vector<ConfigPair>{{"retention.ms", "5"}}));
-  EXPECT_EQ(entries.size(), 9U);
+  EXPECT_EQ(entries.size(), 10U);
   EXPECT_TRUE(std::ranges::is_sorted(entries, {}, &ConfigEntry::name));
   for (const ConfigEntry& entry : entries) {
     EXPECT_EQ(entry.is_default, entry.name != "retention.ms") << entry.name;

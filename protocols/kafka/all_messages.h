@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "protocols/kafka/messages/api_versions.h"
+#include "protocols/kafka/messages/create_partitions.h"
 #include "protocols/kafka/messages/create_topics.h"
 #include "protocols/kafka/messages/delete_groups.h"
 #include "protocols/kafka/messages/delete_records.h"
@@ -16,6 +17,7 @@
 #include "protocols/kafka/messages/fetch.h"
 #include "protocols/kafka/messages/find_coordinator.h"
 #include "protocols/kafka/messages/heartbeat.h"
+#include "protocols/kafka/messages/incremental_alter_configs.h"
 #include "protocols/kafka/messages/init_producer_id.h"
 #include "protocols/kafka/messages/join_group.h"
 #include "protocols/kafka/messages/leave_group.h"
@@ -52,7 +54,8 @@ void for_each_message(F f) {
            DeleteGroupsResponse, OffsetDeleteRequest, OffsetDeleteResponse, SaslHandshakeRequest,
            SaslHandshakeResponse, SaslAuthenticateRequest, SaslAuthenticateResponse,
            OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, DescribeLogDirsRequest,
-           DescribeLogDirsResponse, DeleteRecordsRequest, DeleteRecordsResponse>>());
+           DescribeLogDirsResponse, DeleteRecordsRequest, DeleteRecordsResponse, CreatePartitionsRequest,
+           CreatePartitionsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>>());
 }
 
 }  // namespace stele::kafka

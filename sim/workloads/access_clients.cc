@@ -78,7 +78,7 @@ class Attempts {
     if (runtime_.random().chance(1, 8)) options.sasl.reset();
     auto client = co_await kafka::Client::connect(runtime_, workload_.kafka, std::move(options));
     if (!client) co_return;
-    switch (runtime_.random().below(4)) {
+    switch (runtime_.random().below(6)) {
       case 0: {
         auto read = co_await (*client)->fetch("orders.eu", 0, Offset(0));
         if (read) note("fetches", read->error, kafka::KafkaError::kTopicAuthorizationFailed);
@@ -92,6 +92,12 @@ class Attempts {
         co_await produce(**client, kOwnTopic, std::span(&named, 1));
         break;
       }
+      case 3:
+        co_await grow(**client);
+        break;
+      case 4:
+        co_await alter(**client);
+        break;
       default:
         co_await use_group(**client);
     }
@@ -115,6 +121,24 @@ class Attempts {
     (void)builder.finish();
     auto written = co_await client.produce(topic, 0, Bytes::copy(batch));
     if (written) note("produces to " + topic, written->error, kafka::KafkaError::kTopicAuthorizationFailed);
+  }
+
+  Task<void> grow(kafka::Client& client) {
+    kafka::CreatePartitionsRequest request;
+    request.topics.push_back({runtime_.random().chance(1, 2) ? "sensors" : kOwnTopic, 20, {}});
+    const auto answer = co_await client.call(std::move(request));
+    if (answer)
+      note("adds partitions", answer->results.at(0).error, kafka::KafkaError::kTopicAuthorizationFailed);
+  }
+
+  // What his own topic captured, he could go on with.
+  Task<void> alter(kafka::Client& client) {
+    kafka::IncrementalAlterConfigsRequest request;
+    request.resources.push_back(
+        {2, runtime_.random().chance(1, 2) ? "sensors" : kOwnTopic, {{"stele.capture", 0, "sensors/#"}}});
+    const auto answer = co_await client.call(std::move(request));
+    if (answer)
+      note("alters a topic", answer->responses.at(0).error, kafka::KafkaError::kTopicAuthorizationFailed);
   }
 
   Task<void> use_group(kafka::Client& client) {

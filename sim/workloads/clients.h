@@ -48,6 +48,8 @@ struct Workload {
   std::set<MessageId> refused_exactly_once;  // and those of them that nobody may ever see
   // Whether the committed state of that client's session has a queued message with that packet identifier.
   std::function<bool(const std::string&, std::uint16_t)> is_numbered;
+  // How many partitions somebody was told that a topic has: it never has fewer again.
+  std::map<std::string, std::int32_t> partitions = {{"orders.eu", 2}, {"sensors", 3}};
   // What readers saw there; every later reader must see the same.
   std::map<std::tuple<std::string, std::int32_t, std::int64_t>, std::string> records;
   // Where readers saw messages of idempotent producers.
@@ -102,23 +104,29 @@ runtime::Task<void> run_shared_member(runtime::Runtime& runtime, Workload& workl
                                       CrewMember kind);
 // What the group must have received in the end.
 std::set<MessageId> wanted_by_crew(const Workload& workload);
-// Batches into topic `orders.eu`, each until it is acknowledged.
+// Asks for a topic that grows, and notes how many partitions it has. Null: there is no answer.
+runtime::Task<std::optional<kafka::MetadataResponse::Topic>> ask_for_topic(Workload& workload,
+                                                                           kafka::Client& client,
+                                                                           std::string topic);
+// Batches into topic `orders.eu`, over the partitions that it finds there, each until it is acknowledged.
 runtime::Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload,
                                        std::uint32_t publisher);
 // One place in group `workers`, which reads topic `orders.eu`: a member that comes and goes, falls silent,
 // and commits what it has read. With an instance id it is a static member. At the end the group has read all.
 runtime::Task<void> run_group_member(runtime::Runtime& runtime, Workload& workload, std::string name,
                                      std::optional<std::string> instance_id);
-// Notes one record that a reader saw; all readers must see the same at one offset.
+// Notes one record that a reader saw; all readers must see the same at one offset. What is captured is in the
+// partitions that its topic was made with.
 bool note_record(Workload& workload, const std::string& topic, std::int32_t partition,
                  const RecordView& record, const std::string& who);
 // Reads all partitions of a topic over and over, from the start or from where it was, one by one or in a
 // fetch session. What it has read must stay, whoever leads.
 runtime::Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
-                                       std::int32_t partitions, std::string name);
+                                       std::string name);
 // Sets `state/A` and looks what a fresh subscriber is given.
 runtime::Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint32_t address);
-// Makes and deletes topics, deletes records, and asks topics that lose records for their offsets.
+// Makes, changes and deletes topics, deletes records, and asks topics that lose records for their offsets.
+// What it was told of a change must be seen ever after.
 runtime::Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher);
 
 // The options of a Kafka client that logs in, if there are users.

@@ -13,7 +13,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::int32_t kPartitions = 2;
 constexpr const char* kTopic = "orders.eu";
 constexpr const char* kGroup = "workers";
 constexpr std::size_t kUuid = 36;
@@ -25,7 +24,8 @@ runtime::Duration pause_of(runtime::Runtime& runtime, std::int64_t max_ms) {
 }
 
 bool all_read(const Workload& workload) {
-  return workload.stopping && workload.producing == 0 && workload.group.finished.size() == kPartitions;
+  return workload.stopping && workload.producing == 0 &&
+         static_cast<std::int32_t>(workload.group.finished.size()) >= workload.partitions.at(kTopic);
 }
 
 // Static members keep their place under new ids; of them only the instance counts.
@@ -40,6 +40,8 @@ struct Self {
   std::string id;         // empty: none yet
   std::string former_id;  // of the same instance
   std::int32_t generation = -1;
+  std::int32_t partitions = 0;  // of the topic, that it knows
+  bool leads = false;
   struct Read {
     std::int64_t next = 0;
     std::int64_t committed = -1;
@@ -79,10 +81,13 @@ Task<Step> sync(runtime::Runtime& runtime, Workload& workload, kafka::Client& cl
   request.group_instance_id = self.instance;
   request.protocol_type = joined.protocol_type;
   request.protocol_name = joined.protocol_name;
-  if (joined.leader == self.id && !joined.skip_assignment) {
+  self.leads = joined.leader == self.id;
+  // What its former self has assigned, it does not know.
+  if (joined.skip_assignment) self.partitions = 0;
+  if (self.leads && !joined.skip_assignment) {
     for (std::size_t i = 0; i < joined.members.size(); ++i) {
       std::string partitions;
-      for (std::int32_t partition = 0; partition < kPartitions; ++partition) {
+      for (std::int32_t partition = 0; partition < self.partitions; ++partition) {
         if (static_cast<std::size_t>(partition) % joined.members.size() == i)
           partitions.push_back(static_cast<char>('0' + partition));
       }
@@ -268,6 +273,15 @@ Task<Step> misbehave(runtime::Runtime& runtime, Workload& workload, kafka::Clien
   co_return Step::kOn;
 }
 
+// A leader that finds more partitions joins anew, and assigns them.
+Task<Step> look_for_partitions(Workload& workload, kafka::Client& client, Self& self) {
+  const auto topic = co_await ask_for_topic(workload, client, kTopic);
+  if (!topic) co_return client.closed() ? Step::kBroken : Step::kOn;
+  const auto found = static_cast<std::int32_t>(topic->partitions.size());
+  const bool more = found > std::exchange(self.partitions, found);
+  co_return more&& self.leads ? Step::kAgain : Step::kOn;
+}
+
 Task<Step> round(runtime::Runtime& runtime, Workload& workload, kafka::Client& client, Self& self) {
   const bool last_round = workload.stopping && workload.producing == 0;
   std::vector<std::int32_t> partitions;
@@ -285,6 +299,10 @@ Task<Step> round(runtime::Runtime& runtime, Workload& workload, kafka::Client& c
   }
   const Step wrong = co_await misbehave(runtime, workload, client, self);
   if (wrong != Step::kOn) co_return wrong;
+  if (last_round || runtime.random().chance(1, 10)) {
+    const Step looked = co_await look_for_partitions(workload, client, self);
+    if (looked != Step::kOn) co_return looked;
+  }
   const Step alive = co_await heartbeat(workload, client, self);
   if (alive != Step::kOn) co_return alive;
   const std::int64_t wait_ms = workload.busy() ? 100 : last_round ? 20 : self.owned.empty() ? 3000 : 1500;
@@ -318,7 +336,7 @@ Task<void> run_group_member(runtime::Runtime& runtime, Workload& workload, std::
       co_await runtime::sleep(runtime, pause_of(runtime, 500));
       continue;
     }
-    (void)co_await (*client)->metadata({kTopic}, true);
+    (void)co_await look_for_partitions(workload, **client, self);
     co_await take_part(runtime, workload, **client, self);
     if (all_read(workload) && !(*client)->closed() && !self.id.empty()) (void)co_await leave(**client, self);
     (*client)->close();

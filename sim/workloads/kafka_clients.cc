@@ -11,7 +11,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::int32_t kOrderPartitions = 2;
+// So many partitions topics that grow have at most, and sensors has when it is made.
+constexpr std::int32_t kMostOrders = 4, kMostSensors = 6, kCapturing = 3;
 
 runtime::Duration short_pause(runtime::Runtime& runtime, std::int64_t max_ms) {
   return std::chrono::microseconds(runtime.random().between(100, max_ms * 1000));
@@ -54,8 +55,24 @@ bool note_record(Workload& workload, const std::string& topic, std::int32_t part
       return false;
     }
   }
+  if (id && topic == "sensors" && partition >= kCapturing) {
+    workload.world.fail("message " + id->text() + " was captured into partition " +
+                        std::to_string(partition) + " of sensors, which that topic was not made with");
+    return false;
+  }
   if (id) workload.ledger.received(who + "-" + topic, *id, true, topic != "sensors");
   return true;
+}
+
+Task<std::optional<kafka::MetadataResponse::Topic>> ask_for_topic(Workload& workload, kafka::Client& client,
+                                                                  std::string topic) {
+  auto metadata = co_await client.metadata({topic}, true);
+  if (!metadata || metadata->topics.empty()) co_return std::nullopt;
+  auto& answer = metadata->topics.front();
+  if (answer.error != kafka::KafkaError::kNone) co_return std::nullopt;
+  std::int32_t& known = workload.partitions[topic];
+  known = std::max(known, static_cast<std::int32_t>(answer.partitions.size()));
+  co_return std::move(answer);
 }
 
 namespace {
@@ -70,6 +87,7 @@ struct Sending {
 struct Producing {
   std::uint32_t publisher = 0;
   std::int64_t id = kNoProducerId;
+  std::int32_t partitions = 0;                    // that it knows
   std::map<std::int32_t, std::int32_t> sequence;  // of the next batch
   std::map<std::int32_t, std::uint64_t> next;     // message
   std::optional<Sending> sending;                 // nobody knows where it is
@@ -77,7 +95,8 @@ struct Producing {
 
 Sending next_batch(runtime::Runtime& runtime, Workload& workload, Producing& producing) {
   Sending sending;
-  sending.partition = static_cast<std::int32_t>(runtime.random().below(kOrderPartitions));
+  sending.partition =
+      static_cast<std::int32_t>(runtime.random().below(static_cast<std::uint64_t>(producing.partitions)));
   for (std::uint64_t left = 1 + runtime.random().below(5); left > 0; --left) {
     sending.ids.push_back({producing.publisher, static_cast<std::uint32_t>(sending.partition),
                            producing.next[sending.partition]++});
@@ -138,12 +157,14 @@ Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload, std
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
     }
-    (void)co_await (*client)->metadata({"orders.eu"}, true);
+    if (const auto topic = co_await ask_for_topic(workload, **client, "orders.eu"))
+      producing.partitions = static_cast<std::int32_t>(topic->partitions.size());
     // Another life, now and then.
     if (!producing.sending && runtime.random().chance(1, 8)) producing.id = kNoProducerId;
     const runtime::Instant until =
         runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
-    while (!(*client)->closed() && runtime.now() < until && (workload.busy() || producing.sending)) {
+    while (!(*client)->closed() && producing.partitions > 0 && runtime.now() < until &&
+           (workload.busy() || producing.sending)) {
       if (producing.id == kNoProducerId) {
         auto given = co_await (*client)->call(kafka::InitProducerIdRequest());
         if (!given || given->error != kafka::KafkaError::kNone) break;
@@ -198,6 +219,68 @@ Task<Result<void>> come_and_go(runtime::Runtime& runtime, Workload& workload, ka
   STELE_CO_TRY(const auto gone, co_await client.delete_topic(name));
   (void)gone;
   co_return Result<void>();
+}
+
+// Settings and numbers of partitions, as they may be: what was acknowledged last, and what was asked since
+// and perhaps done. Nobody else changes them.
+struct Changing {
+  std::map<std::string, std::int32_t> asked;  // the most partitions
+  std::set<std::string> retention;            // `retention.bytes` of topic `trimmed`
+};
+
+// What became of a change is unknown.
+bool may_be_done(kafka::KafkaError error) {
+  return error != kafka::KafkaError::kInvalidConfig && error != kafka::KafkaError::kInvalidPartitions;
+}
+
+Task<Result<void>> grow(runtime::Runtime& runtime, Workload& workload, kafka::Client& client,
+                        Changing& changing, const std::string& topic, std::int32_t most) {
+  const std::int32_t known = workload.partitions.at(topic);
+  std::int32_t& asked = changing.asked.try_emplace(topic, known).first->second;
+  const std::int32_t count = std::min(known + static_cast<std::int32_t>(runtime.random().below(3)), most);
+  const bool possible = count > std::max(known, asked);
+  asked = std::max(asked, count);
+  kafka::CreatePartitionsRequest more;
+  more.topics.push_back({topic, count, {}});
+  STELE_CO_TRY(const auto grown, co_await client.call(std::move(more)));
+  workload.ledger.operation();
+  const kafka::KafkaError error = grown.results.at(0).error;
+  if (count <= known ? error == kafka::KafkaError::kNone : possible && !may_be_done(error)) {
+    workload.world.fail("topic " + topic + " has " + std::to_string(known) + " partitions, and " +
+                        std::to_string(count) + " are answered with " + std::string(kafka::to_string(error)));
+  }
+  if (error == kafka::KafkaError::kNone)
+    workload.partitions[topic] = std::max(workload.partitions[topic], count);
+  co_return Result<void>();
+}
+
+Task<Result<void>> check_retention(Workload& workload, kafka::Client& client, const Changing& changing) {
+  kafka::DescribeConfigsRequest ask;
+  ask.resources.push_back({2, "trimmed", {{"retention.bytes"}}});
+  STELE_CO_TRY(const auto told, co_await client.call(std::move(ask)));
+  workload.ledger.operation();
+  if (told.resources.at(0).error != kafka::KafkaError::kNone) co_return Result<void>();
+  const std::string value = told.resources[0].configs.at(0).value.value_or("");
+  if (!changing.retention.contains(value))
+    workload.world.fail("retention.bytes of topic trimmed is " + value + ", as nobody has set it last");
+  co_return Result<void>();
+}
+
+Task<Result<void>> change_topics(runtime::Runtime& runtime, Workload& workload, kafka::Client& client,
+                                 Changing& changing) {
+  STELE_CO_CHECK(co_await grow(runtime, workload, client, changing, "sensors", kMostSensors));
+  STELE_CO_CHECK(co_await grow(runtime, workload, client, changing, "orders.eu", kMostOrders));
+  STELE_CO_CHECK(co_await check_retention(workload, client, changing));
+  const std::string bytes = std::to_string(runtime.random().between(20'000, 60'000));
+  changing.retention.insert(bytes);
+  kafka::IncrementalAlterConfigsRequest alter;
+  alter.resources.push_back({2, "trimmed", {{"retention.bytes", 0, bytes}}});
+  STELE_CO_TRY(const auto altered, co_await client.call(std::move(alter)));
+  workload.ledger.operation();
+  const kafka::KafkaError error = altered.responses.at(0).error;
+  if (!may_be_done(error)) workload.world.fail("retention.bytes cannot be set to " + bytes);
+  if (error == kafka::KafkaError::kNone) changing.retention = {bytes};
+  co_return co_await check_retention(workload, client, changing);
 }
 
 // Of topic `deleted`, from which nothing goes but by DeleteRecords, and that by one client alone.
@@ -277,6 +360,7 @@ Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_
   ++workload.producing;
   std::uint64_t sequence = 0;
   Deleting deleting;
+  Changing changing{.asked = {}, .retention = {"40000"}};
   while (!workload.stopping) {
     co_await wait_while_quiet(runtime, workload);
     auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
@@ -302,6 +386,8 @@ Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_
       if (!co_await check_earliest(workload, **client)) break;
       if (runtime.random().chance(1, 2) &&
           !co_await delete_records(runtime, workload, **client, deleting, publisher))
+        break;
+      if (runtime.random().chance(1, 6) && !co_await change_topics(runtime, workload, **client, changing))
         break;
       if (runtime.random().chance(1, 3) && !co_await come_and_go(runtime, workload, **client)) break;
       co_await runtime::sleep(runtime, short_pause(runtime, 500));

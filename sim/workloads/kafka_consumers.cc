@@ -36,7 +36,8 @@ struct Consuming {
   std::string where(std::int32_t partition) const { return topic + "-" + std::to_string(partition); }
   Position& of(std::int32_t partition) { return at[static_cast<std::size_t>(partition)]; }
   bool at_end() const {
-    return std::ranges::all_of(at, [](const Position& one) { return one.end >= 0 && one.next >= one.end; });
+    return static_cast<std::int32_t>(at.size()) >= workload.partitions.at(topic) &&
+           std::ranges::all_of(at, [](const Position& one) { return one.end >= 0 && one.next >= one.end; });
   }
 };
 
@@ -182,15 +183,16 @@ Task<Round> fetch_in_session(Consuming& consuming, Session& session, kafka::Clie
 
 // ---- leaders (KIP-320) ----------------------------------------------------------------------------------
 
-Task<void> ask_for_leaders(Consuming& consuming, kafka::Client& client) {
-  const auto metadata = co_await client.metadata({consuming.topic}, true);
-  if (!metadata) co_return;
-  for (const auto& topic : metadata->topics) {
-    for (const auto& partition : topic.partitions) {
-      if (partition.partition_index < static_cast<std::int32_t>(consuming.at.size()))
-        consuming.of(partition.partition_index).leader_epoch = partition.leader_epoch;
-    }
+// And for partitions that there were not before. False: there is no answer.
+Task<bool> ask_for_leaders(Consuming& consuming, kafka::Client& client) {
+  const auto topic = co_await ask_for_topic(consuming.workload, client, consuming.topic);
+  if (!topic) co_return false;
+  if (topic->partitions.size() > consuming.at.size()) consuming.at.resize(topic->partitions.size());
+  for (const auto& partition : topic->partitions) {
+    if (partition.partition_index < static_cast<std::int32_t>(consuming.at.size()))
+      consuming.of(partition.partition_index).leader_epoch = partition.leader_epoch;
   }
+  co_return true;
 }
 
 // What was read is still there: the records of the ownership that it was of go up to there at least.
@@ -223,9 +225,9 @@ Task<void> check_what_was_read(Consuming& consuming, kafka::Client& client) {
 }  // namespace
 
 Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
-                              std::int32_t partitions, std::string name) {
+                              std::string name) {
   workload.running.insert(name);
-  Consuming consuming{workload, topic, name, std::vector<Position>(static_cast<std::size_t>(partitions))};
+  Consuming consuming{workload, topic, name, {}};
   bool complete = false;
   while (!complete) {
     auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
@@ -233,8 +235,7 @@ Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
     }
-    co_await ask_for_leaders(consuming, **client);
-    co_await check_what_was_read(consuming, **client);
+    if (co_await ask_for_leaders(consuming, **client)) co_await check_what_was_read(consuming, **client);
     // From the beginning again, sometimes: what was there must still be.
     const bool again = runtime.random().chance(1, 4);
     for (Position& at : consuming.at) {
@@ -246,11 +247,16 @@ Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std
     const runtime::Instant until =
         runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
     while (!(*client)->closed() && (runtime.now() < until || workload.stopping)) {
+      if ((consuming.at.empty() || workload.stopping || runtime.random().chance(1, 10)) &&
+          !co_await ask_for_leaders(consuming, **client)) {
+        co_await runtime::sleep(runtime, short_pause(runtime, 300));
+        continue;
+      }
       const bool last_round = workload.stopping && workload.producing == 0;
       const std::int32_t max_wait_ms = last_round ? 10 : workload.busy() ? 200 : 3000;
       Round round;
       if (in_session) {
-        const bool all = last_round || partitions == 1 || !runtime.random().chance(1, 6);
+        const bool all = last_round || consuming.at.size() == 1 || !runtime.random().chance(1, 6);
         const auto without =
             all ? -1 : static_cast<std::int32_t>(runtime.random().below(consuming.at.size()));
         round = co_await fetch_in_session(consuming, session, **client, max_wait_ms, without);
@@ -261,7 +267,7 @@ Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std
       if (round == Round::kBroken) break;
       if (round == Round::kError) {
         co_await runtime::sleep(runtime, short_pause(runtime, 300));
-        if (!(*client)->closed()) co_await ask_for_leaders(consuming, **client);
+        if (!(*client)->closed()) (void)co_await ask_for_leaders(consuming, **client);
       } else if (last_round && consuming.at_end() && !(*client)->closed()) {
         complete = true;
         break;

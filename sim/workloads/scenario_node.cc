@@ -168,8 +168,8 @@ class Clients final : public Program {
       workload.kafka_producers.insert(publisher);
       scope_.spawn(run_kafka_producer(core, workload, publisher));
     }
-    scope_.spawn(run_kafka_consumer(core, workload, "orders.eu", 2, "consumer"));
-    scope_.spawn(run_kafka_consumer(core, workload, "sensors", 3, "sensor-consumer"));
+    scope_.spawn(run_kafka_consumer(core, workload, "orders.eu", "consumer"));
+    scope_.spawn(run_kafka_consumer(core, workload, "sensors", "sensor-consumer"));
     scope_.spawn(run_group_member(core, workload, "worker-1", std::nullopt));
     scope_.spawn(run_group_member(core, workload, "worker-2", std::nullopt));
     scope_.spawn(run_group_member(core, workload, "worker-3", "instance-3"));

@@ -388,6 +388,60 @@ TEST(KafkaDeleteRecords, OfPartitionsOnAllCores) {
   }
 }
 
+// ---- topics that change ---------------------------------------------------------------------------------
+
+Task<KafkaError> grow(kafka::Client& client, std::int32_t count) {
+  kafka::CreatePartitionsRequest request;
+  request.topics.push_back({"t", count, {}});
+  const auto response = co_await client.call(std::move(request));
+  EXPECT_TRUE(response);
+  co_return response->results.at(0).error;
+}
+
+Task<KafkaError> alter(kafka::Client& client, std::string name, std::string value) {
+  kafka::IncrementalAlterConfigsRequest request;
+  request.resources.push_back({2, "t", {{std::move(name), 0, std::move(value)}}});
+  const auto response = co_await client.call(std::move(request));
+  EXPECT_TRUE(response);
+  co_return response->responses.at(0).error;
+}
+
+Task<void> changing(OneNode& node) {
+  auto client = co_await node.connect();
+  EXPECT_TRUE(co_await client->create_topic("t", 1));
+  co_await produce(*client, 0, 3, 0);
+  EXPECT_EQ(co_await grow(*client, 1), KafkaError::kInvalidPartitions);
+  EXPECT_EQ(co_await grow(*client, 4), KafkaError::kNone);
+  for (std::int32_t partition = 1; partition < 4; ++partition) co_await produce(*client, partition, 2, 0);
+  co_await produce(*client, 0, 1, 3);
+  EXPECT_EQ(co_await alter(*client, "no.such.setting", "1"), KafkaError::kInvalidConfig);
+  EXPECT_EQ(co_await alter(*client, "retention.ms", "soon"), KafkaError::kInvalidConfig);
+  EXPECT_EQ(co_await alter(*client, "stele.key", "none"), KafkaError::kInvalidConfig);
+  EXPECT_EQ(co_await alter(*client, "max.message.bytes", "10"), KafkaError::kNone);
+  const auto too_large = co_await client->produce("t", 0, batch_of(1));
+  EXPECT_EQ(too_large->error, KafkaError::kMessageTooLarge);
+  client->close();
+  co_await node.restart(sim::CrashMode::kPowerLoss);
+  client = co_await node.connect();
+  const auto metadata = co_await client->metadata({"t"}, false);
+  EXPECT_EQ(metadata->topics.at(0).partitions.size(), 4U);
+  EXPECT_EQ(co_await alter(*client, "max.message.bytes", "1000000"), KafkaError::kNone);
+  for (std::int32_t partition = 1; partition < 4; ++partition) co_await produce(*client, partition, 2, 2);
+  // The records are from 1970.
+  EXPECT_EQ(co_await alter(*client, "retention.ms", "1000"), KafkaError::kNone);
+  co_await node.sleep(5s);
+  for (std::int32_t partition = 0; partition < 4; ++partition) {
+    const auto earliest = co_await client->list_offset("t", partition, kafka::kEarliestTimestamp);
+    EXPECT_EQ(earliest->offset, 4) << partition;
+  }
+}
+
+TEST(KafkaTopics, GrowAndChange) {
+  for (std::uint32_t cores = 1; cores <= 3; ++cores) {
+    OneNode(cores + 30, cores).run([](OneNode& node) { return changing(node); });
+  }
+}
+
 // ---- sizes ----------------------------------------------------------------------------------------------
 
 Task<void> sizes(OneNode& node) {

@@ -44,7 +44,9 @@ APIS = [
     ("describe_configs", 32, 1, 4),
     ("describe_log_dirs", 35, 1, 4),
     ("sasl_authenticate", 36, 0, 2),
+    ("create_partitions", 37, 0, 3),
     ("delete_groups", 42, 0, 2),
+    ("incremental_alter_configs", 44, 0, 1),
     ("offset_delete", 47, 0, 0),
     ("describe_cluster", 60, 0, 2),
 ]

@@ -202,6 +202,13 @@ def what_is_not_for_alice_is_not_told(t):
     stele(t, "alice", "wonderland", "topic", "create", "orders", "--capture", "a/+")
     t.run(["mosquitto_pub", *at(t), "-u", "alice", "-P", "wonderland", "-q", 1, "-t", "a/b", "-m", "seen"])
     t.equal(kcat.payloads("orders"), ["seen"], "what it captures")
+    for change in (("--partitions", 20), ("--retention-ms", 5)):
+        stele(t, "alice", "wonderland", "topic", "alter", "orders", *change, ok=False)
+        t.true("'alice' may not" in t.stderr, t.stderr)
+    admin(t, "acl", "add", "--for", "alice", "--allow", "alter", "--topic", "orders")
+    stele(t, "alice", "wonderland", "topic", "alter", "orders", "--capture", "a/+", "--capture", "b/#", ok=False)
+    t.true("may not subscribe to 'b/#'" in t.stderr, t.stderr)
+    stele(t, "alice", "wonderland", "topic", "alter", "orders", "--capture", "a/#", "--retention-ms", -1)
 
 
 @case("stele", start=False, each={m: m for m in MECHANISMS}, timeout=BUILD_LIMIT_S + 90)

@@ -194,6 +194,52 @@ def topic_commands(t):
 
 
 @case("stele")
+def captured_by_a_topic_that_grows(t):
+    """It stays in the partitions that the topic was made with, in order; Kafka's producers have them all."""
+    kcat, wire, sent = sensors(t), connection(t), {}
+    for i in range(300):
+        if i == 100:
+            t.equal(t.stele("topic", "alter", "sensors", "--partitions", 7), "sensors has 7 partitions\n", "answer")
+        if i == 200:
+            t.restart(hard=True)
+            kcat, wire = Kcat(t), connection(t)
+        topic = f"sensors/room{i % 20}"
+        wire.publish(topic, f"{i}", packet_id=i + 1)
+        sent.setdefault(topic, []).append(str(i))
+    kcat.produce("sensors", [f"kafka{i}:by kafka" for i in range(40)], "-K", ":", "-X", "topic.partitioner=murmur2_random")
+    seen = {}
+    for record in kcat.consume("sensors"):
+        key = record["key"]
+        by_kafka = key.startswith("kafka")
+        t.equal(record["partition"], partition_of(key, 7 if by_kafka else PARTITIONS), f"partition of {key}")
+        if not by_kafka:
+            seen.setdefault(key, []).append(record["payload"])
+    t.equal(seen, sent, "payloads by MQTT topic, in order")
+
+
+@case("stele")
+def topics_are_altered(t):
+    t.stele("topic", "create", "orders", "--partitions", 2)
+    Kcat(t).produce("orders", ["old"] * 10)
+    t.equal(t.stele("topic", "alter", "orders", "--config", "max.message.bytes=5000", "--retention-bytes", 77),
+            "changed orders\n", "answer")
+    t.equal(t.stele("topic", "alter", "orders", "--reset", "retention.bytes"), "changed orders\n", "answer")
+    t.restart(hard=True)
+    shown = {c["name"]: c for c in json.loads(t.stele("topic", "describe", "orders", "--json"))["configs"]}
+    t.equal((shown["max.message.bytes"]["value"], shown["max.message.bytes"]["default"]), ("5000", False), "was set")
+    t.true(shown["retention.bytes"]["default"], "was reset")
+    for words, wrong in (("did you mean", ["--config", "retention.m=5"]), ("it takes", ["--retention-ms", "soon"]),
+                         ("only get more", ["--partitions", 1]), ("either --partitions", []),
+                         ("either --partitions", ["--partitions", 5, "--retention-ms", 5]),
+                         ("cannot be changed", ["--config", "stele.key=none"])):
+        t.stele("topic", "alter", "orders", *wrong, ok=False)
+        t.true(words in t.stderr, f"{wrong}: {t.stderr}")
+    # With effect on what is there.
+    t.stele("topic", "alter", "orders", "--retention-ms", 1)
+    t.eventually(lambda: Kcat(t).payloads("orders") == [], "the old records go")
+
+
+@case("stele")
 def capture_survives_restart(t):
     kcat = sensors(t)
     connection(t).publish("sensors/a", "before")

@@ -14,6 +14,10 @@ Handler find_handler(ApiKey api) {
       return handle_metadata;
     case ApiKey::kCreateTopics:
       return handle_create_topics;
+    case ApiKey::kCreatePartitions:
+      return handle_create_partitions;
+    case ApiKey::kIncrementalAlterConfigs:
+      return handle_incremental_alter_configs;
     case ApiKey::kDeleteTopics:
       return handle_delete_topics;
     case ApiKey::kDeleteRecords:

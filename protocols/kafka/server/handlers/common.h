@@ -67,6 +67,10 @@ runtime::Task<Result<ResponseBytes>> handle_sasl_authenticate(HandlerContext& co
                                                               IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_metadata(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_create_topics(HandlerContext& context, IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_create_partitions(HandlerContext& context,
+                                                              IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_incremental_alter_configs(HandlerContext& context,
+                                                                      IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_delete_topics(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_delete_records(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_describe_configs(HandlerContext& context,

@@ -136,6 +136,29 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
     return unexpected<runtime::Task<Result<void>>>();
   }
 
+  // What topics were to become, and what is answered.
+  struct Altered {
+    std::string name;
+    std::int32_t count = 0;
+    std::vector<meta::ConfigChange> changes;
+    bool validate_only = false;
+  };
+  std::vector<Altered> altered;
+  std::optional<Error> altering_fails;
+  runtime::Task<Result<meta::Topic>> add_partitions(broker::Principal, std::string name, std::int32_t count,
+                                                    bool validate_only) override {
+    altered.push_back({std::move(name), count, {}, validate_only});
+    if (altering_fails) co_return std::unexpected(*altering_fails);
+    co_return meta::Topic();
+  }
+  runtime::Task<Result<meta::Topic>> alter_topic(broker::Principal, std::string name,
+                                                 std::vector<meta::ConfigChange> changes,
+                                                 bool validate_only) override {
+    altered.push_back({std::move(name), 0, std::move(changes), validate_only});
+    if (altering_fails) co_return std::unexpected(*altering_fails);
+    co_return meta::Topic();
+  }
+
   broker::GroupOptions groups;
   const broker::GroupOptions& group_options() const override { return groups; }
 
@@ -220,7 +243,7 @@ class FakeClient {
  public:
   explicit FakeClient(FakeBroker& broker)
       : context_{broker, options, fetch_sessions_, sasl_.principal, sasl_, scope_.token()} {}
-  KafkaOptions options{.advertised = {"broker.example", 9092}};
+  KafkaOptions options{.advertised = {"broker.example", 9092}, .fetch_sessions = {}};
   const SaslState& sasl() const { return sasl_; }
 
   template <class Response, class Request>

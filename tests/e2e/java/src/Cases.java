@@ -12,8 +12,10 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
@@ -34,6 +36,8 @@ import org.apache.kafka.common.errors.FencedInstanceIdException;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.GroupNotEmptyException;
 import org.apache.kafka.common.errors.GroupSubscribedToTopicException;
+import org.apache.kafka.common.errors.InvalidConfigurationException;
+import org.apache.kafka.common.errors.InvalidPartitionsException;
 import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.OffsetOutOfRangeException;
 import org.apache.kafka.common.errors.TopicExistsException;
@@ -72,6 +76,8 @@ public final class Cases {
       case "follow" -> cases.follow(args[3]);
       case "log_dirs" -> cases.logDirs();
       case "delete_records" -> cases.deleteRecords();
+      case "grow" -> cases.grow();
+      case "alter_configs" -> cases.alterConfigs();
       case "times" -> cases.times();
       case "poll_waits" -> cases.pollWaits();
       case "auto_create" -> cases.autoCreate();
@@ -154,6 +160,60 @@ public final class Cases {
       ConfigResource never = new ConfigResource(ConfigResource.Type.TOPIC, prefix + "never");
       fails(UnknownTopicOrPartitionException.class, admin.describeConfigs(List.of(never)).all());
     }
+  }
+
+  private void grow() throws Exception {
+    try (Admin admin = admin(); KafkaConsumer<String, String> consumer = member("growing", Map.of("metadata.max.age.ms", "500"))) {
+      create(admin, "growing", 2);
+      consumer.subscribe(List.of(prefix + "growing"));
+      fill("growing", 2, 0, 4);
+      poll(consumer, 4);
+      consumer.commitSync();
+      fails(InvalidPartitionsException.class,
+          admin.createPartitions(Map.of(prefix + "growing", NewPartitions.increaseTo(2))).all());
+      fails(UnknownTopicOrPartitionException.class,
+          admin.createPartitions(Map.of(prefix + "never", NewPartitions.increaseTo(2))).all());
+      get(admin.createPartitions(Map.of(prefix + "growing", NewPartitions.increaseTo(5))).all());
+      eventually(() -> get(admin.describeTopics(List.of(prefix + "growing")).allTopicNames())
+          .get(prefix + "growing").partitions().size() == 5, "five partitions");
+      eventually(() -> {
+        consumer.poll(Duration.ofMillis(100));
+        return consumer.assignment().size() == 5;
+      }, "the group has them all");
+      fill("growing", 5, 10, 15);
+      equal(sorted(poll(consumer, 5)), List.of("v10", "v11", "v12", "v13", "v14"), "records of old and new ones");
+    }
+  }
+
+  private void alterConfigs() throws Exception {
+    ConfigResource topic = new ConfigResource(ConfigResource.Type.TOPIC, prefix + "altered");
+    try (Admin admin = admin()) {
+      create(admin, "altered", 1);
+      alter(admin, topic, "retention.ms", "86400000", AlterConfigOp.OpType.SET);
+      eventually(() -> configs(admin, topic).get("retention.ms").value().equals("86400000"), "retention.ms is set");
+      equal(configs(admin, topic).get("retention.ms").source(), ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG, "source");
+      alter(admin, topic, "retention.bytes", "1000000", AlterConfigOp.OpType.SET);
+      eventually(() -> configs(admin, topic).get("retention.bytes").value().equals("1000000"), "retention.bytes is set");
+      equal(configs(admin, topic).get("retention.ms").value(), "86400000", "and retention.ms as it was");
+      alter(admin, topic, "retention.ms", null, AlterConfigOp.OpType.DELETE);
+      eventually(() -> configs(admin, topic).get("retention.ms").isDefault(), "retention.ms is the default again");
+      for (String wrong : List.of("no.such.setting", "retention.ms")) {
+        fails(InvalidConfigurationException.class, admin.incrementalAlterConfigs(Map.of(topic,
+            List.of(new AlterConfigOp(new ConfigEntry(wrong, "soon"), AlterConfigOp.OpType.SET)))).all());
+      }
+      ConfigResource never = new ConfigResource(ConfigResource.Type.TOPIC, prefix + "never");
+      fails(UnknownTopicOrPartitionException.class, admin.incrementalAlterConfigs(Map.of(never,
+          List.of(new AlterConfigOp(new ConfigEntry("retention.ms", "5"), AlterConfigOp.OpType.SET)))).all());
+    }
+  }
+
+  private static Config configs(Admin admin, ConfigResource resource) throws Exception {
+    return get(admin.describeConfigs(List.of(resource)).all()).get(resource);
+  }
+
+  private static void alter(Admin admin, ConfigResource resource, String name, String value, AlterConfigOp.OpType how)
+      throws Exception {
+    get(admin.incrementalAlterConfigs(Map.of(resource, List.of(new AlterConfigOp(new ConfigEntry(name, value), how)))).all());
   }
 
   private void autoCreate() throws Exception {
