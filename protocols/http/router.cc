@@ -28,6 +28,7 @@ const std::vector<Route>& routes() {
       {"GET", {"v1", "topics"}, handle_list_topics},
       {"POST", {"v1", "topics"}, handle_create_topic},
       {"GET", {"v1", "topics", kAny}, handle_describe_topic},
+      {"PATCH", {"v1", "topics", kAny}, handle_alter_topic},
       {"DELETE", {"v1", "topics", kAny}, handle_delete_topic},
       {"GET", {"v1", "users"}, handle_list_users},
       {"POST", {"v1", "users"}, handle_create_user},

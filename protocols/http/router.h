@@ -46,6 +46,7 @@ runtime::Task<Response> handle_node(HandlerContext& context, RoutedRequest reque
 runtime::Task<Response> handle_list_topics(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_create_topic(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_describe_topic(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_alter_topic(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_delete_topic(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_list_users(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_create_user(HandlerContext& context, RoutedRequest request);

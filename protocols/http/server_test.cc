@@ -82,6 +82,28 @@ class TopicsOnly : public broker::testing::WithoutGroups, private broker::Admini
     publish_view();
     co_return topic;
   }
+  Task<Result<meta::Topic>> add_partitions(broker::Principal, std::string name, std::int32_t count,
+                                           bool validate_only) override {
+    const auto found = topics_.find(name);
+    if (found == topics_.end()) co_return error(ErrorCode::kNotFound, "there is no topic '" + name + "'");
+    meta::Topic topic = found->second;
+    if (count <= topic.partition_count()) co_return error(ErrorCode::kInvalidArgument, "it has as many");
+    topic.shards.resize(static_cast<std::size_t>(count));
+    if (!validate_only) topics_[name] = topic;
+    publish_view();
+    co_return topic;
+  }
+  Task<Result<meta::Topic>> alter_topic(broker::Principal, std::string name,
+                                        std::vector<meta::ConfigChange> changes,
+                                        bool validate_only) override {
+    const auto found = topics_.find(name);
+    if (found == topics_.end()) co_return error(ErrorCode::kNotFound, "there is no topic '" + name + "'");
+    meta::Topic topic = found->second;
+    STELE_CO_TRY(topic.config, meta::changed_topic_config(topic.config, changes));
+    if (!validate_only) topics_[name] = topic;
+    publish_view();
+    co_return topic;
+  }
   Task<Result<void>> delete_topic(broker::Principal, std::string name) override {
     if (topics_.erase(name) == 0) co_return error(ErrorCode::kNotFound, "there is no topic '" + name + "'");
     publish_view();
@@ -162,7 +184,7 @@ class TopicsOnly : public broker::testing::WithoutGroups, private broker::Admini
   }
   Task<Result<meta::Token>> delete_token(broker::Principal, std::string user, std::string name) override {
     if (user != "alice") co_return error(ErrorCode::kNotFound, "there is no user '" + user + "'");
-    co_return meta::Token{.name = name, .hash = {}};
+    co_return meta::Token{.user = {}, .name = name, .hash = {}};
   }
   Result<std::vector<meta::Token>> tokens(const broker::Principal&) override {
     return std::vector<meta::Token>();
@@ -291,6 +313,55 @@ Task<void> topics(Runtime& rt) {
 }
 TEST(HttpServer, Topics) {
   run(topics);
+}
+
+Task<void> altered_topics(Runtime& rt) {
+  World world(rt);
+  const auto alter = [&world](std::string body, std::string name = "s") {
+    return world.ask("PATCH", "/v1/topics/" + name, std::move(body));
+  };
+  const auto value_of = [](const Response& response, std::string_view name) {
+    const json body = json::parse(response.body);
+    for (const auto& config : body["configs"]) {
+      if (config["name"] == name) return config;
+    }
+    return json();
+  };
+  (void)co_await world.ask("POST", "/v1/topics",
+                           R"({"name":"s","partitions":3,"configs":{"retention.ms":1000}})");
+  auto got = co_await alter(R"({"partitions":5,"validate_only":true})");
+  EXPECT_EQ(got.status, 200) << got.body;
+  EXPECT_EQ(json::parse(got.body)["partitions"], 5);
+  got = co_await alter(R"({"partitions":4})");
+  EXPECT_EQ(got.status, 200) << got.body;
+  EXPECT_EQ(json::parse((co_await world.ask("GET", "/v1/topics/s")).body)["partitions"].size(), 4u);
+
+  got = co_await alter(R"({"configs":{"retention.bytes":77,"retention.ms":null},"validate_only":true})");
+  EXPECT_EQ(value_of(got, "retention.bytes")["value"], "77");
+  EXPECT_EQ(value_of(got, "retention.ms")["default"], true);
+  got = co_await world.ask("GET", "/v1/topics/s");
+  EXPECT_EQ(value_of(got, "retention.ms")["value"], "1000");
+  got = co_await alter(R"({"configs":{"retention.bytes":"77","retention.ms":null}})");
+  EXPECT_EQ(got.status, 200) << got.body;
+  got = co_await world.ask("GET", "/v1/topics/s");
+  EXPECT_EQ(value_of(got, "retention.bytes")["value"], "77");
+  EXPECT_EQ(value_of(got, "retention.ms")["default"], true);
+
+  EXPECT_EQ((co_await alter(R"({"partitions":5})", "never")).status, 404);
+  EXPECT_EQ((co_await alter(R"({"configs":{}})", "never")).status, 404);
+  for (const char* wrong :
+       {R"({})", R"({"partitions":4})", R"({"partitions":0})", R"({"partitions":"5"})", R"({"configs":[]})",
+        R"({"configs":{"retention.ms":[]}})", R"({"configs":{"retention.ms":"soon"}})",
+        R"({"partitions":5,"configs":{}})", R"({"partitions":5,"validate_only":1})",
+        R"({"partitions":5,"name":"t"})", R"([])", "x"}) {
+    EXPECT_EQ((co_await alter(wrong)).status, 400) << wrong;
+  }
+  EXPECT_EQ(
+      (co_await world.ask("POST", "/v1/topics", R"({"name":"n","configs":{"retention.ms":null}})")).status,
+      400);
+}
+TEST(HttpServer, AlteredTopics) {
+  run(altered_topics);
 }
 
 Task<void> logins(Runtime& rt) {

@@ -11,7 +11,6 @@
 
 #include "server/cli/cli.h"
 #include "server/cli/http_flags.h"
-#include "server/cli/one_core.h"
 #include "server/cli/table.h"
 #include "server/console.h"
 #include "server/password.h"
@@ -38,7 +37,6 @@ struct Arguments {
   std::string id;
 };
 using Given = std::shared_ptr<Arguments>;
-using Run = Task<int> (*)(runtime::Runtime&, Given);
 
 std::string cell(const Json& value) {
   return value.is_string() ? printable(value.get<std::string>()) : value.is_null() ? "*" : value.dump();
@@ -48,19 +46,6 @@ std::string join(const Json& list) {
   std::string out;
   for (const auto& one : list) out += (out.empty() ? "" : ",") + cell(one);
   return out;
-}
-
-CLI::App* add(CLI::App* group, Chosen& chosen, const Given& given, const char* name, const char* help,
-              Run run) {
-  CLI::App* command = group->add_subcommand(name, help);
-  add_http_flags(*command, given->http);
-  command->callback([&chosen, given, run] {
-    chosen.run = [given, run] {
-      return run_on_one_core(
-          [given, run](runtime::Runtime& runtime, const runtime::StopToken&) { return run(runtime, given); });
-    };
-  });
-  return command;
 }
 
 std::string user_path(const Given& given) {

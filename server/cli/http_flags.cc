@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/base64.h"
+#include "server/cli/one_core.h"
 #include "server/console.h"
 #include "server/password.h"
 
@@ -21,6 +22,19 @@ void add_http_flags(CLI::App& command, HttpFlags& flags) {
       ->type_name("FILE");
   add_tls_flags(command, flags.tls);
   command.add_flag("--json", flags.json, "print what the node answers");
+}
+
+CLI::App* add_http_command(CLI::App& group, Chosen& chosen, HttpFlags& flags, const char* name,
+                           const char* help, std::function<Task<int>(runtime::Runtime&)> run) {
+  CLI::App* command = group.add_subcommand(name, help);
+  add_http_flags(*command, flags);
+  command->callback([&chosen, run = std::move(run)] {
+    chosen.run = [run] {
+      return run_on_one_core(
+          [run](runtime::Runtime& runtime, const runtime::StopToken&) { return run(runtime); });
+    };
+  });
+  return command;
 }
 
 namespace {

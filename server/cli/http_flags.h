@@ -28,6 +28,17 @@ struct HttpFlags {
 };
 void add_http_flags(CLI::App& command, HttpFlags& flags);
 
+// A subcommand of `group` with the flags above that does `run` when it is chosen.
+CLI::App* add_http_command(CLI::App& group, Chosen& chosen, HttpFlags& flags, const char* name,
+                           const char* help, std::function<runtime::Task<int>(runtime::Runtime&)> run);
+// Arguments, of all commands of the group, has an HttpFlags `http`.
+template <class Arguments>
+CLI::App* add(CLI::App* group, Chosen& chosen, const std::shared_ptr<Arguments>& given, const char* name,
+              const char* help, runtime::Task<int> (*run)(runtime::Runtime&, std::shared_ptr<Arguments>)) {
+  return add_http_command(*group, chosen, given->http, name, help,
+                          [given, run](runtime::Runtime& runtime) { return run(runtime, given); });
+}
+
 struct HttpAnswer {
   std::string text;  // as it came
   Json json;

@@ -6,7 +6,6 @@
 
 #include "server/cli/cli.h"
 #include "server/cli/http_flags.h"
-#include "server/cli/one_core.h"
 #include "server/cli/table.h"
 #include "server/console.h"
 
@@ -24,6 +23,7 @@ struct TopicArguments {
   std::string key;
   std::string retention_ms, retention_bytes;
   std::vector<std::string> configs;  // NAME=VALUE
+  std::vector<std::string> resets;   // names
 };
 
 // ---- showing --------------------------------------------------------------------------------------------
@@ -58,6 +58,11 @@ std::string show_topic(const Json& body) {
                  config.at("default").get<bool>() ? "default" : ""});
   }
   return out + partitions.text() + "\n" + configs.text();
+}
+
+std::string partitions_text(const Json& topic) {
+  const auto partitions = topic.at("partitions").get<int>();
+  return std::to_string(partitions) + (partitions == 1 ? " partition\n" : " partitions\n");
 }
 
 // ---- commands -------------------------------------------------------------------------------------------
@@ -118,25 +123,50 @@ Task<int> create(runtime::Runtime& runtime, std::shared_ptr<TopicArguments> give
   if (given->partitions_given) body["partitions"] = given->partitions;
   const auto answer = co_await ask(runtime, given->http, "POST", "/v1/topics", std::move(body));
   co_return finish(answer, given->http.json, [](const Json& made) {
-    const auto partitions = made.at("partitions").get<int>();
-    return "created " + made.at("name").get<std::string>() + " with " + std::to_string(partitions) +
-           (partitions == 1 ? " partition\n" : " partitions\n");
+    return "created " + made.at("name").get<std::string>() + " with " + partitions_text(made);
   });
 }
 
-using Run = Task<int> (*)(runtime::Runtime&, std::shared_ptr<TopicArguments>);
-
-CLI::App* add(CLI::App* topic, Chosen& chosen, std::shared_ptr<TopicArguments> given, const char* name,
-              const char* help, Run run) {
-  CLI::App* command = topic->add_subcommand(name, help);
-  add_http_flags(*command, given->http);
-  command->callback([&chosen, given, run] {
-    chosen.run = [given, run] {
-      return run_on_one_core(
-          [given, run](runtime::Runtime& runtime, const runtime::StopToken&) { return run(runtime, given); });
-    };
+Task<int> alter(runtime::Runtime& runtime, std::shared_ptr<TopicArguments> given) {
+  auto configs = configs_of(*given);
+  if (!configs) {
+    complain(configs.error().message);
+    co_return kWrongUse;
+  }
+  for (const std::string& name : given->resets) {
+    if (configs->contains(name)) {
+      complain("--reset: " + name + " is given a value as well");
+      co_return kWrongUse;
+    }
+    (*configs)[name] = nullptr;
+  }
+  if (given->partitions_given == !configs->empty()) {
+    complain("either --partitions is given, or what becomes of the configuration");
+    co_return kWrongUse;
+  }
+  const bool more = given->partitions_given;
+  Json body = more ? Json{{"partitions", given->partitions}} : Json{{"configs", *std::move(configs)}};
+  const auto answer = co_await ask(runtime, given->http, "PATCH",
+                                   "/v1/topics/" + http::escape_segment(given->name), std::move(body));
+  co_return finish(answer, given->http.json, [more](const Json& altered) {
+    const auto name = altered.at("name").get<std::string>();
+    return more ? name + " has " + partitions_text(altered) : "changed " + name + "\n";
   });
-  return command;
+}
+
+// What a topic can be given when it is made, and later.
+void add_configs(CLI::App* command, const std::shared_ptr<TopicArguments>& given) {
+  command
+      ->add_option("--capture", given->captures,
+                   "takes in what MQTT publishes to topics that match (repeatable)")
+      ->type_name("FILTER")
+      ->allow_extra_args(false);
+  command->add_option("--retention-ms", given->retention_ms, "records are kept so long; -1: for ever");
+  command->add_option("--retention-bytes", given->retention_bytes,
+                      "of each partition so much is kept; -1: all");
+  command->add_option("--config", given->configs, "any other configuration of the topic (repeatable)")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
 }
 
 }  // namespace
@@ -144,23 +174,22 @@ CLI::App* add(CLI::App* topic, Chosen& chosen, std::shared_ptr<TopicArguments> g
 void add_topic(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment) {
   auto given = std::make_shared<TopicArguments>();
   given->http.environment = &environment;
-  CLI::App* topic = app.add_subcommand("topic", "Creates, lists, describes and deletes topics");
+  CLI::App* topic = app.add_subcommand("topic", "Creates, lists, describes, changes and deletes topics");
   topic->require_subcommand(1);
   CLI::App* making = add(topic, chosen, given, "create", "Creates a topic", create);
   making->add_option("name", given->name, "its name")->required();
   making->add_option("--partitions", given->partitions, "how many (default: the node's --default-partitions)")
       ->each([given](const std::string&) { given->partitions_given = true; });
-  making
-      ->add_option("--capture", given->captures,
-                   "takes in what MQTT publishes to topics that match (repeatable)")
-      ->type_name("FILTER")
-      ->allow_extra_args(false);
   making->add_option("--key", given->key, "key of captured records: address (default), none, property:NAME");
-  making->add_option("--retention-ms", given->retention_ms, "records are kept so long; -1: for ever");
-  making->add_option("--retention-bytes", given->retention_bytes,
-                     "of each partition so much is kept; -1: all");
-  making->add_option("--config", given->configs, "any other configuration of the topic (repeatable)")
-      ->type_name("NAME=VALUE")
+  add_configs(making, given);
+  CLI::App* altering =
+      add(topic, chosen, given, "alter", "Gives a topic more partitions, or another configuration", alter);
+  altering->add_option("name", given->name, "its name")->required();
+  altering->add_option("--partitions", given->partitions, "how many it is to have in all")
+      ->each([given](const std::string&) { given->partitions_given = true; });
+  add_configs(altering, given);
+  altering->add_option("--reset", given->resets, "a configuration that is as by default again (repeatable)")
+      ->type_name("NAME")
       ->allow_extra_args(false);
   add(topic, chosen, given, "list", "Lists all topics", list);
   add(topic, chosen, given, "describe", "Shows partitions, offsets and configuration of a topic", describe)

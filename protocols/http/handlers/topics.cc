@@ -1,4 +1,4 @@
-// Topics: list, create, describe, delete.
+// Topics: list, create, describe, alter, delete.
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -32,21 +32,31 @@ struct CreateTopic {
   bool validate_only = false;
 };
 
-Result<std::vector<meta::ConfigPair>> read_configs(const Json& configs) {
+// Null where the value is null.
+Result<std::vector<std::pair<std::string, std::optional<std::string>>>> read_configs(const Json& configs) {
   if (!configs.is_object())
     return std::unexpected(wrong_request("'configs' is an object of names and values"));
-  std::vector<meta::ConfigPair> pairs;
+  std::vector<std::pair<std::string, std::optional<std::string>>> pairs;
   for (const auto& [name, value] : configs.items()) {
     if (value.is_string()) {
       pairs.emplace_back(name, value.get<std::string>());
     } else if (value.is_number_integer() || value.is_boolean()) {
       pairs.emplace_back(name, value.dump());
+    } else if (value.is_null()) {
+      pairs.emplace_back(name, std::nullopt);
     } else {
       return std::unexpected(
           wrong_request("the value of '" + name + "' in 'configs' is a string or a whole number"));
     }
   }
   return pairs;
+}
+
+Result<std::int32_t> read_partitions(const Json& value) {
+  const auto wanted = value.get<std::int64_t>();
+  if (wanted < 1 || wanted > INT32_MAX)
+    return std::unexpected(wrong_request("a topic has at least one partition"));
+  return static_cast<std::int32_t>(wanted);
 }
 
 Result<CreateTopic> read_create(const std::string& text, std::int32_t default_partitions) {
@@ -58,12 +68,13 @@ Result<CreateTopic> read_create(const std::string& text, std::int32_t default_pa
     if (key == "name" && value.is_string()) {
       create.name = value.get<std::string>();
     } else if (key == "partitions" && value.is_number_integer()) {
-      const auto wanted = value.get<std::int64_t>();
-      if (wanted < 1 || wanted > INT32_MAX)
-        return std::unexpected(wrong_request("a topic has at least one partition"));
-      create.partitions = static_cast<std::int32_t>(wanted);
+      STELE_TRY(create.partitions, read_partitions(value));
     } else if (key == "configs") {
-      STELE_TRY(pairs, read_configs(value));
+      STELE_TRY(const auto configs, read_configs(value));
+      for (const auto& [name, text] : configs) {
+        if (!text) return std::unexpected(wrong_request("the value of '" + name + "' in 'configs' is null"));
+        pairs.emplace_back(name, *text);
+      }
     } else if (key == "validate_only" && value.is_boolean()) {
       create.validate_only = value.get<bool>();
     } else if (key == "name" || key == "partitions" || key == "validate_only") {
@@ -76,6 +87,40 @@ Result<CreateTopic> read_create(const std::string& text, std::int32_t default_pa
   if (create.name.empty()) return std::unexpected(wrong_request("'name' is missing"));
   STELE_TRY(create.config, meta::parse_topic_config(pairs));
   return create;
+}
+
+struct AlterTopic {
+  std::optional<std::int32_t> partitions;
+  std::optional<std::vector<meta::ConfigChange>> changes;
+  bool validate_only = false;
+};
+
+Result<AlterTopic> read_alter(const std::string& text) {
+  const Json body = Json::parse(text, nullptr, false);
+  if (!body.is_object()) return std::unexpected(wrong_request("the body is not a JSON object"));
+  AlterTopic alter;
+  for (const auto& [key, value] : body.items()) {
+    if (key == "partitions" && value.is_number_integer()) {
+      STELE_TRY(alter.partitions, read_partitions(value));
+    } else if (key == "configs") {
+      STELE_TRY(const auto configs, read_configs(value));
+      alter.changes.emplace();
+      for (const auto& [name, wanted] : configs) {
+        alter.changes->push_back(
+            {name, wanted ? meta::ConfigOp::kSet : meta::ConfigOp::kDelete, wanted.value_or("")});
+      }
+    } else if (key == "validate_only" && value.is_boolean()) {
+      alter.validate_only = value.get<bool>();
+    } else if (key == "partitions" || key == "validate_only") {
+      return std::unexpected(wrong_request("'" + key + "' has the wrong type"));
+    } else {
+      return std::unexpected(wrong_request("'" + key + "' is none of partitions, configs, validate_only"));
+    }
+  }
+  // Each is done as a whole or not at all; both together could be done by halves.
+  if (alter.partitions.has_value() == alter.changes.has_value())
+    return std::unexpected(wrong_request("either 'partitions' or 'configs' is given"));
+  return alter;
 }
 
 // Null if there is none, or none that this principal may see.
@@ -142,6 +187,21 @@ runtime::Task<Response> handle_describe_topic(HandlerContext& context, RoutedReq
   Json body = summary(*topic);
   body["partitions"] = std::move(partitions);
   body["configs"] = configs_of(*topic);
+  co_return json_response(200, body);
+}
+
+runtime::Task<Response> handle_alter_topic(HandlerContext& context, RoutedRequest request) {
+  const std::string& name = request.path.back();
+  auto alter = read_alter(request.body);
+  if (!alter) co_return error_response(alter.error());
+  auto altered = alter->partitions
+                     ? co_await context.broker.add_partitions(context.principal, name, *alter->partitions,
+                                                              alter->validate_only)
+                     : co_await context.broker.alter_topic(context.principal, name,
+                                                           *std::move(alter->changes), alter->validate_only);
+  if (!altered) co_return error_response(altered.error());
+  Json body = summary(*altered);
+  body["configs"] = configs_of(*altered);
   co_return json_response(200, body);
 }
 
