@@ -1,10 +1,14 @@
 #include "runtime/uv/network.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <uv.h>
 
+#include <algorithm>
+#include <climits>
 #include <coroutine>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "base/assert.h"
@@ -23,6 +27,17 @@ std::optional<Address> parse_address(const std::string& host, std::uint16_t port
 }
 
 // --- Listening
+
+// A connection with this descriptor or a higher one is refused: descriptors are given lowest first, and those
+// above are left for files, for connections that the process makes, and for one accepted by each core.
+// Without any, libuv 1.44 would try to accept for ever, and the core do nothing else, if another core took
+// the one that it keeps for that.
+int first_refused_descriptor() {
+  constexpr rlim_t kKept = 64;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return INT_MAX;
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur - std::min(kKept, limit.rlim_cur / 4), INT_MAX));
+}
 
 // The handle of a listener, which outlives it by a turn.
 class ListeningSocket {
@@ -85,20 +100,31 @@ class ListeningSocket {
       socket->release();
       return accept_failed(status);
     }
+    uv_os_fd_t descriptor;
+    STELE_ASSERT(uv_fileno(reinterpret_cast<uv_handle_t*>(socket->tcp()), &descriptor) == 0);
+    if (descriptor >= refused_from_) {
+      socket->release();
+      return complain(
+          "a connection is refused: of the open files that are allowed (ulimit -n, LimitNOFILE=) "
+          "the last are kept for other things");
+    }
     handler_->on_accept(socket->make_connection());
   }
 
-  // Out of descriptors, most likely. One line a second at most.
-  void accept_failed(int status) {
+  void accept_failed(int status) { complain(uv_error(status, "accepting a connection").message); }
+
+  // One line a second at most.
+  void complain(const std::string& what) {
     if (core_.now() < next_complaint_) return;
     next_complaint_ = core_.now() + std::chrono::seconds(1);
-    core_.log().write(LogLevel::kWarn, "network", uv_error(status, "accepting a connection").message);
+    core_.log().write(LogLevel::kWarn, "network", what);
   }
 
   uv_tcp_t tcp_;
   UvCore& core_;
   AcceptHandler* handler_;
   Instant next_complaint_{};
+  const int refused_from_ = first_refused_descriptor();
 };
 
 class UvListener final : public Listener {

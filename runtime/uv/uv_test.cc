@@ -288,6 +288,42 @@ struct RawClient {
   int descriptor;
 };
 
+// The last descriptors are for other things; with room again connections are taken again.
+Task<void> last_descriptors_body(UvProcess* process) {
+  Runtime& rt = process->core(CoreId(0));
+  IdleAcceptor acceptor;
+  auto listener = rt.network().listen({"127.0.0.1", 0}, {}, acceptor);
+  STELE_REQUIRE(listener);
+  const auto connected = [&] {
+    return std::ranges::count_if(acceptor.accepted, [](auto& one) { return one->connection != nullptr; });
+  };
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 110; ++i) {
+    clients.push_back(std::make_unique<RawClient>((*listener)->local()));
+    EXPECT_TRUE(co_await runtime::sleep(rt, 1ms));
+  }
+  char byte;
+  EXPECT_EQ(::recv(clients.back()->descriptor, &byte, 1, 0), 0) << "refused";
+  EXPECT_GT(connected(), 70);
+  EXPECT_LT(connected(), 100);
+  clients.clear();
+  EXPECT_TRUE(co_await until(rt, [&] { return connected() == 0; }));
+  RawClient late((*listener)->local());
+  EXPECT_TRUE(co_await until(rt, [&] { return connected() == 1; }));
+}
+
+TEST(UvNetwork, TheLastDescriptorsAreForOtherThings) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{256, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  {
+    UvProcess process({});
+    run_body(process, last_descriptors_body);
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 Task<void> reset_body(UvProcess* process) {
   Runtime& rt = process->core(CoreId(0));
   Acceptor acceptor;
