@@ -152,11 +152,11 @@ class TopicsOnly : public broker::testing::WithoutGroups, private broker::Admini
   }
   Task<Result<meta::User>> alter_user(broker::Principal, broker::UserChange change) override {
     change_ = change;
-    co_return meta::User{.name = change.name, .credentials = {}};
+    co_return meta::User{.id = {}, .tenant = {}, .name = change.name, .credentials = {}};
   }
   Task<Result<meta::User>> delete_user(broker::Principal, std::string name) override {
     if (name != "alice") co_return error(ErrorCode::kNotFound, "there is no user '" + name + "'");
-    co_return meta::User{.name = name, .credentials = {}};
+    co_return meta::User{.id = {}, .tenant = {}, .name = name, .credentials = {}};
   }
   Result<std::vector<meta::User>> users(const broker::Principal& who) override {
     if (who.user == UserId(0)) return std::vector<meta::User>();
@@ -179,8 +179,9 @@ class TopicsOnly : public broker::testing::WithoutGroups, private broker::Admini
                                        .operations = meta::bit(meta::Operation::kRead)}};
   }
   Task<Result<broker::MadeToken>> create_token(broker::Principal, broker::NewToken token) override {
-    co_return broker::MadeToken{.text = "the token",
-                                .token = {.name = token.name, .hash = "h", .expires_ms = token.expires_ms}};
+    co_return broker::MadeToken{
+        .text = "the token",
+        .token = {.user = {}, .name = token.name, .hash = "h", .expires_ms = token.expires_ms}};
   }
   Task<Result<meta::Token>> delete_token(broker::Principal, std::string user, std::string name) override {
     if (user != "alice") co_return error(ErrorCode::kNotFound, "there is no user '" + user + "'");
