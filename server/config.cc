@@ -192,6 +192,45 @@ void add_identities(std::vector<Option>& all) {
                      "environment)"));
 }
 
+// As browsers write it, in lower case.
+Result<std::string> parse_origin(std::string text) {
+  if (text == "*") return text;
+  for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  const std::size_t scheme = text.find("://");
+  const std::string_view host = scheme == std::string::npos ? "" : std::string_view(text).substr(scheme + 3);
+  if (scheme == 0 || host.empty() || host.find_first_of("/?#* ") != std::string_view::npos) {
+    return wrong("'" + text + "' is no origin: it is SCHEME://HOST or SCHEME://HOST:PORT, or '*'");
+  }
+  return text;
+}
+
+void add_websocket(std::vector<Option>& all) {
+  all.push_back(single(
+      "mqtt-websocket", "BOOL", &Config::mqtt_websocket, "MQTT over WebSocket at /mqtt of the HTTP listeners",
+      [](std::string_view text) { return parse_bool(text); },
+      [](bool value) { return std::string(value ? "true" : "false"); }));
+  all.push_back({.name = "websocket-origin",
+                 .value = "ORIGIN",
+                 .repeatable = true,
+                 .help = "web pages that may open a WebSocket, besides the node's own; `*`: all",
+                 .read = [](Config& config, Values values) -> Result<void> {
+                   config.websocket_origins.clear();
+                   for (const std::string& text : values) {
+                     STELE_TRY(std::string origin, parse_origin(text));
+                     config.websocket_origins.push_back(std::move(origin));
+                   }
+                   return {};
+                 },
+                 .show =
+                     [](const Config& config) {
+                       std::string out;
+                       for (const std::string& origin : config.websocket_origins) {
+                         out += (out.empty() ? "" : ",") + origin;
+                       }
+                       return out;
+                     }});
+}
+
 void add_limits(std::vector<Option>& all) {
   constexpr std::uint64_t kMany = 1ULL << 40;
   all.push_back(single(
@@ -252,6 +291,7 @@ const std::vector<Option>& table() {
     add_first(made);
     add_tls(made);
     add_identities(made);
+    add_websocket(made);
     add_limits(made);
     return made;
   }();

@@ -64,6 +64,9 @@ struct Config {
   std::uint64_t replay_bytes = 256ULL << 20;
   std::uint64_t tail_cache_bytes = 32ULL << 20;
 
+  bool mqtt_websocket = true;
+  std::vector<std::string> websocket_origins;
+
   std::uint32_t mqtt_max_connections = 100'000;
   std::uint64_t mqtt_max_packet_bytes = 16ULL << 20;
   std::uint32_t mqtt_max_keep_alive_s = 0;

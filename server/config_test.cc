@@ -165,6 +165,19 @@ TEST(Config, WhatOfTlsBelongsTogether) {
   EXPECT_TRUE(has(whole({{"advertise-kafka-tls", {"a:1"}}}), "--kafka-tls"));
 }
 
+TEST(Config, Origins) {
+  const auto given = [](std::vector<std::string> values) {
+    return load({.flags = {{"websocket-origin", std::move(values)}}}).websocket_origins;
+  };
+  EXPECT_EQ(given({"HTTPS://App.example:8443", "http://[::1]:3000", "*"}),
+            (std::vector<std::string>{"https://app.example:8443", "http://[::1]:3000", "*"}));
+  for (const char* bad : {"", "app.example", "https://", "://app.example", "https://app.example/",
+                          "https://*.example", "https://app example"}) {
+    EXPECT_TRUE(has(refusal({.flags = {{"websocket-origin", {bad}}}}), "is no origin")) << bad;
+  }
+  EXPECT_TRUE(load({}).mqtt_websocket);
+}
+
 // What a configuration shows is what gives it again, from each source.
 RC_GTEST_PROP(Config, WhatIsShownReadsBack, ()) {
   const Option& option = options()[*rc::gen::inRange<std::size_t>(0, options().size())];
@@ -182,6 +195,8 @@ RC_GTEST_PROP(Config, WhatIsShownReadsBack, ()) {
   config.advertise_kafka_tls = {"broker.example", 10};
   config.tls_certificate = config.tls_key = config.tls_client_ca = "file.pem";
   config.tls_clients = static_cast<runtime::tls::ClientCertificate>(*rc::gen::inRange(0, 3));
+  config.mqtt_websocket = *rc::gen::arbitrary<bool>();
+  config.websocket_origins = {"https://app.example"};
   const std::string shown = option.show(config);
   RC_ASSERT(!shown.empty());
   RC_ASSERT(option.show(load({.flags = {{option.name, {shown}}}})) == shown);

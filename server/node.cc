@@ -29,6 +29,7 @@ Node::~Node() {
   for (auto& core : cores_) core->calls.reset();
   for (auto& core : cores_) {
     core->mqtt.clear();
+    core->websocket.reset();
     core->kafka.clear();
   }
   for (auto& core : cores_) core->broker.reset();
@@ -227,6 +228,7 @@ Task<Result<void>> Node::listen() {
     STELE_CO_TRY(at_, co_await on_core<Result<Listening>>(
                           core, [this](OnCore& there) { return listen_here(there, config_, at_); }));
   }
+  serve_websockets();
   STELE_CO_CHECK(listen_http(nullptr, config_.http, http_at_));
   STELE_CO_CHECK(listen_http(cores_.front()->tls.get(), config_.http_tls, http_tls_at_));
   if (config_.access.required && cores_.front()->meta->view()->identities()->users.empty()) {
@@ -283,11 +285,19 @@ Result<void> Node::listen_kafka(OnCore& there, const NodeConfig& config, runtime
   return {};
 }
 
+void Node::serve_websockets() {
+  if (!config_.mqtt_websocket || (config_.http.empty() && config_.http_tls.empty())) return;
+  OnCore& here = *cores_.front();
+  here.websocket = std::make_unique<MqttOverWebSocket>(*here.broker, config_.mqtt_options);
+}
+
 Result<void> Node::listen_http(runtime::tls::Server* tls, const std::vector<runtime::Endpoint>& wanted,
                                std::vector<runtime::Endpoint>& at) {
   for (const runtime::Endpoint& endpoint : wanted) {
     http::HttpOptions options = config_.http_options;
     options.transport = tls;
+    options.origins.name_is_proven = tls != nullptr;
+    if (cores_.front()->websocket) options.websockets.emplace("/mqtt", cores_.front()->websocket.get());
     auto listener = std::make_unique<http::HttpListener>(*cores_.front()->broker, *this, options);
     if (auto listening = listener->listen(endpoint); !listening) {
       return std::unexpected(while_listening(listening.error(), tls ? "http-tls" : "http", endpoint));
@@ -376,6 +386,7 @@ Task<void> Node::stop() {
 
 Task<bool> Node::close_listeners(OnCore& there) {
   for (auto& listener : there.mqtt) co_await listener->stop();
+  if (there.websocket) co_await there.websocket->mqtt->stop();
   for (auto& listener : there.kafka) co_await listener->stop();
   co_return true;
 }
@@ -388,6 +399,7 @@ Task<bool> Node::stop_broker(OnCore& there) {
 
 Task<bool> Node::drop_broker(OnCore& there) {
   there.mqtt.clear();
+  there.websocket.reset();
   there.kafka.clear();
   if (there.runtime.core() != CoreId(0)) there.tls.reset();  // core 0's HTTP listeners end later
   there.broker.reset();

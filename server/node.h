@@ -59,6 +59,7 @@ struct NodeConfig {
   };
   std::optional<FirstUser> administrator;
   mqtt::MqttOptions mqtt_options;
+  bool mqtt_websocket = true;  // at /mqtt of the HTTP listeners
   kafka::KafkaOptions kafka_options;
   http::HttpOptions http_options;
   // Nothing can be stored any more in this process: it should stop, and the next one goes on from what is on
@@ -126,6 +127,7 @@ class Node final : public http::NodeInfo {
                                   std::vector<runtime::Endpoint>& at);
   static Result<void> listen_kafka(OnCore& there, const NodeConfig& config, runtime::tls::Server* tls,
                                    std::vector<runtime::Endpoint>& at);
+  void serve_websockets();
   Result<void> listen_http(runtime::tls::Server* tls, const std::vector<runtime::Endpoint>& wanted,
                            std::vector<runtime::Endpoint>& at);
   // On their core.

@@ -40,6 +40,8 @@ NodeConfig to_node_config(const Config& config) {
   out.broker.snapshot_log_bytes = config.snapshot_log_bytes;
   out.broker.replay_bytes = config.replay_bytes;
 
+  out.mqtt_websocket = config.mqtt_websocket;
+  out.http_options.origins.allowed = config.websocket_origins;
   out.mqtt_options.max_connections = config.mqtt_max_connections;
   out.mqtt_options.max_keep_alive_s = static_cast<std::uint16_t>(config.mqtt_max_keep_alive_s);
   out.mqtt_options.max_packet_size = static_cast<std::uint32_t>(config.mqtt_max_packet_bytes);

@@ -173,6 +173,25 @@ void add_mqtt(Metrics& out, const mqtt::MqttCounters& counters) {
             counters.dropped_too_large);
 }
 
+// Counted as MQTT connections too.
+void add_websocket(Metrics& out, const mqtt::MqttCounters& counters) {
+  add_mqtt(out, counters);
+  out.count("mqtt_websocket_accepted_total", "MQTT connections over WebSocket accepted.", counters.accepted);
+  out.gauge("mqtt_websocket_connections", "MQTT connections over WebSocket.", counters.connections);
+}
+
+void add_http(Metrics& out, const http::HttpListener& listener) {
+  const http::HttpStats& stats = listener.stats();
+  out.count("http_connections_accepted_total", "HTTP connections accepted.", stats.connections_opened);
+  out.count("http_connections_refused_total", "HTTP connections refused: too many.",
+            stats.connections_refused);
+  out.gauge("http_connections", "HTTP connections.", listener.connections());
+  out.count("http_requests_total", "HTTP requests.", stats.requests);
+  out.count("http_requests_malformed_total", "HTTP requests that made no sense.", stats.requests_malformed);
+  out.count("http_websockets_refused_total", "HTTP requests for a WebSocket that were refused.",
+            stats.websockets_refused);
+}
+
 void add_kafka(Metrics& out, const kafka::KafkaListener& listener) {
   const kafka::KafkaStats& stats = listener.stats();
   out.count("kafka_connections_accepted_total", "Kafka connections accepted.", stats.connections_opened);
@@ -226,6 +245,7 @@ struct Node::Counting {
     if (there.access) add_access(out, there.access->stats());
     if (there.tls) add_tls(out, there.tls->stats());
     for (const auto& listener : there.mqtt) add_mqtt(out, listener->counters());
+    if (there.websocket) add_websocket(out, there.websocket->mqtt->counters());
     for (const auto& listener : there.kafka) add_kafka(out, *listener);
     co_return out;
   }
@@ -236,6 +256,7 @@ Task<std::vector<MetricFamily>> Node::metrics() {
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     all.merge(co_await on_core<Metrics>(core, [](OnCore& there) { return Counting::here(there); }));
   }
+  for (const auto& listener : shared_->http) add_http(all, *listener);
   if (shared_->journal) add_journal(all, *shared_->journal);
   std::vector<MetricFamily> families = std::move(all).take();
   if (config_.process_metrics) config_.process_metrics(families);

@@ -4,6 +4,8 @@
 #include <coroutine>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,19 @@
 
 namespace stele::server {
 
+// MQTT for those who come over HTTP.
+struct MqttOverWebSocket final : http::WebSocketService {
+  MqttOverWebSocket(broker::Broker& broker, const mqtt::MqttOptions& options)
+      : mqtt(mqtt::MqttListener::without_endpoint(broker, options)) {}
+  std::span<const std::string_view> protocols() const override {
+    static constexpr std::string_view kNames[] = {"mqtt", "mqttv3.1"};  // [MQTT-6.0.0-3]; of MQTT 3.1
+    return kNames;
+  }
+  bool has_room() const override { return mqtt->has_room(); }
+  void take(std::unique_ptr<runtime::Connection> connection) override { mqtt->take(std::move(connection)); }
+  const std::unique_ptr<mqtt::MqttListener> mqtt;
+};
+
 // What lives on one core. Made, used and destroyed there (or wherever the last core runs once all stopped).
 struct Node::OnCore {
   explicit OnCore(runtime::Runtime& r) : runtime(r) {}
@@ -28,6 +43,7 @@ struct Node::OnCore {
   std::unique_ptr<broker::Core> broker;
   std::unique_ptr<runtime::tls::Server> tls;  // null: no listener has TLS
   std::vector<std::unique_ptr<mqtt::MqttListener>> mqtt;
+  std::unique_ptr<MqttOverWebSocket> websocket;  // on core 0, where HTTP is
   std::vector<std::unique_ptr<kafka::KafkaListener>> kafka;
 };
 

@@ -13,14 +13,13 @@ HttpConnection::HttpConnection(HttpListener& listener, std::uint64_t id,
                                std::unique_ptr<runtime::Connection> connection)
     : listener_(listener),
       id_(id),
-      connection_(std::move(connection)),
+      connection_(new LiveConnection(std::move(connection), *this)),
       context_{listener.broker_,
                listener.node_,
-               connection_->remote().host,
-               std::string(connection_->peer_name()),
+               (*connection_)->remote().host,
+               std::string((*connection_)->peer_name()),
                {}},
       parser_(Parser::Kind::kRequest, listener.options_.limits) {
-  connection_->start(*this);
   watch();
 }
 
@@ -47,13 +46,13 @@ void HttpConnection::advance() {
     if (parser_.complete()) {
       take_request(parser_.take());
     } else if (parser_.take_expects_continue()) {
-      connection_->write(std::string_view("HTTP/1.1 100 Continue\r\n\r\n"));
+      (*connection_)->write(std::string_view("HTTP/1.1 100 Continue\r\n\r\n"));
     }
   }
   if (serving_) {
     // What arrived with the request that is being answered must not keep the core's slab.
     rest_ = rest_.empty() ? Bytes() : Bytes::copy(rest_);
-    connection_->pause_reading();
+    (*connection_)->pause_reading();
   }
   advancing_ = false;
   if (!closing_ && !serving_ && parser_.begun() != request_begun_) watch();
@@ -62,6 +61,9 @@ void HttpConnection::advance() {
 void HttpConnection::take_request(ParsedMessage message) {
   ++listener_.stats_.requests;
   if (message.headers.count("host") > 1) return refuse(400, "there is more than one Host");
+  if (WebSocketService* service = listener_.websocket_at(message.target)) {
+    return open_websocket(message, *service);
+  }
   Request request{.method = std::move(message.method),
                   .target = std::move(message.target),
                   .headers = std::move(message.headers),
@@ -72,6 +74,39 @@ void HttpConnection::take_request(ParsedMessage message) {
   scope_.spawn(serve(std::move(request)));
 }
 
+// What comes behind the request is no HTTP, whether or not it is granted.
+void HttpConnection::open_websocket(const ParsedMessage& request, WebSocketService& service) {
+  WebSocketAnswer granted = answer_websocket(request, service.protocols(), listener_.options_.origins);
+  if (granted.status == 101 && !service.has_room())
+    granted = {.status = 503, .why = "there are too many clients"};
+  if (granted.status != 101) {
+    STELE_MARK("http: WebSocket refused");
+    ++listener_.stats_.websockets_refused;
+    Response refused = error_response(granted.status, "no_websocket", granted.why);
+    if (granted.status == 426) {  // RFC 9110, section 15.5.22; RFC 6455, section 4.4
+      refused.headers.add("upgrade", "websocket");
+      refused.headers.add("sec-websocket-version", "13");
+    }
+    return answer(refused, false, request.method != "HEAD");
+  }
+  STELE_MARK("http: WebSocket opened");
+  ++listener_.stats_.websockets_opened;
+  std::string out;
+  append_switching_protocols(out, granted);
+  (*connection_)->write(std::string_view(out));
+  closing_ = true;
+  runtime().disarm(*this);
+  const Bytes behind = std::exchange(rest_, {});
+  service.take(std::make_unique<WebSocketConnection>(runtime(), std::move(connection_),
+                                                     WebSocketConnection::Side::kServer, behind));
+  runtime().at_turn_end(*this);
+}
+
+// Nothing is left to do here.
+void HttpConnection::on_turn_end() {
+  listener_.gone(id_);  // destroys this
+}
+
 runtime::Task<void> HttpConnection::serve(Request request) {
   const bool keep_alive = request.keep_alive, with_body = request.method != "HEAD";
   const Response response = co_await route(context_, std::move(request));
@@ -79,7 +114,7 @@ runtime::Task<void> HttpConnection::serve(Request request) {
   if (closing_) co_return;
   answer(response, keep_alive && !finishing_, with_body);
   if (closing_) co_return;
-  if (!advancing_) connection_->resume_reading();
+  if (!advancing_) (*connection_)->resume_reading();
   request_begun_ = false;
   watch();
   advance();
@@ -94,7 +129,7 @@ void HttpConnection::refuse(int status, std::string_view why) {
 void HttpConnection::answer(const Response& response, bool keep_alive, bool with_body) {
   std::string out;
   append_response(out, response, keep_alive, with_body);
-  connection_->write(std::string_view(out));
+  (*connection_)->write(std::string_view(out));
   if (!keep_alive) close();
 }
 
@@ -102,7 +137,7 @@ void HttpConnection::close() {
   if (std::exchange(closing_, true)) return;
   runtime().disarm(*this);
   rest_ = {};
-  connection_->close(5s);
+  (*connection_)->close(5s);
 }
 
 void HttpConnection::watch() {

@@ -8,7 +8,7 @@
 namespace stele::http {
 
 HttpListener::HttpListener(broker::Broker& broker, NodeInfo& node, HttpOptions options)
-    : broker_(broker), node_(node), options_(options) {}
+    : broker_(broker), node_(node), options_(std::move(options)) {}
 
 HttpListener::~HttpListener() = default;
 
@@ -26,6 +26,11 @@ void HttpListener::on_accept(std::unique_ptr<runtime::Connection> connection) {
   ++stats_.connections_opened;
   const std::uint64_t id = next_id_++;
   connections_.emplace(id, std::make_unique<HttpConnection>(*this, id, std::move(connection)));
+}
+
+WebSocketService* HttpListener::websocket_at(std::string_view target) const {
+  const auto found = options_.websockets.find(target.substr(0, target.find_first_of("?#")));
+  return found == options_.websockets.end() ? nullptr : found->second;
 }
 
 void HttpListener::gone(std::uint64_t id) {

@@ -6,19 +6,39 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "broker/api.h"
 #include "protocols/http/node_info.h"
 #include "protocols/http/parser.h"
+#include "protocols/http/websocket.h"
 #include "runtime/network.h"
 #include "runtime/notification.h"
 
 namespace stele::http {
 
+// Serves another protocol over WebSocket, and finds out by itself who its clients are.
+class WebSocketService {
+ public:
+  virtual ~WebSocketService() = default;
+  // Its names in Sec-WebSocket-Protocol, the best first; at least one.
+  virtual std::span<const std::string_view> protocols() const = 0;
+  // False: it takes nobody at the moment.
+  virtual bool has_room() const = 0;
+  // A connection as if just accepted, to be started in this turn. Its bytes are those in the frames.
+  virtual void take(std::unique_ptr<runtime::Connection> connection) = 0;
+};
+
 struct HttpOptions {
   runtime::Transport* transport = nullptr;  // null: the network; outlives the listener
+  // By path; they outlive the listener, but for what they have taken, which may outlive it.
+  std::map<std::string, WebSocketService*, std::less<>> websockets = {};
+  OriginRules origins = {};  // of web pages that open them
   ParserLimits limits = {};
   std::size_t max_connections = 1000;
   runtime::Duration idle_timeout = std::chrono::seconds(60);
@@ -31,6 +51,8 @@ struct HttpStats {
   std::uint64_t connections_refused = 0;
   std::uint64_t requests = 0;
   std::uint64_t requests_malformed = 0;
+  std::uint64_t websockets_opened = 0;
+  std::uint64_t websockets_refused = 0;
 };
 
 class HttpConnection;
@@ -54,6 +76,7 @@ class HttpListener final : private runtime::AcceptHandler {
   friend class HttpConnection;
   void on_accept(std::unique_ptr<runtime::Connection> connection) override;
   void gone(std::uint64_t id);
+  WebSocketService* websocket_at(std::string_view target) const;
 
   broker::Broker& broker_;
   NodeInfo& node_;

@@ -88,6 +88,7 @@ struct Parser::Inside {
     headers_done = true;
     if (parser.http_major != 1 || parser.http_minor > 1)
       return refuse(505, "only HTTP/1.0 and 1.1 are spoken");
+    message.http_minor = parser.http_minor;
     if (kind == Kind::kResponse) {
       message.status = static_cast<int>(parser.status_code);
       return no_body ? 1 : 0;

@@ -24,6 +24,7 @@ struct ParsedMessage {
   std::string method;
   std::string target;
   int status = 0;
+  int http_minor = 1;  // of HTTP/1
   Headers headers;
   std::string body;
   bool keep_alive = false;

@@ -16,6 +16,7 @@
 #include "broker/without_groups.h"
 #include "protocols/http/client.h"
 #include "protocols/http/listener.h"
+#include "protocols/http/websocket_connection.h"
 #include "runtime/conformance_peer.h"
 #include "runtime/scope.h"
 #include "runtime/uv/uv_process.h"
@@ -603,6 +604,119 @@ Task<void> connections_are_limited(Runtime& rt) {
 }
 TEST(HttpServer, ConnectionsAreLimited) {
   run(connections_are_limited);
+}
+
+// ---- WebSocket
+
+struct EchoService final : WebSocketService {
+  runtime::Acceptor acceptor;
+  bool room = true;
+  EchoService() {
+    acceptor.prepare = [](runtime::Peer& peer) { peer.echo = true; };
+  }
+  std::span<const std::string_view> protocols() const override {
+    static constexpr std::string_view kNames[] = {"echo"};
+    return kNames;
+  }
+  bool has_room() const override { return room; }
+  void take(std::unique_ptr<runtime::Connection> connection) override {
+    acceptor.on_accept(std::move(connection));
+  }
+};
+
+Task<Result<std::unique_ptr<runtime::Connection>>> open(Runtime& rt, runtime::Endpoint at, std::string target,
+                                                        std::string protocol = "echo") {
+  STELE_CO_TRY(auto plain, co_await rt.network().connect(at, 5s, {}));
+  co_return co_await open_websocket(rt, std::move(plain), at.to_string(), std::move(target),
+                                    std::move(protocol), 5s);
+}
+
+Task<void> websocket(Runtime& rt) {
+  EchoService service;
+  World world(rt, {.websockets = {{"/echo", &service}}});
+  auto opened = co_await open(rt, world.listener.local(), "/echo?who=me");
+  STELE_REQUIRE(opened);
+  runtime::Peer peer;
+  peer.start(*std::move(opened));
+  const std::string sent = runtime::pattern(300'000, 1);
+  peer.connection->write(std::string_view(sent));
+  STELE_REQUIRE(co_await until(rt, [&] { return peer.received.size() == sent.size(); }));
+  EXPECT_TRUE(peer.received == sent);
+  EXPECT_EQ(world.listener.connections(), 0u) << "it is no HTTP connection any more";
+  EXPECT_EQ(world.listener.stats().websockets_opened, 1u);
+  co_await world.listener.stop();  // does not wait for it
+  peer.connection->write(std::string_view("more"));
+  STELE_REQUIRE(co_await until(rt, [&] { return peer.received.ends_with("more"); }));
+  peer.connection->close(1s);
+  STELE_REQUIRE(co_await until(rt, [&] { return service.acceptor.peers[0]->closed.has_value(); }));
+  EXPECT_EQ(service.acceptor.peers[0]->closed->code, ErrorCode::kClosed);
+}
+TEST(HttpServer, WebSocket) {
+  run(websocket);
+}
+
+constexpr std::string_view kOpen =
+    "GET /echo HTTP/1.1\r\nhost: 127.0.0.1\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    "sec-websocket-version: 13\r\nsec-websocket-protocol: echo\r\n"
+    "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+// "hello" behind a mask of zeros.
+constexpr std::string_view kHello("\x82\x85\0\0\0\0hello", 11);
+
+// Behind another request that takes its time, and in front of frames, all in one piece.
+Task<void> websocket_behind_a_request(Runtime& rt) {
+  EchoService service;
+  World world(rt, {.websockets = {{"/echo", &service}}});
+  world.broker.slow_ = true;
+  runtime::Peer peer;
+  STELE_REQUIRE(co_await runtime::dial(rt, world.listener.local(), &peer));
+  peer.connection->write(
+      std::string_view("POST /v1/topics HTTP/1.1\r\ncontent-length: 12\r\n\r\n{\"name\":\"d\"}"));
+  peer.connection->write(kOpen);
+  peer.connection->write(std::string_view("\r\n"));
+  peer.connection->write(kHello);
+  STELE_REQUIRE(co_await until(rt, [&] { return peer.received.ends_with("\x82\x05hello"); }));
+  const std::size_t first = peer.received.find("201 Created"), second = peer.received.find("101 Switching");
+  EXPECT_TRUE(first < second && second != std::string::npos) << peer.received;
+  EXPECT_EQ(world.listener.connections(), 0u);
+}
+TEST(HttpServer, WebSocketBehindARequest) {
+  run(websocket_behind_a_request);
+}
+
+Task<void> websockets_that_are_refused(Runtime& rt) {
+  EchoService service;
+  World world(rt, {.websockets = {{"/echo", &service}}});
+  const auto answer = [&](std::string asked, runtime::Peer& peer) -> Task<void> {
+    STELE_REQUIRE(co_await runtime::dial(rt, world.listener.local(), &peer));
+    peer.connection->write(std::string_view(asked));
+    peer.connection->write(std::string_view("\r\n"));
+    STELE_REQUIRE(co_await until(rt, [&] { return peer.closed.has_value(); }));
+  };
+  const std::string open(kOpen);
+  for (const auto& [asked, status] : std::vector<std::pair<std::string, std::string>>{
+           {"GET /echo HTTP/1.1\r\n", "426 Upgrade Required"},
+           {open + "origin: http://evil.example\r\n", "403 Forbidden"},
+           {"POST" + open.substr(3), "400 Bad Request"}}) {
+    runtime::Peer peer;
+    co_await answer(asked, peer);
+    EXPECT_TRUE(peer.received.starts_with("HTTP/1.1 " + status)) << peer.received;
+    EXPECT_EQ(peer.received.find("\r\nupgrade: websocket\r\n") != std::string::npos,
+              status.starts_with("426"));
+  }
+  service.room = false;
+  runtime::Peer peer;
+  co_await answer(open, peer);
+  EXPECT_TRUE(peer.received.starts_with("HTTP/1.1 503 ")) << peer.received;
+  EXPECT_EQ(world.listener.stats().websockets_refused, 4u);
+  EXPECT_EQ(world.listener.stats().websockets_opened, 0u);
+  EXPECT_EQ(runtime::code_of(co_await http::open(rt, world.listener.local(), "/echo", "amqp")),
+            ErrorCode::kUnauthorized);
+  // Elsewhere there are none.
+  const auto got = co_await world.ask("GET", "/echo/");
+  EXPECT_EQ(got.status, 404);
+}
+TEST(HttpServer, WebSocketsThatAreRefused) {
+  run(websockets_that_are_refused);
 }
 
 // ---- the client, against answers that no good server gives

@@ -238,6 +238,7 @@ void MqttConnection::close() {
 
 void MqttConnection::on_closed(const Error& why) {
   if (open()) {
+    if (why.code == ErrorCode::kMalformed) ++counters().protocol_errors;  // of TLS or WebSocket below
     note("closed", why.message);
     runtime().disarm(*this);
   }

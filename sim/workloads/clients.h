@@ -28,7 +28,7 @@ namespace stele::sim {
 struct Workload {
   World& world;
   Ledger& ledger;
-  runtime::Endpoint mqtt;
+  MqttPeer::Address mqtt;
   runtime::Endpoint kafka;
   runtime::Endpoint http;
   // With users: the super user that all but those of run_denied log in as.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "protocols/http/websocket_connection.h"
 
 namespace stele::sim {
 
@@ -12,11 +13,18 @@ using namespace std::chrono_literals;
 // More than a broker may have under way to a client that does not answer.
 constexpr std::size_t kMaxReceived = 100'000;
 
-Task<Result<std::unique_ptr<MqttPeer>>> MqttPeer::dial(runtime::Runtime& runtime, runtime::Endpoint to,
+Task<Result<std::unique_ptr<MqttPeer>>> MqttPeer::dial(runtime::Runtime& runtime, Address to,
                                                        std::optional<Login> login) {
   std::unique_ptr<MqttPeer> peer(new MqttPeer(runtime));
   peer->login_ = std::move(login);
-  STELE_CO_TRY(peer->connection_, co_await runtime.network().connect(std::move(to), 5s, {}));
+  if (to.websocket && runtime.random().chance(1, 2)) {
+    const std::string host = to.websocket->to_string();
+    STELE_CO_TRY(auto plain, co_await runtime.network().connect(*std::move(to.websocket), 5s, {}));
+    STELE_CO_TRY(peer->connection_,
+                 co_await http::open_websocket(runtime, std::move(plain), host, "/mqtt", "mqtt", 5s));
+  } else {
+    STELE_CO_TRY(peer->connection_, co_await runtime.network().connect(std::move(to.tcp), 5s, {}));
+  }
   peer->connection_->start(*peer);
   co_return peer;
 }

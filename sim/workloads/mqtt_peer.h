@@ -32,8 +32,12 @@ class MqttPeer final : private runtime::ConnectionHandler {
   struct Login {
     std::string user, password;
   };
-  static runtime::Task<Result<std::unique_ptr<MqttPeer>>> dial(runtime::Runtime& runtime,
-                                                               runtime::Endpoint to,
+  // Where a broker is. With both, one of them is taken.
+  struct Address {
+    runtime::Endpoint tcp;
+    std::optional<runtime::Endpoint> websocket = std::nullopt;
+  };
+  static runtime::Task<Result<std::unique_ptr<MqttPeer>>> dial(runtime::Runtime& runtime, Address to,
                                                                std::optional<Login> login = std::nullopt);
   ~MqttPeer() override;
 

@@ -375,7 +375,8 @@ ScenarioResult NodeScenario::run() {
   clients_.boot(1, program([this, &ready](ProcessContext& process) {
                   return prepare(process.core(0), workload_, ready);
                 }));
-  workload_.mqtt = {node_.ip(), 1883};
+  workload_.mqtt = {.tcp = {node_.ip(), 1883}};
+  if (knobs.chance(1, 3)) workload_.mqtt.websocket = runtime::Endpoint{node_.ip(), 8080};
   workload_.kafka = {node_.ip(), 9092};
   workload_.http = {node_.ip(), 8080};
   RunResult result = world_.run_until([&] { return ready; }, 1min);

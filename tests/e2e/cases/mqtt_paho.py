@@ -14,10 +14,12 @@ VERSIONS = {"v3.1.1": paho.MQTTv311, "v5": paho.MQTTv5}
 class Client:
     """Paho with its callbacks turned into queues."""
 
-    def __init__(self, t, client_id="", version=paho.MQTTv5, clean=True):
+    def __init__(self, t, client_id="", version=paho.MQTTv5, clean=True, transport="tcp", address=None):
         more = {} if version == paho.MQTTv5 else {"clean_session": clean}
         self.t, self.clean, self.version = t, clean, version
-        self.paho = paho.Client(client_id, protocol=version, **more)
+        host, port = (address or (t.broker.http if transport == "websockets" else t.broker.mqtt)).rsplit(":", 1)
+        self.address = host, int(port)
+        self.paho = paho.Client(client_id, protocol=version, transport=transport, **more)
         self.events = {name: queue.Queue() for name in ("connect", "disconnect", "publish", "subscribe", "unsubscribe")}
         self.inbox = queue.Queue()
         for name, events in self.events.items():
@@ -29,7 +31,7 @@ class Client:
         more = {}
         if self.version == paho.MQTTv5:
             more = {"clean_start": self.clean, "properties": properties(PacketTypes.CONNECT, **props)}
-        self.paho.connect(*self.t.mqtt, **more)
+        self.paho.connect(*self.address, **more)
         self.paho.loop_start()
         flags, reason, *rest = self.next("connect")
         self.session_present = flags["session present"]

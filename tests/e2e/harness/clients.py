@@ -56,3 +56,8 @@ def go_command():
         if stale:
             build([ROOT / "tools/go", "build", "-o", made / "franz", "."], cwd=sources, env={**os.environ, "GOFLAGS": ""})
     return [str(made / "franz")]
+
+
+def js_command():
+    """The script of MQTT.js, which is Debian's."""
+    return ["env", "NODE_PATH=/usr/share/nodejs", "node", str(HERE / "js/pair.js")]
