@@ -195,7 +195,7 @@ class Stream final : public Connection, private ConnectionHandler, private TurnE
 
   // ---- ConnectionHandler: from the plain side
   void on_data(Bytes data) override {
-    if (closing_ || failed_) return;
+    if (closing_ || failed_ || ended_) return;
     if (input_.empty()) {
       input_ = std::move(data);
     } else {
@@ -208,7 +208,11 @@ class Stream final : public Connection, private ConnectionHandler, private TurnE
   void on_drained() override {
     if (handler_ && !closing_) handler_->on_drained();
   }
-  void on_closed(const Error& why) override { end(why); }
+  void on_closed(const Error& why) override {
+    gone_below_ = true;
+    if (ended_) return runtime_.at_turn_end(*this);
+    end(why);
+  }
 
   // What came before the end is handed over first, at the end of the turn.
   void end(const Error& why) {
@@ -321,8 +325,11 @@ class Stream final : public Connection, private ConnectionHandler, private TurnE
       }
       gone_ = outer;
     }
-    // While nobody reads, nobody hears of the end.
-    if (ended_ && (closing_ || !paused_)) return handler_->on_closed(end_);  // may destroy this
+    // While nobody reads, nobody hears of an end that was read.
+    if (ended_ && (closing_ || !paused_ || gone_below_)) {
+      const Error why = end_;
+      return std::exchange(handler_, nullptr)->on_closed(why);  // may destroy this
+    }
     if (!resumed_ && !paused_) {
       resumed_ = true;
       plain_->resume_reading();
@@ -348,7 +355,8 @@ class Stream final : public Connection, private ConnectionHandler, private TurnE
   bool paused_ = false;
   bool closing_ = false;
   bool ended_ = false;
-  bool* gone_ = nullptr;  // tells decrypt() that the handler destroyed this
+  bool gone_below_ = false;  // the plain connection has ended
+  bool* gone_ = nullptr;     // tells decrypt() that the handler destroyed this
 };
 
 class Shaking final : public Handshake {

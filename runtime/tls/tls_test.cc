@@ -59,6 +59,10 @@ class Echo final : public AcceptHandler {
   void close_all() {
     for (auto& link : links_) link->connection->close(1s);
   }
+  void write(std::string_view bytes) {
+    for (auto& link : links_) link->connection->write(bytes);
+  }
+  std::size_t links() const { return links_.size(); }
   void read_on() {
     for (auto& link : links_) link->connection->resume_reading();
   }
@@ -352,6 +356,29 @@ TEST(Tls, WhatIsNotReadWaits) {
       EXPECT_EQ(collector.end->code, ErrorCode::kClosed);
     }(runtime, scene);
   });
+}
+
+// Nobody may be left waiting for room in a connection that is gone.
+TEST(Tls, ItBreaksWhileNobodyReads) {
+  Scene scene(4);
+  scene.echo.hold = true;
+  scene.run([&](Runtime& runtime) -> Task<void> {
+    return [](Runtime& r, Scene& s) -> Task<void> {
+      auto connection = co_await connect(r, client_context(), "server.example", s.at(), 30s, {});
+      EXPECT_TRUE(connection);
+      if (!connection) co_return;
+      Collector collector;
+      (*connection)->start(collector);
+      (*connection)->pause_reading();
+      co_await sleep(r, 1s);
+      s.echo.write(pattern(1 << 20));
+      co_await sleep(r, 1s);
+      EXPECT_EQ(s.echo.links(), 1U);
+      connection->reset();
+    }(runtime, scene);
+  });
+  scene.world.run_for(10s);
+  EXPECT_EQ(scene.echo.links(), 0U);
 }
 
 TEST(TlsContext, SaysWhatIsWrong) {
