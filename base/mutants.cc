@@ -27,6 +27,18 @@ constexpr MutantInfo kMutants[] = {
     {Mutant::kOffsetCommitBeforeCommit, "offset-commit",
      "an offset commit is answered before its entry commits"},
     {Mutant::kAclNotAsked, "acl-not-asked", "nobody asks whether a client may publish where it does"},
+    {Mutant::kSequenceNotChecked, "no-sequence-check",
+     "a batch that an idempotent producer sends again is written again"},
+    {Mutant::kDuplicateBeforeCommit, "duplicate-before-commit",
+     "what is sent again is answered before the original commits"},
+    {Mutant::kSharedNotGivenBack, "shared-not-given-back",
+     "what a member of a shared subscription has not settled when it goes is given to nobody"},
+    {Mutant::kWillForgotten, "will-forgotten", "a delayed will is forgotten"},
+    {Mutant::kWillAfterDisconnect, "will-after-disconnect", "a will is published after DISCONNECT too"},
+    {Mutant::kExpiredDelivered, "expired-delivered", "an expired message is delivered"},
+    {Mutant::kAckOfWrongSession, "ack-of-wrong-session",
+     "an acknowledgement settles the message for another session of the shard"},
+    {Mutant::kTimeGoesBack, "time-back", "a shard's time begins anew with every owner"},
 };
 Mutant selected = Mutant::kNone;
 }  // namespace

@@ -27,6 +27,14 @@ enum class Mutant {
   kGroupGenerationNotFenced,
   kOffsetCommitBeforeCommit,
   kAclNotAsked,
+  kSequenceNotChecked,
+  kDuplicateBeforeCommit,
+  kSharedNotGivenBack,
+  kWillForgotten,
+  kWillAfterDisconnect,
+  kExpiredDelivered,
+  kAckOfWrongSession,
+  kTimeGoesBack,
 };
 
 struct MutantInfo {

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants.h"
 #include "broker/control.h"
 #include "broker/message_batch.h"
 #include "model/address.h"
@@ -126,6 +127,7 @@ Result<Publish> produce(const ShardState& state, const Owner& owner, Data data, 
       case ProducerTable::Check::What::kNext:
         break;
       case ProducerTable::Check::What::kDuplicate: {
+        if (mutant(Mutant::kSequenceNotChecked)) break;
         STELE_MARK("shard: produced batch sent again");
         Publish made;
         made.base_offset = check.written.base;

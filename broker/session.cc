@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/marks.h"
+#include "base/mutants.h"
 #include "broker/core.h"
 #include "broker/message_batch.h"
 #include "broker/shard.h"
@@ -449,7 +450,7 @@ void SessionImpl::end(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
   give_back_shared();
   SessionEnd ending;
   ending.expiry_s = expiry_s;
-  if (how == EndOfSession::kWithWill && will_) {
+  if ((how == EndOfSession::kWithWill || mutant(Mutant::kWillAfterDisconnect)) && will_) {
     ending.will = std::move(will_->data);
     ending.will_delay_s = will_->delay_s;
   }
@@ -468,7 +469,10 @@ void SessionImpl::on_items(SessionMail&& mail) {
         item.batch, item.address, item.address_headers_allowed,
         [&](const MessageView& message, const Bytes& owner, std::uint32_t index) {
           if (index != item.token.index) return;
-          if (message.expires_at_ms && *message.expires_at_ms <= now_ms) return;  // [MQTT-3.3.2-5]
+          if (message.expires_at_ms && *message.expires_at_ms <= now_ms &&
+              !mutant(Mutant::kExpiredDelivered)) {
+            return;  // [MQTT-3.3.2-5]
+          }
           found = true;
           live_.handler->on_message(Delivery{message, owner, item.qos, item.retain, item.redelivered,
                                              item.token, item.subscription_ids});

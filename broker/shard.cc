@@ -85,7 +85,8 @@ Task<Result<void>> Shard::replay() {
 
 void Shard::serve() {
   auto& runtime = core_.runtime();
-  clock_.emplace(state_.time(), runtime.wall_now(), runtime.now());
+  clock_.emplace(mutant(Mutant::kTimeGoesBack) ? WallTime() : state_.time(), runtime.wall_now(),
+                 runtime.now());
   for (const auto& [id, stream] : state_.streams()) {
     high_watermarks_[id] = stream.next();
     log_starts_[id] = stream.start();

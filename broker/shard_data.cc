@@ -100,7 +100,7 @@ void Shard::answer(Answering&& answering) {
 
 // When the one that was sent first is: once it is committed, here and wherever it is forwarded to.
 void Shard::answer_duplicate(Lsn original, Answering&& answering) {
-  if (original >= log_->committed()) {
+  if (original >= log_->committed() && !mutant(Mutant::kDuplicateBeforeCommit)) {
     STELE_MARK("shard: sent again before it was committed");
     duplicates_.emplace(original, std::move(answering));
     return;

@@ -172,6 +172,7 @@ void Shard::fire_wills() {
   const runtime::Instant now = core_.runtime().now();
   std::vector<SessionKey> due;
   for (auto& [key, client] : clients_) {
+    if (mutant(Mutant::kWillForgotten)) continue;
     if (client.will && client.will_at <= now) due.push_back(key);
   }
   for (const SessionKey& key : due) {
@@ -465,7 +466,9 @@ void Shard::settle(std::uint64_t attachment, SettleToken token) {
   if (!connected || !take_sent(*connected, token)) return;
   --connected->in_flight;
   connected->under_way.erase(token.packet_id);
-  settled_.push_back({token.lsn, connected->session_number, token.index});
+  std::uint32_t session = connected->session_number;
+  if (mutant(Mutant::kAckOfWrongSession)) session = attachment_of_.begin()->first;
+  settled_.push_back({token.lsn, session, token.index});
   mark_dirty(*connected);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants.h"
 
 namespace stele::broker {
 
@@ -34,7 +35,7 @@ std::size_t ShareGroup::leave(std::uint64_t attachment) {
   ++changes_;
   std::size_t left = 0;
   for (const Given& one : there->given) {
-    if (one.final) continue;
+    if (one.final || mutant(Mutant::kSharedNotGivenBack)) continue;
     STELE_MARK("share: a member's messages go to others");
     again_.insert(one.at);
     ++left;

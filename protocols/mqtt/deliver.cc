@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants.h"
 #include "protocols/mqtt/connection.h"
 #include "protocols/mqtt/message_mapping.h"
 
@@ -21,7 +22,7 @@ void MqttConnection::on_message(const broker::Delivery& delivery) {
   if (state_ != State::kConnected) return;
   const std::int64_t now_ms = runtime().wall_now().ms;
   const MessageView& message = delivery.message;
-  if (message.expires_at_ms && *message.expires_at_ms <= now_ms) {
+  if (message.expires_at_ms && *message.expires_at_ms <= now_ms && !mutant(Mutant::kExpiredDelivered)) {
     return drop(delivery.token, delivery.redelivered, counters().dropped_expired);
   }
   Publish packet;

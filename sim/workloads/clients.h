@@ -129,6 +129,9 @@ runtime::Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, 
 // What it was told of a change must be seen ever after.
 runtime::Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher);
 
+// Clients with wills, messages that expire and sessions that do.
+runtime::Task<void> run_timed(runtime::Runtime& runtime, Workload& workload);
+
 // The options of a Kafka client that logs in, if there are users.
 kafka::ClientOptions kafka_options(const Workload& workload);
 

@@ -36,13 +36,17 @@ MqttPeer::~MqttPeer() = default;
 
 Task<Result<MqttPeer::Opened>> MqttPeer::open(std::string client_id, bool clean, std::uint32_t expiry_s,
                                               mqtt::Version version) {
-  version_ = version;
   mqtt::Connect connect;
   connect.version = version;
   connect.clean_start = clean;
   connect.client_id = client_id;
   connect.keep_alive_s = 60;
   if (version == mqtt::Version::kV5) connect.session_expiry_s = expiry_s;
+  co_return co_await open(std::move(connect));
+}
+
+Task<Result<MqttPeer::Opened>> MqttPeer::open(mqtt::Connect connect) {
+  version_ = connect.version;
   if (login_) {
     connect.user_name = login_->user;
     connect.password = login_->password;

@@ -48,6 +48,8 @@ class MqttPeer final : private runtime::ConnectionHandler {
   };
   runtime::Task<Result<Opened>> open(std::string client_id, bool clean, std::uint32_t expiry_s,
                                      mqtt::Version version);
+  // As it is, but for user and password.
+  runtime::Task<Result<Opened>> open(mqtt::Connect connect);
 
   template <class Packet>
   void send(const Packet& packet) {

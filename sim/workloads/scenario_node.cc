@@ -176,6 +176,7 @@ class Clients final : public Program {
     scope_.spawn(run_retained(core, workload, 0));
     scope_.spawn(run_retained(core, workload, 1));
     scope_.spawn(run_admin(core, workload, 200));
+    scope_.spawn(run_timed(core, workload));
     if (workload.login) scope_.spawn(run_denied(core, workload));
   }
 

@@ -50,6 +50,11 @@ void Shadow::advance(ShardId id, Shard& shard, Lsn end) {
     }
     auto view = broker::parse_entry(found->second, {});
     if (!view) return fail(id, "a committed entry cannot be read: " + view.error().message);
+    if (view->time < shard.time) {
+      return fail(id, "time goes back: entry " + std::to_string(shard.committed.value) +
+                          " is older than the one before");
+    }
+    shard.time = view->time;
     auto applied = shard.state.apply(shard.committed, *view, scratch_);
     if (!applied) return fail(id, "a committed entry cannot be applied: " + applied.error().message);
     if (on_data && view->kind == broker::EntryKind::kData && !scratch_.duplicate) {
