@@ -26,6 +26,7 @@ void take_properties(MessageView& out, const MessageProperties& properties) {
 
 MessageView message_of(const Publish& packet, std::int64_t now_ms) {
   MessageView out;
+  out.timestamp_ms = now_ms;
   out.address = packet.topic;
   out.payload = packet.payload;
   out.qos = static_cast<std::uint8_t>(packet.qos);
