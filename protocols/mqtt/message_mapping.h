@@ -10,7 +10,8 @@
 
 namespace stele::mqtt {
 
-// Views of the packet, which must stay. `now_ms`: its arrival, which is its time, and from which its expiry counts.
+// Views of the packet, which must stay. `now_ms`: its arrival, which is its time, and from which its expiry
+// counts.
 MessageView message_of(const Publish& packet, std::int64_t now_ms);
 // Without its expiry: that counts from the publication of the will.
 MessageView message_of(const Will& will);

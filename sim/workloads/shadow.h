@@ -46,7 +46,7 @@ class Shadow final : public broker::ShardObserver {
   struct Shard {
     Epoch epoch;
     Lsn committed;
-    WallTime time;  // of the last committed entry
+    WallTime time;                        // of the last committed entry
     std::map<Lsn, std::string> appended;  // not committed as far as is known
     std::map<Lsn, std::uint64_t> hashes;  // what owners say their state is after that many entries
     broker::ShardState state;
