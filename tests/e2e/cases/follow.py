@@ -5,7 +5,7 @@ import socket
 import urllib.request
 
 from harness.case import case
-from harness.clients import BUILD_LIMIT_S, go_command, java_command
+from harness.clients import BUILD_LIMIT_S, go_command, java_command, python_command
 from harness.kafka import Kcat
 from harness.metrics import parse
 
@@ -16,6 +16,10 @@ def java(t, topic):
 
 def franz(t, topic):
     return [*go_command(), t.kafka, "follow", topic]
+
+
+def kafka_python(t, topic):
+    return [*python_command(), t.kafka, "follow", topic]
 
 
 def quiet_port():
@@ -30,7 +34,7 @@ def quiet_port():
                 pass
 
 
-CLIENTS = {"java": java, "franz": franz}  # kcat ends when its broker does
+CLIENTS = {"java": java, "franz": franz, "kafka-python": kafka_python}  # kcat ends when its broker does
 
 
 def sessions_opened(t):

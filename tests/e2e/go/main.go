@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -27,6 +29,8 @@ func main() {
 		"group":      group,
 		"log_dirs":   logDirs,
 		"follow":     follow,
+		"send":       send,
+		"receive":    receive,
 	}
 	if err := cases[os.Args[2]](os.Args[1], os.Args[3]); err != nil {
 		fmt.Println("failed:", err)
@@ -194,6 +198,57 @@ func follow(bootstrap, topic string) error {
 			}
 		}
 	}
+}
+
+// TOPIC NAME COUNT: records NAME-0, NAME-1 … with a header `by`.
+func send(bootstrap, topic string) error {
+	name := os.Args[4]
+	count, err := strconv.Atoi(os.Args[5])
+	if err != nil {
+		return err
+	}
+	// Of all codecs the one that every client has with it.
+	producer := client(bootstrap, kgo.ProducerBatchCompression(kgo.GzipCompression()))
+	defer producer.Close()
+	var records []*kgo.Record
+	for i := range count {
+		records = append(records, &kgo.Record{
+			Topic: topic, Value: fmt.Appendf(nil, "%s-%d", name, i),
+			Headers: []kgo.RecordHeader{{Key: "by", Value: []byte(name)}},
+		})
+	}
+	return producer.ProduceSync(limit, records...).FirstErr()
+}
+
+// TOPICS COUNT: prints so many records of these topics' first partitions.
+func receive(bootstrap, topics string) error {
+	count, err := strconv.Atoi(os.Args[4])
+	if err != nil {
+		return err
+	}
+	start := make(map[string]map[int32]kgo.Offset)
+	for _, topic := range strings.Split(topics, ",") {
+		start[topic] = map[int32]kgo.Offset{0: kgo.NewOffset().AtStart()}
+	}
+	consumer := client(bootstrap, kgo.ConsumePartitions(start))
+	defer consumer.Close()
+	for seen := 0; seen < count; {
+		fetches := consumer.PollFetches(limit)
+		if errs := fetches.Errors(); len(errs) > 0 {
+			return fmt.Errorf("after %d records: %v", seen, errs)
+		}
+		for _, record := range fetches.Records() {
+			by := ""
+			for _, header := range record.Headers {
+				if header.Key == "by" {
+					by = string(header.Value)
+				}
+			}
+			fmt.Printf("got %s %s by=%s\n", record.Topic, record.Value, by)
+			seen++
+		}
+	}
+	return nil
 }
 
 func consume(bootstrap, topic string, count int) ([]*kgo.Record, error) {

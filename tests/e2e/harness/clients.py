@@ -1,4 +1,5 @@
-"""The Java and Go clients: fetched and compiled once into .cache/e2e, and again when their sources change."""
+"""The clients that Debian has not, or too old: fetched and compiled once into .cache/e2e, and again when their sources
+change."""
 import contextlib
 import fcntl
 import hashlib
@@ -6,6 +7,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 from harness.broker import Failure
 
@@ -58,6 +60,14 @@ def go_command():
     return [str(made / "franz")]
 
 
-def js_command():
-    """The script of MQTT.js, which is Debian's."""
-    return ["env", "NODE_PATH=/usr/share/nodejs", "node", str(HERE / "js/pair.js")]
+def python_command():
+    libs, wanted = CACHE / "python", HERE / "python/requirements.txt"
+    with up_to_date(libs, [wanted]) as stale:
+        if stale:
+            build([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--require-hashes", "--target", libs, "-r", wanted])
+    return ["env", f"PYTHONPATH={libs}", sys.executable, "-B", str(HERE / "python/cases.py")]
+
+
+def js_command(script="pair.js"):
+    """A script with MQTT.js, which is Debian's."""
+    return ["env", "NODE_PATH=/usr/share/nodejs", "node", str(HERE / "js" / script)]

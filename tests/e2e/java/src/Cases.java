@@ -74,6 +74,8 @@ public final class Cases {
       case "seek" -> cases.seek();
       case "fetch_sessions" -> cases.fetchSessions();
       case "follow" -> cases.follow(args[3]);
+      case "send" -> cases.send(args[3], args[4], Integer.parseInt(args[5]));
+      case "receive" -> cases.receive(List.of(args[3].split(",")), Integer.parseInt(args[4]));
       case "log_dirs" -> cases.logDirs();
       case "delete_records" -> cases.deleteRecords();
       case "grow" -> cases.grow();
@@ -341,6 +343,32 @@ public final class Cases {
             return;
           }
         }
+      }
+    }
+  }
+
+  // Records NAME-0, NAME-1 … with a header `by`.
+  private void send(String topic, String name, int count) throws Exception {
+    List<Header> headers = List.of(new RecordHeader("by", bytes(name)));
+    List<Future<RecordMetadata>> sent = new ArrayList<>();
+    try (KafkaProducer<String, String> producer = producer(Map.of())) {
+      for (int i = 0; i < count; i++) {
+        sent.add(producer.send(new ProducerRecord<>(topic, null, null, null, name + "-" + i, headers)));
+      }
+      for (Future<RecordMetadata> one : sent) {
+        get(one);
+      }
+    }
+  }
+
+  // Prints so many records of these topics' first partitions.
+  private void receive(List<String> topics, int count) {
+    try (KafkaConsumer<String, String> consumer = consumer()) {
+      consumer.assign(topics.stream().map(topic -> new TopicPartition(topic, 0)).toList());
+      consumer.seekToBeginning(consumer.assignment());
+      for (ConsumerRecord<String, String> record : poll(consumer, count)) {
+        String by = new String(record.headers().lastHeader("by").value(), StandardCharsets.UTF_8);
+        System.out.println("got " + record.topic() + " " + record.value() + " by=" + by);
       }
     }
   }
