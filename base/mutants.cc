@@ -35,6 +35,7 @@ constexpr MutantInfo kMutants[] = {
      "what a member of a shared subscription has not settled when it goes is given to nobody"},
     {Mutant::kWillForgotten, "will-forgotten", "a delayed will is forgotten"},
     {Mutant::kWillAfterDisconnect, "will-after-disconnect", "a will is published after DISCONNECT too"},
+    {Mutant::kWillNotKept, "will-not-kept", "snapshots have no wills"},
     {Mutant::kExpiredDelivered, "expired-delivered", "an expired message is delivered"},
     {Mutant::kAckOfWrongSession, "ack-of-wrong-session",
      "an acknowledgement settles the message for another session of the shard"},

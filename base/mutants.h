@@ -32,6 +32,7 @@ enum class Mutant {
   kSharedNotGivenBack,
   kWillForgotten,
   kWillAfterDisconnect,
+  kWillNotKept,
   kExpiredDelivered,
   kAckOfWrongSession,
   kTimeGoesBack,

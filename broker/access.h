@@ -22,9 +22,6 @@ struct Principal {
   UserId user = {};  // 0: nobody in particular; may do everything while there are no users, and nothing after
 };
 
-// Acts in nobody's name, and may do everything: publishes the wills that were allowed when they were set.
-inline constexpr UserId kBrokerItself{UINT64_MAX};
-
 enum class Action {
   kConnect,
   kPublish,

@@ -106,18 +106,19 @@ struct SubscribeAnswer {
   std::vector<Result<std::uint8_t>> granted;
 };
 
+struct WillMessage {
+  MessageView message;                             // without expires_at_ms:
+  std::optional<std::uint32_t> expiry_interval_s;  // counts from its publication
+  std::uint32_t delay_s = 0;
+};
+
 struct SessionOptions {
   Principal principal;
   std::string client_id;  // not empty: the protocol assigns one (Broker::new_client_id)
   bool clean_start = true;
   std::uint32_t expiry_s = 0;             // 0: ends with the connection; UINT32_MAX: never
   std::uint32_t receive_maximum = 65535;  // messages with QoS > 0 in flight to the client
-};
-
-struct WillMessage {
-  MessageView message;                             // copied; without expires_at_ms:
-  std::optional<std::uint32_t> expiry_interval_s;  // counts from its publication
-  std::uint32_t delay_s = 0;
+  std::optional<WillMessage> will;        // copied before open_session completes
 };
 
 class SessionHandler {
@@ -145,13 +146,13 @@ class SessionHandler {
 enum class EndOfSession { kNormal, kWithWill };
 
 // A client's session while it is connected. Owned by the connection; destroying it without end() is an
-// ungraceful end: the will is published.
+// ungraceful end: the will is published, if start() was called.
 class Session {
  public:
   virtual ~Session() = default;
   virtual bool present() const = 0;  // was there before this CONNECT
 
-  // Deliveries of persistent messages begin; called once CONNACK is out.
+  // Deliveries of persistent messages begin, and the will counts; called once CONNACK is out.
   virtual void start() = 0;
 
   // One at a time. Completes when the subscriptions are routed on every core: each publish accepted from now
@@ -174,10 +175,11 @@ class Session {
   // Whether it outlives its connection.
   virtual bool durable() const = 0;
 
-  // Not allowed to publish there: no will (the protocol has asked before it opened the session).
-  virtual void set_will(const WillMessage& will) = 0;
   // DISCONNECT: `expiry_s` replaces the session's if given. Afterwards the Session may be destroyed at once.
   virtual void end(EndOfSession how, std::optional<std::uint32_t> expiry_s) = 0;
+  // The same, kNormal, for a client with a will. Complete when that can never be published any more, or if
+  // nobody can say so. The session must not be destroyed before.
+  virtual runtime::Task<void> leave(std::optional<std::uint32_t> expiry_s) = 0;
 };
 
 // ---- streams -------------------------------------------------------------------------------------------
@@ -252,7 +254,9 @@ class Broker {
   virtual std::unique_ptr<Publisher> make_publisher(const Principal& who, std::string_view client_id,
                                                     Publisher::Listener& listener) = 0;
 
-  // Takes over the client id, wherever it is connected, then opens the session. kUnauthorized, kUnavailable.
+  // Takes over the client id, wherever it is connected, then opens the session. What it has of a will is
+  // kept from then on. kUnauthorized (also who may not publish the will), kUnavailable, kNoSpace (a limit, or
+  // the disk).
   virtual runtime::Task<Result<std::unique_ptr<Session>>> open_session(SessionOptions options,
                                                                        SessionHandler& handler) = 0;
   virtual std::string new_client_id() = 0;

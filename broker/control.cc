@@ -20,6 +20,14 @@ storage::LogEntry finish(Builder& builder, WallTime time, Offset<Table> table) {
 Offset<fbs::Stream> stream_of(Builder& builder, StreamId stream) {
   return fbs::CreateStream(builder, stream.topic.value, stream.partition.value);
 }
+Offset<flatbuffers::Vector<std::uint8_t>> bytes_of(Builder& builder, std::string_view bytes) {
+  return builder.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+}
+Offset<fbs::Will> will_of(Builder& builder, const WillContent& will) {
+  const auto address = bytes_of(builder, will.address);
+  const auto batch = bytes_of(builder, will.batch);
+  return fbs::CreateWill(builder, will.delay_s, will.qos, will.retain, address, batch);
+}
 Offset<fbs::Session> session_of(Builder& builder, TenantId tenant, std::string_view client_id) {
   return fbs::CreateSession(builder, tenant.value, builder.CreateString(client_id.data(), client_id.size()));
 }
@@ -40,9 +48,6 @@ auto ids_of(Builder& builder, std::span<const PacketId> ids) {
 
 Offset<fbs::Group> group_of(Builder& builder, const GroupKey& key) {
   return fbs::CreateGroup(builder, key.first.value, builder.CreateString(key.second));
-}
-Offset<flatbuffers::Vector<std::uint8_t>> bytes_of(Builder& builder, std::string_view bytes) {
-  return builder.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
 }
 Offset<fbs::GroupMember> member_of(Builder& builder, const GroupMember& member) {
   std::vector<Offset<fbs::GroupProtocol>> protocols;
@@ -68,7 +73,7 @@ storage::LogEntry owner_started(WallTime time, Epoch epoch, NodeId node, const S
       fbs::CreateOwnerStarted(builder, epoch.value, node.value, limits.session_queue.messages,
                               limits.session_queue.bytes, limits.retained_messages, limits.retained_bytes,
                               limits.queued_messages, limits.sessions, limits.subscriptions_per_session,
-                              limits.producers, limits.unreleased_per_session));
+                              limits.producers, limits.unreleased_per_session, limits.will_bytes));
 }
 
 storage::LogEntry stream_set(WallTime time, StreamId stream, const StreamConfig& config) {
@@ -93,23 +98,37 @@ storage::LogEntry stream_trimmed(WallTime time, StreamId stream, stele::Offset s
 }
 
 storage::LogEntry session_opened(WallTime time, TenantId tenant, std::string_view client_id, bool clean,
-                                 std::uint32_t expiry_s) {
+                                 std::uint32_t expiry_s, const WillContent* will) {
   Builder builder;
-  return finish(builder, time,
-                fbs::CreateSessionOpened(builder, session_of(builder, tenant, client_id), clean, expiry_s));
+  const auto session = session_of(builder, tenant, client_id);
+  const auto table = will ? will_of(builder, *will) : 0;
+  return finish(builder, time, fbs::CreateSessionOpened(builder, session, clean, expiry_s, table));
 }
 
 storage::LogEntry session_closed(WallTime time, TenantId tenant, std::string_view client_id,
-                                 std::uint64_t epoch, std::uint32_t expiry_s, Lsn sent_below) {
+                                 std::uint64_t epoch, std::uint32_t expiry_s, Lsn sent_below, bool goodbye) {
   Builder builder;
   return finish(builder, time,
                 fbs::CreateSessionClosed(builder, session_of(builder, tenant, client_id), epoch, expiry_s,
-                                         sent_below.value));
+                                         sent_below.value, goodbye));
 }
 
-storage::LogEntry session_removed(WallTime time, TenantId tenant, std::string_view client_id) {
+storage::LogEntry session_removed(WallTime time, TenantId tenant, std::string_view client_id, bool goodbye) {
   Builder builder;
-  return finish(builder, time, fbs::CreateSessionRemoved(builder, session_of(builder, tenant, client_id)));
+  return finish(builder, time,
+                fbs::CreateSessionRemoved(builder, session_of(builder, tenant, client_id), goodbye));
+}
+
+storage::LogEntry will_set(WallTime time, TenantId tenant, std::string_view client_id,
+                           const WillContent& will) {
+  Builder builder;
+  const auto session = session_of(builder, tenant, client_id);
+  return finish(builder, time, fbs::CreateWillSet(builder, session, will_of(builder, will)));
+}
+
+storage::LogEntry will_ended(WallTime time, Lsn will, bool goodbye) {
+  Builder builder;
+  return finish(builder, time, fbs::CreateWillEnded(builder, will.value, goodbye));
 }
 
 storage::LogEntry subscribed(WallTime time, TenantId tenant, std::string_view client_id,

@@ -10,6 +10,7 @@
 #include "broker/group_state.h"
 #include "broker/shard_state.h"
 #include "broker/subscription.h"
+#include "broker/will_table.h"
 #include "storage/log_entry.h"
 
 namespace stele::broker::control {
@@ -18,11 +19,18 @@ storage::LogEntry owner_started(WallTime time, Epoch epoch, NodeId node, const S
 storage::LogEntry stream_set(WallTime time, StreamId stream, const StreamConfig& config);
 storage::LogEntry stream_deleted(WallTime time, StreamId stream);
 storage::LogEntry stream_trimmed(WallTime time, StreamId stream, Offset start);
+// `will`: null if the connection has none.
 storage::LogEntry session_opened(WallTime time, TenantId tenant, std::string_view client_id, bool clean,
-                                 std::uint32_t expiry_s);
+                                 std::uint32_t expiry_s, const WillContent* will = nullptr);
+// `goodbye`: the connection's will is not to be published.
 storage::LogEntry session_closed(WallTime time, TenantId tenant, std::string_view client_id,
-                                 std::uint64_t epoch, std::uint32_t expiry_s, Lsn sent_below);
-storage::LogEntry session_removed(WallTime time, TenantId tenant, std::string_view client_id);
+                                 std::uint64_t epoch, std::uint32_t expiry_s, Lsn sent_below,
+                                 bool goodbye = false);
+storage::LogEntry session_removed(WallTime time, TenantId tenant, std::string_view client_id,
+                                  bool goodbye = false);
+storage::LogEntry will_set(WallTime time, TenantId tenant, std::string_view client_id,
+                           const WillContent& will);
+storage::LogEntry will_ended(WallTime time, Lsn will, bool goodbye);
 storage::LogEntry subscribed(WallTime time, TenantId tenant, std::string_view client_id,
                              std::span<const SubscribeRequest> requests);
 storage::LogEntry unsubscribed(WallTime time, TenantId tenant, std::string_view client_id,

@@ -210,7 +210,7 @@ void Core::handle(Mail mail) {
 }
 
 void Core::answer(const ReplyTo& to, std::optional<Error> error, bool unknown) {
-  if (to.kind == ReplyTo::Kind::kNobody) return;
+  if (!to.by_mail()) return;
   DataAnswerMail mail;
   mail.reply = to;
   mail.error = std::move(error);
@@ -440,32 +440,6 @@ bool Core::any_live(const Data& data) {
   return data.kafka_batch || !routes_.route(data.tenant, data.address).live_cores.empty();
 }
 
-namespace {
-struct Nobody final : Publisher::Listener {
-  void on_published(std::uint32_t, const PublishResult&) override {}
-  void on_publisher_ready() override {}
-};
-Nobody nobody;
-}  // namespace
-
-void Core::publish_for_broker(const Data& data) {
-  auto& publisher = own_publishers_[data.tenant];
-  if (!publisher) {
-    publisher =
-        make_publisher(Principal{.name = "stele", .tenant = data.tenant, .user = kBrokerItself}, {}, nobody);
-  }
-  for_each_message(data.batch, data.address, false,
-                   [&](const MessageView& kept, const Bytes& owner, std::uint32_t) {
-                     MessageView message = kept;
-                     message.timestamp_ms = runtime_.wall_now().ms;
-                     // What it may wait counts from now on: section 3.1.3.2.4 of MQTT 5.0.
-                     if (kept.expires_at_ms) {
-                       message.expires_at_ms = *kept.expires_at_ms - kept.timestamp_ms + message.timestamp_ms;
-                     }
-                     publisher->publish(message, owner, 0, false);
-                   });
-}
-
 // ---- publishers and sessions ----------------------------------------------------------------------------
 
 std::unique_ptr<Publisher> Core::make_publisher(const Principal& who, std::string_view client_id,
@@ -490,12 +464,37 @@ SessionImpl* Core::attached(std::uint64_t attachment) {
   return found == sessions_.end() ? nullptr : found->second;
 }
 
+namespace {
+WillContent will_of(const WillMessage& will, WallTime now) {
+  MessageView timed = will.message;
+  timed.timestamp_ms = now.ms;
+  if (will.expiry_interval_s) timed.expires_at_ms = expires_at_ms(now.ms, *will.expiry_interval_s);
+  MessageBatch batch = batch_of(timed, KeyRule{});
+  return {.delay_s = will.delay_s,
+          .qos = will.message.qos,
+          .retain = will.message.retain,
+          .address = std::move(batch.address),
+          .batch = std::move(batch.batch)};
+}
+}  // namespace
+
 Task<Result<std::unique_ptr<Session>>> Core::open_session(SessionOptions options, SessionHandler& handler) {
   if (stopping_) co_return error(ErrorCode::kUnavailable, "the node is stopping");
   if (!authorizer().allowed(options.principal, Action::kConnect, options.client_id)) {
     co_return error(ErrorCode::kUnauthorized, "'" + options.principal.name + "' may not connect");
   }
-  auto session = std::make_unique<SessionImpl>(*this, std::move(options), handler);
+  std::optional<WillContent> will;
+  if (options.will) {
+    const std::string_view address = options.will->message.address;
+    if (!authorizer().allowed(options.principal, Action::kPublish, address)) {
+      co_return error(
+          ErrorCode::kUnauthorized,
+          "'" + options.principal.name + "' may not publish its will to '" + std::string(address) + "'");
+    }
+    will = will_of(*options.will, runtime_.wall_now());
+    options.will.reset();
+  }
+  auto session = std::make_unique<SessionImpl>(*this, std::move(options), std::move(will), handler);
   STELE_CO_CHECK(co_await session->open());
   co_return std::unique_ptr<Session>(std::move(session));
 }

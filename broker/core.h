@@ -144,8 +144,10 @@ class Core final : public Broker, private runtime::TurnEndHook {
   bool any_live(const Data& data);
   // A live copy for one member of a shared subscription, on whatever core.
   void deliver_shared(LiveMail mail);
-  // Published in nobody's name: wills.
-  void publish_for_broker(const Data& data);
+  // Every core's shards serve: from now on this one publishes by itself what is due, for the routes know who
+  // wants it.
+  void all_started() { all_started_ = true; }
+  bool have_all_started() const { return all_started_; }
 
   void wake_fetch(std::uint64_t wait);
   // Uncommitted bytes of this core's publishers: above the limit each of them gets a smaller window.
@@ -259,9 +261,9 @@ class Core final : public Broker, private runtime::TurnEndHook {
   class FetchWait;
   absl::flat_hash_map<std::uint64_t, FetchWait*> fetch_waits_;  // look-ups only
   std::uint64_t next_fetch_wait_ = 1;
-  std::map<TenantId, std::unique_ptr<Publisher>> own_publishers_;
   std::size_t publishing_bytes_ = 0;
   bool abandoned_ = false;
+  bool all_started_ = false;
   // Mail routed by a view that this core has not seen yet.
   std::vector<Mail> early_;
   bool stopping_ = false;

@@ -70,6 +70,7 @@ Publish make(const ShardState& state, const Owner& owner, Data data, std::span<c
     copied.stream_only = true;
     copied.source = parts.source;
     copied.received = parts.received;
+    copied.will = parts.will;
     enter_stream(*state.stream(streams[i]), streams[i], owner, copy, copied);
     made.copies.push_back(encode_data(copy, copied));
   }
@@ -196,6 +197,18 @@ Result<Publish> publish(const ShardState& state, Owner owner, Data data, std::sp
   return make(state, owner, std::move(data), streams, parts);
 }
 
+Publish publish_will(const ShardState& state, Owner owner, Lsn will, Data data,
+                     std::span<const ShardId> forwards, bool retained_home) {
+  std::vector<StreamId> streams = capturing(state, data);
+  // Copies that an earlier try left behind are not made again.
+  std::erase_if(streams, [&](StreamId id) { return state.wills().copied(will, id); });
+  DataEntryParts parts;
+  parts.will = will;
+  parts.forwards = forwards;
+  parts.retain_here = data.retain && retained_home && can_retain(state, data);
+  return make(state, owner, std::move(data), streams, parts);
+}
+
 Forward forwarded(const ShardState& state, Owner owner, const ForwardSource& source, std::optional<Lsn> after,
                   Data data, bool retained_home) {
   if (source.lsn < state.forward_cursor(source.shard)) return {Forward::What::kHere, {}};
@@ -213,31 +226,44 @@ Forward forwarded(const ShardState& state, Owner owner, const ForwardSource& sou
 // ---- sessions -------------------------------------------------------------------------------------------
 
 Result<OpenSession> open_session(const ShardState& state, WallTime now, TenantId tenant,
-                                 std::string_view client_id, bool clean_start, std::uint32_t expiry_s) {
+                                 std::string_view client_id, bool clean_start, std::uint32_t expiry_s,
+                                 const WillContent* will) {
   const SessionState* there = state.session(tenant, client_id);
   OpenSession made;
   made.present = there && !clean_start && !there->expired(now);
   made.durable = expiry_s > 0 || made.present;
+  if (will) {
+    const std::uint64_t bytes = WillTable::bytes_of({tenant, std::string(client_id)}, *will);
+    if (state.wills().bytes() + bytes > state.limits().will_bytes) {
+      STELE_MARK("shard: will refused at the limit");
+      return error(ErrorCode::kNoSpace, "too much of wills");
+    }
+  }
   if (!made.durable) {
-    if (there) made.entry = control::session_removed(now, tenant, client_id);
+    if (will) {
+      made.entry = control::will_set(now, tenant, client_id, *will);
+    } else if (there) {
+      made.entry = control::session_removed(now, tenant, client_id);
+    }
     return made;
   }
   if (!there && state.sessions().size() >= state.limits().sessions) {
     STELE_MARK("shard: session refused at the limit");
     return error(ErrorCode::kNoSpace, "too many persistent sessions");
   }
-  made.entry = control::session_opened(now, tenant, client_id, !made.present, expiry_s);
+  made.entry = control::session_opened(now, tenant, client_id, !made.present, expiry_s, will);
   return made;
 }
 
 std::optional<storage::LogEntry> close_session(const ShardState& state, WallTime now, TenantId tenant,
                                                std::string_view client_id, std::uint64_t epoch,
-                                               std::optional<std::uint32_t> expiry_s, Lsn sent_below) {
+                                               std::optional<std::uint32_t> expiry_s, Lsn sent_below,
+                                               bool goodbye) {
   const SessionState* session = state.session(tenant, client_id);
   if (!session || session->epoch != epoch || !session->connected) return std::nullopt;
   const std::uint32_t stays_s = expiry_s.value_or(session->expiry_s);
-  if (stays_s == 0) return control::session_removed(now, tenant, client_id);
-  return control::session_closed(now, tenant, client_id, epoch, stays_s, sent_below);
+  if (stays_s == 0) return control::session_removed(now, tenant, client_id, goodbye);
+  return control::session_closed(now, tenant, client_id, epoch, stays_s, sent_below, goodbye);
 }
 
 QueuePosition number(const SessionState& session, QueuePosition from, QueuePosition horizon, std::size_t max,

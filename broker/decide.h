@@ -59,6 +59,11 @@ Result<std::optional<Lsn>> sent_before(const ShardState& state, const OnceId& on
 Result<Publish> publish(const ShardState& state, Owner owner, Data data, std::span<const ShardId> forwards,
                         bool retained_home, const std::optional<OnceId>& once = {});
 
+// The will with that LSN, which is there; `data` is what is to be published of it. It goes with its entry. A
+// retained one beyond the limit is published without being retained: nobody waits for an answer.
+Publish publish_will(const ShardState& state, Owner owner, Lsn will, Data data,
+                     std::span<const ShardId> forwards, bool retained_home);
+
 struct Forward {
   enum class What {
     kNew,
@@ -82,16 +87,18 @@ struct OpenSession {
   std::optional<storage::LogEntry> entry;
 };
 // CONNECT [MQTT-3.1.2-4]ff. A session whose time is over is not continued, although it is still there. One
-// that ends with its connection leaves no trace in the log, except that it removes the one before.
-// kNoSpace: the shard has too many.
+// that ends with its connection leaves no trace in the log, except that it removes the one before, and for
+// its will; null: it has none. kNoSpace: the shard has too many sessions, or too much of wills.
 Result<OpenSession> open_session(const ShardState& state, WallTime now, TenantId tenant,
-                                 std::string_view client_id, bool clean_start, std::uint32_t expiry_s);
+                                 std::string_view client_id, bool clean_start, std::uint32_t expiry_s,
+                                 const WillContent* will = nullptr);
 
 // The end of the connection that opened `epoch`; none if that is not the session's latest. `expiry_s`
-// replaces the session's.
+// replaces the session's. `goodbye`: its will is not to be published.
 std::optional<storage::LogEntry> close_session(const ShardState& state, WallTime now, TenantId tenant,
                                                std::string_view client_id, std::uint64_t epoch,
-                                               std::optional<std::uint32_t> expiry_s, Lsn sent_below);
+                                               std::optional<std::uint32_t> expiry_s, Lsn sent_below,
+                                               bool goodbye = false);
 
 // Packet identifiers for the session's QoS 2 messages that have none, from `from` up to `horizon`, as long as
 // no more than `max` are in use. Gives the first position that was not looked at.

@@ -402,6 +402,156 @@ TEST(Decide, CopiesOfAnUnfinishedQoS2MessageAreNotMadeAgain) {
   EXPECT_TRUE(publish()->duplicate_of);
 }
 
+WillContent will(std::string_view address, std::uint32_t delay_s = 0) {
+  Data data = data_of(message(address, "gone"));
+  return {.delay_s = delay_s, .qos = 1, .address = std::move(data.address), .batch = std::move(data.batch)};
+}
+
+const Will* will_of(const LogAndState& shard, std::string_view client) {
+  for (const auto& [id, will] : shard.state.wills().all()) {
+    if (id.first == WillTable::ClientKey(TenantId(), client)) return &will;
+  }
+  return nullptr;
+}
+
+TEST(Decide, AWillIsPartOfWhatConnectWrites) {
+  LogAndState shard;
+  const auto open = [&](bool clean, std::uint32_t expiry_s, const WillContent* will) {
+    auto made = decide::open_session(shard.state, shard.time, {}, "c", clean, expiry_s, will);
+    EXPECT_TRUE(made.has_value());
+    const bool wrote = made->entry.has_value();
+    if (wrote) shard.add(*std::move(made->entry));
+    return wrote;
+  };
+  const WillContent gone = will("w", 5);
+  // A client without one writes nothing for its sake.
+  EXPECT_FALSE(open(true, 0, nullptr));
+  EXPECT_TRUE(open(true, 0, &gone));
+  ASSERT_TRUE(will_of(shard, "c"));
+  EXPECT_TRUE(will_of(shard, "c")->armed());
+  EXPECT_EQ(shard.state.session({}, "c"), nullptr);
+  shard.add(control::will_ended(shard.time, Lsn(0), true));
+  EXPECT_FALSE(will_of(shard, "c"));
+  EXPECT_FALSE(open(true, 0, nullptr));
+  // With the session's own entry, where there is one.
+  EXPECT_TRUE(open(false, 60, &gone));
+  EXPECT_TRUE(will_of(shard, "c")->armed());
+  EXPECT_TRUE(shard.state.session({}, "c")->connected);
+  // [MQTT-3.14.4-3]
+  const std::uint64_t epoch = shard.state.session({}, "c")->epoch;
+  shard.add(*decide::close_session(shard.state, shard.time, {}, "c", epoch, {}, Lsn(), true));
+  EXPECT_FALSE(will_of(shard, "c"));
+  // The session before goes with the entry of the next connection's will.
+  EXPECT_TRUE(open(true, 0, &gone));
+  EXPECT_EQ(shard.state.session({}, "c"), nullptr);
+  EXPECT_TRUE(will_of(shard, "c")->armed());
+}
+
+TEST(Decide, AWillWaitsForItsDelayUnlessItsClientComesBack) {  // [MQTT-3.1.3-9]
+  LogAndState shard;
+  const WillContent gone = will("w", 5);
+  const auto open = [&](bool clean, std::uint32_t expiry_s, const WillContent* with) {
+    shard.add(*decide::open_session(shard.state, shard.time, {}, "c", clean, expiry_s, with)->entry);
+    return shard.state.session({}, "c") ? shard.state.session({}, "c")->epoch : 0;
+  };
+  const auto lose = [&](std::uint64_t epoch) {
+    shard.add(*decide::close_session(shard.state, shard.time, {}, "c", epoch, {}, Lsn()));
+  };
+  const auto due = [&] { return shard.state.wills().due(shard.time, 10).size(); };
+  lose(open(true, 60, &gone));
+  EXPECT_EQ(will_of(shard, "c")->due_at_ms, shard.time.ms + 5000);
+  shard.time.ms += 4999;
+  EXPECT_EQ(due(), 0u);
+  const std::uint64_t back = open(false, 60, nullptr);
+  EXPECT_FALSE(will_of(shard, "c"));
+  lose(back);
+  // A new session: the old one has ended, and its will is due at once.
+  lose(open(false, 60, &gone));
+  EXPECT_EQ(due(), 0u);
+  open(true, 60, &gone);
+  EXPECT_EQ(due(), 1u);
+  EXPECT_EQ(shard.state.wills().all().size(), 2u);
+  // An owner that begins knows nobody connected: the other one's delay begins.
+  shard.add(control::owner_started(shard.time, Epoch(2), NodeId(1), {}));
+  EXPECT_EQ(due(), 1u);
+  shard.time.ms += 5000;
+  EXPECT_EQ(due(), 2u);
+}
+
+TEST(Decide, AWillOfASessionThatExpiresGoesWithIt) {
+  LogAndState shard;
+  const WillContent gone = will("w", 500);
+  shard.add(*decide::open_session(shard.state, shard.time, {}, "c", true, 3, &gone)->entry);
+  const std::uint64_t epoch = shard.state.session({}, "c")->epoch;
+  // DISCONNECT with 0x04 may say another expiry.
+  shard.add(*decide::close_session(shard.state, shard.time, {}, "c", epoch, 7, Lsn()));
+  EXPECT_EQ(will_of(shard, "c")->due_at_ms, shard.time.ms + 7000);
+  shard.add(control::session_removed(shard.time, {}, "c"));
+  EXPECT_EQ(will_of(shard, "c")->due_at_ms, shard.time.ms);
+}
+
+TEST(Decide, AWillIsPublishedOnce) {
+  LogAndState shard;
+  add_stream(shard, kFirst, "first", {"w"});
+  add_stream(shard, kSecond, "second", {"w"});
+  shard.open("kept", false, 60);
+  shard.subscribe("kept", {request("w")});
+  const WillContent gone = will("w");
+  const Lsn lsn = shard.add(*decide::open_session(shard.state, shard.time, {}, "c", true, 0, &gone)->entry);
+  shard.add(control::will_ended(shard.time, lsn, false));
+  ASSERT_EQ(shard.state.wills().due(shard.time, 10), std::vector{lsn});
+  const auto publish = [&] {
+    Data data = data_of(message("w", "gone"));
+    data.retain = true;
+    return decide::publish_will(shard.state, kOwner, lsn, std::move(data), std::vector{ShardId(3)}, true);
+  };
+  decide::Publish made = publish();
+  ASSERT_EQ(made.copies.size(), 1u);
+  // The owner ends after the first of its entries.
+  shard.add(std::move(made.copies.front()));
+  ASSERT_TRUE(will_of(shard, "c"));
+  made = publish();
+  EXPECT_TRUE(made.copies.empty());
+  const storage::LogEntry again = made.entry;
+  carry_out(shard, std::move(made));
+  EXPECT_FALSE(will_of(shard, "c"));
+  EXPECT_EQ(shard.state.stream(kFirst)->next(), Offset(1));
+  EXPECT_EQ(shard.state.stream(kSecond)->next(), Offset(1));
+  EXPECT_EQ(shard.state.retained().size(), 1u);
+  EXPECT_EQ(shard.state.pending_forwards().at(ShardId(3)).size(), 1u);
+  EXPECT_EQ(shard.state.session({}, "kept")->queued(), 1u);
+  // No log has it twice.
+  const auto view = parse_entry(again);
+  ApplyResult result;
+  EXPECT_EQ(shard.state.apply(shard.state.next(), *view, result).error().code, ErrorCode::kCorrupt);
+}
+
+TEST(Decide, WillsHaveALimit) {
+  LogAndState shard;
+  const WillContent gone = will("w");
+  ShardLimits limits;
+  limits.will_bytes = WillTable::bytes_of({TenantId(), "c"}, gone);
+  limits.retained_messages = 0;
+  shard.add(control::owner_started(shard.time, Epoch(1), NodeId(1), limits));
+  const auto open = [&](std::string_view client, std::uint32_t expiry_s, const WillContent* with) {
+    return decide::open_session(shard.state, shard.time, {}, client, true, expiry_s, with);
+  };
+  auto first = open("c", 0, &gone);
+  ASSERT_TRUE(first.has_value());
+  const Lsn lsn = shard.add(*std::move(first->entry));
+  EXPECT_EQ(shard.state.wills().bytes(), limits.will_bytes);
+  EXPECT_EQ(open("d", 0, &gone).error().code, ErrorCode::kNoSpace);
+  EXPECT_EQ(open("d", 60, &gone).error().code, ErrorCode::kNoSpace);
+  EXPECT_TRUE(open("d", 60, nullptr).has_value());
+  // Too many retained messages: nobody waits for an answer, the message is published all the same.
+  Data data = data_of(message("w", "gone"));
+  data.retain = true;
+  carry_out(shard, decide::publish_will(shard.state, kOwner, lsn, std::move(data), {}, true));
+  EXPECT_TRUE(shard.state.retained().empty());
+  EXPECT_EQ(shard.state.wills().bytes(), 0u);
+  EXPECT_TRUE(open("d", 0, &gone).has_value());
+}
+
 // [MQTT-2.2.1-4]: what is in use is not given again; what was dropped stays in use until it is released.
 TEST(Decide, PacketIdentifiersOfTheLog) {
   LogAndState shard;

@@ -20,7 +20,7 @@ namespace {
 // data: flags u16 | qos u8 | tenant uvarint | address sized | publisher hash u64 | [stream: topic uvarint,
 //   partition uvarint] | [source: shard uvarint, epoch uvarint, lsn uvarint] | [directed: client id sized,
 //   qos u8, subscription id uvarint] | [forwards: count uvarint, shard uvarint …] | [received: session
-//   uvarint, packet id u16] | batch (the rest)
+//   uvarint, packet id u16] | [will: LSN uvarint] | batch (the rest)
 enum Flag : std::uint16_t {
   kKafkaBatch = 1,
   kRetain = 2,
@@ -31,9 +31,10 @@ enum Flag : std::uint16_t {
   kSource = 64,
   kDirected = 128,
   kForwards = 256,
-  kReceived = 512,  // from version 2 on, which is written for these entries only
+  kReceived = 512,  // version 2, which is written for these entries only
+  kWill = 1024,     // version 3, likewise
 };
-constexpr std::uint16_t kAllFlags = 1023;
+constexpr std::uint16_t kAllFlags = 2047;
 constexpr std::int64_t kTimeLimit = std::int64_t{1} << 60;  // so that sums of times stay in range
 
 std::unexpected<Error> bad(const char* what) {
@@ -88,9 +89,14 @@ bool read_facts(DataEntry& data) {
   return true;
 }
 
+std::uint8_t version_of(std::uint16_t flags) {
+  if (!(flags & (kReceived | kWill))) return 1;
+  return flags & kWill ? 3 : 2;
+}
+
 bool read_data(Reader& reader, std::uint8_t version, DataEntry& data) {
   const auto flags = reader.le<std::uint16_t>();
-  if (flags & ~kAllFlags || ((flags & kReceived) != 0) != (version == 2)) reader.fail();
+  if (flags & ~kAllFlags || version_of(flags) != version) reader.fail();
   data.kafka_batch = flags & kKafkaBatch;
   data.retain = flags & kRetain;
   data.retain_here = flags & kRetainHere;
@@ -133,6 +139,10 @@ bool read_data(Reader& reader, std::uint8_t version, DataEntry& data) {
     data.received->session = small(reader);
     data.received->packet_id = reader.le<std::uint16_t>();
     if (data.received->packet_id == 0 || data.source || data.directed || data.kafka_batch) reader.fail();
+  }
+  if (flags & kWill) {
+    data.will = Lsn(reader.uvarint());
+    if (data.received || data.source || data.directed || data.kafka_batch) reader.fail();
   }
   return reader.ok();
 }
@@ -204,13 +214,13 @@ storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts) {
   thread_local std::string scratch;
   scratch.clear();
   Writer writer(scratch);
-  writer.u8(parts.received ? 2 : 1).u8(static_cast<std::uint8_t>(EntryKind::kData)).varint(parts.time.ms);
   const std::uint16_t flags = static_cast<std::uint16_t>(
       (data.kafka_batch ? kKafkaBatch : 0) | (data.retain ? kRetain : 0) |
       (parts.retain_here ? kRetainHere : 0) | (data.address_headers_allowed ? kAddressHeaders : 0) |
       (parts.stream ? kStream : 0) | (parts.stream_only ? kStreamOnly : 0) | (parts.source ? kSource : 0) |
       (parts.directed ? kDirected : 0) | (parts.forwards.empty() ? 0 : kForwards) |
-      (parts.received ? kReceived : 0));
+      (parts.received ? kReceived : 0) | (parts.will ? kWill : 0));
+  writer.u8(version_of(flags)).u8(static_cast<std::uint8_t>(EntryKind::kData)).varint(parts.time.ms);
   writer.le(flags).u8(data.qos).uvarint(data.tenant.value).sized(data.address).le(data.publisher_hash);
   if (parts.stream) {
     writer.uvarint(parts.stream->topic.value)
@@ -229,6 +239,7 @@ storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts) {
     for (ShardId shard : parts.forwards) writer.uvarint(shard.value);
   }
   if (parts.received) writer.uvarint(parts.received->session).le(parts.received->packet_id);
+  if (parts.will) writer.uvarint(parts.will->value);
   // A small batch is copied behind the head, so that an entry is one block; of a large one only what changes.
   constexpr std::size_t kCopyBelow = 2048;
   const std::size_t copied = data.batch.size() < kCopyBelow ? data.batch.size() : kBatchPrefix;

@@ -20,7 +20,7 @@
 
 namespace stele::broker {
 
-inline constexpr std::uint8_t kEntryVersion = 2;
+inline constexpr std::uint8_t kEntryVersion = 3;
 enum class EntryKind : std::uint8_t { kControl = 1, kData = 2 };
 
 // Where a forwarded entry comes from.
@@ -83,6 +83,7 @@ struct DataEntry {
   std::optional<ForwardSource> source;
   std::optional<DirectedTo> directed;
   std::optional<ReceivedAs> received;  // never with `source`
+  std::optional<Lsn> will;             // the will that is published with it; never with either
   std::string_view forwards;           // encoded shard ids: see for_each_forward
   std::uint32_t forward_count = 0;
 
@@ -138,6 +139,7 @@ struct DataEntryParts {
   std::optional<ForwardSource> source{};
   std::optional<DirectedTo> directed{};
   std::optional<ReceivedAs> received{};
+  std::optional<Lsn> will{};
   std::span<const ShardId> forwards{};
 };
 storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts);

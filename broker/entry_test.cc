@@ -59,6 +59,9 @@ Made any_entry() {
   if (!made.data.kafka_batch && !made.parts.source && !made.parts.directed && *rc::gen::arbitrary<bool>()) {
     made.parts.received =
         ReceivedAs{*rc::gen::arbitrary<std::uint32_t>(), *rc::gen::inRange<std::uint16_t>(1, UINT16_MAX)};
+  } else if (!made.data.kafka_batch && !made.parts.source && !made.parts.directed &&
+             *rc::gen::arbitrary<bool>()) {
+    made.parts.will = Lsn(*rc::gen::arbitrary<std::uint64_t>());
   }
   for (std::uint32_t shard : *rc::gen::arbitrary<std::vector<std::uint32_t>>()) {
     made.forwards.push_back(ShardId(shard));
@@ -83,6 +86,7 @@ void expect_same(const Made& made, const EntryView& view) {
   RC_ASSERT(data.stream_only == made.parts.stream_only);
   RC_ASSERT(data.source == made.parts.source);
   RC_ASSERT(data.received == made.parts.received);
+  RC_ASSERT(data.will == made.parts.will);
   RC_ASSERT(data.directed.has_value() == made.parts.directed.has_value());
   if (data.directed) {
     RC_ASSERT(data.directed->client_id == made.client);
@@ -162,6 +166,19 @@ TEST(Entry, OfANewerVersionIsRefused) {
   EXPECT_EQ(parse_entry(bytes, {}).error().code, ErrorCode::kUnsupported);
   bytes[0] = 0;
   EXPECT_EQ(parse_entry(bytes, {}).error().code, ErrorCode::kCorrupt);
+}
+
+// Only what an older reader would not understand bears a version that it refuses.
+TEST(Entry, TheVersionIsTheOldestThatKnowsIt) {
+  const Data data = data_of(message("a", "p"));
+  EXPECT_EQ(joined(encode_data(data, {}))[0], 1);
+  EXPECT_EQ(joined(encode_data(data, {.received = ReceivedAs{1, 1}}))[0], 2);
+  EXPECT_EQ(joined(encode_data(data, {.will = Lsn(7)}))[0], 3);
+  std::string bytes = joined(encode_data(data, {.will = Lsn(7)}));
+  for (const char version : {1, 2}) {
+    bytes[0] = version;
+    EXPECT_EQ(parse_entry(bytes, {}).error().code, ErrorCode::kCorrupt);
+  }
 }
 
 TEST(Entry, ControlIsReadAtAnyAlignment) {

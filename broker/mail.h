@@ -27,13 +27,14 @@ class Core;
 using ShardList = absl::InlinedVector<ShardId, 4>;
 
 // Who waits for the answer to a DataMail. A publisher's `ticket` is its own sequence; a produce's is a key
-// into the core's table of produces.
+// into the core's table of produces. A will's is its LSN: only its shard itself waits, for the forwards.
 struct ReplyTo {
-  enum class Kind : std::uint8_t { kNobody, kPublisher, kProduce };
+  enum class Kind : std::uint8_t { kNobody, kWill, kPublisher, kProduce };
   Kind kind = Kind::kNobody;
   CoreId core;
   std::uint32_t publisher = 0;
   std::uint64_t ticket = 0;
+  bool by_mail() const { return kind > Kind::kWill; }
 };
 
 struct DataMail {

@@ -41,6 +41,9 @@ struct BrokerOptions {
   std::uint64_t share_window_bytes = 1ULL << 20;
   // QoS 2 messages from one client that it has not released, over all its connections; more are refused.
   std::uint64_t unreleased_per_session = 16'384;
+  // Wills of all clients of a shard, of those that are connected and those that are about to be published; a
+  // client whose will is too much is refused.
+  std::uint64_t will_bytes = 256ULL << 20;
 
   // Idempotent producers that a shard remembers, each as often as the streams that it writes to; then those
   // go that have been silent longest. `producer.id.expiration.ms`.

@@ -10,18 +10,10 @@
 #include "broker/core.h"
 #include "broker/message_batch.h"
 #include "broker/session.h"
+#include "broker/targets.h"
 #include "model/address.h"
 
 namespace stele::broker {
-namespace {
-
-void add_target(ShardList& list, ShardId shard) {
-  auto at = std::lower_bound(list.begin(), list.end(), shard);
-  if (at == list.end() || *at != shard) list.insert(at, shard);
-}
-
-}  // namespace
-
 PublisherImpl::PublisherImpl(Core& core, std::uint32_t id, Principal who, Listener& listener)
     : core_(core), id_(id), who_(std::move(who)), listener_(listener) {}
 
@@ -135,24 +127,15 @@ bool PublisherImpl::commit_first(const MessageView& message, const Route& route,
                                  std::uint32_t token, bool answer) {
   DataMail mail;
   KeyRule rule;
-  ShardList targets;
   std::optional<StreamId> stream;
   ShardId home = route.address_shard;
-  if (!is_mqtt_only(message.address)) {
-    for (const Route::Capture& capture : route.captures) {
-      const std::int32_t partition =
-          capture.partition >= 0 ? capture.partition : capture.topic->partition_of(message);
-      add_target(targets, capture.topic->shards[static_cast<std::size_t>(partition)]);
-      if (stream) continue;
-      stream = StreamId{capture.topic->id, PartitionId(partition)};
-      home = capture.topic->shards[static_cast<std::size_t>(partition)];
-      rule = capture.topic->key;
-    }
+  Targets found = targets_of(route, message);
+  ShardList& targets = found.shards;
+  if (found.capture) {
+    stream = StreamId{found.capture->topic->id, PartitionId(found.partition)};
+    home = found.capture_shard();
+    rule = found.capture->topic->key;
   }
-  if (message.qos > 0) {
-    for (ShardId shard : route.session_shards) add_target(targets, shard);
-  }
-  if (message.retain) add_target(targets, route.address_shard);
   if (!stream && targets.size() == 1) home = targets.front();
   // Where a property is the key, order is per key and not per address.
   const bool keyed = stream && rule.kind == KeyRule::Kind::kProperty;

@@ -16,24 +16,28 @@ namespace stele::broker {
 
 using runtime::Task;
 
-SessionImpl::SessionImpl(Core& core, SessionOptions options, SessionHandler& handler)
+SessionImpl::SessionImpl(Core& core, SessionOptions options, std::optional<WillContent> will,
+                         SessionHandler& handler)
     : core_(core),
       options_(std::move(options)),
       shard_(shard_of(options_.principal.tenant, options_.client_id, core.routes().shard_count())),
-      attachment_(core.attach(*this)) {
+      attachment_(core.attach(*this)),
+      will_(std::move(will)),
+      has_will_(will_.has_value()) {
   live_.handler = &handler;
   live_.publisher_hash = publisher_hash_of(options_.client_id);
   core_.live().add(attachment_, live_);
 }
 
 SessionImpl::~SessionImpl() {
-  if (!ended_) end(EndOfSession::kWithWill, std::nullopt);
+  // Nobody has a will before CONNACK.
+  if (!ended_) end(started_ ? EndOfSession::kWithWill : EndOfSession::kNormal, std::nullopt);
 }
 
 Task<Result<void>> SessionImpl::open() {
-  const auto ask = [shard = shard_, options = options_, attachment = attachment_,
-                    from = core_.runtime().core()](Core& there) {
-    return Shard::open_session(there, shard, options, from, attachment);
+  const auto ask = [shard = shard_, options = options_, will = std::exchange(will_, std::nullopt),
+                    attachment = attachment_, from = core_.runtime().core()](Core& there) {
+    return Shard::open_session(there, shard, options, will, from, attachment);
   };
   STELE_CO_TRY(SessionOpened opened,
                co_await core_.on_core<Result<SessionOpened>>(core_.core_of(shard_), ask));
@@ -86,6 +90,7 @@ bool SessionImpl::check_rights() {
 }
 
 void SessionImpl::start() {
+  started_ = true;
   start_shares();
   if (!live_.durable) return;
   core_.send(core_.core_of(shard_), CallMail([shard = shard_, attachment = attachment_](Core& there) {
@@ -410,25 +415,9 @@ void SessionImpl::tell_shard(SettleMail::What what, SettleToken token) {
   core_.send(core_.core_of(shard_), SettleMail{shard_, attachment_, what, token});
 }
 
-void SessionImpl::set_will(const WillMessage& will) {
-  if (!core_.authorizer().allowed(options_.principal, Action::kPublish, will.message.address)) return;
-  MessageView timed = will.message;
-  timed.timestamp_ms = core_.runtime().wall_now().ms;
-  // Counted anew from the timestamp when the will is published.
-  if (will.expiry_interval_s)
-    timed.expires_at_ms = expires_at_ms(timed.timestamp_ms, *will.expiry_interval_s);
-  MessageBatch batch = batch_of(timed, KeyRule{});
-  Data data;
-  data.tenant = options_.principal.tenant;
-  data.retain = will.message.retain;
-  data.qos = will.message.qos;
-  data.address = std::move(batch.address);
-  data.batch = std::move(batch.batch);
-  will_ = Will{std::move(data), will.delay_s};
-}
-
-void SessionImpl::end(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
-  if (std::exchange(ended_, true)) return;
+SessionEnd SessionImpl::finish(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
+  STELE_ASSERT(!ended_);
+  ended_ = true;
   leave_shares();
   std::vector<std::string> last;
   for (auto& [filter, request] : filters_) {
@@ -448,17 +437,29 @@ void SessionImpl::end(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
   core_.live().remove(attachment_);
   core_.detach(attachment_);
   give_back_shared();
-  SessionEnd ending;
-  ending.expiry_s = expiry_s;
-  if ((how == EndOfSession::kWithWill || mutant(Mutant::kWillAfterDisconnect)) && will_) {
-    ending.will = std::move(will_->data);
-    ending.will_delay_s = will_->delay_s;
-  }
+  return {.expiry_s = expiry_s,
+          .goodbye = how == EndOfSession::kNormal && !mutant(Mutant::kWillAfterDisconnect)};
+}
+
+void SessionImpl::end(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
+  if (ended_) return;
+  const SessionEnd ending = finish(how, expiry_s);
   core_.send(core_.core_of(shard_),
              CallMail([shard = shard_, tenant = options_.principal.tenant, client_id = options_.client_id,
-                       attachment = attachment_, ending = std::move(ending)](Core& there) mutable {
-               Shard::end_session(there, shard, tenant, client_id, attachment, std::move(ending));
+                       attachment = attachment_, ending](Core& there) {
+               Shard::end_session(there, shard, tenant, client_id, attachment, ending);
              }));
+}
+
+Task<void> SessionImpl::leave(std::optional<std::uint32_t> expiry_s) {
+  if (ended_) co_return;
+  if (!has_will_) co_return end(EndOfSession::kNormal, expiry_s);
+  const SessionEnd ending = finish(EndOfSession::kNormal, expiry_s);
+  const auto tell = [shard = shard_, tenant = options_.principal.tenant, client_id = options_.client_id,
+                     attachment = attachment_, ending](Core& there) {
+    return Shard::end_session_for_good(there, shard, tenant, client_id, attachment, ending);
+  };
+  co_await core_.on_core<bool>(core_.core_of(shard_), tell);
 }
 
 void SessionImpl::on_items(SessionMail&& mail) {

@@ -14,6 +14,7 @@
 #include "broker/api.h"
 #include "broker/live.h"
 #include "broker/mail.h"
+#include "broker/will_table.h"
 
 namespace stele::broker {
 
@@ -33,6 +34,12 @@ struct ShareMemberName {
   std::string share;  // `$share/NAME/FILTER`
 };
 
+// How a client's connection ended.
+struct SessionEnd {
+  std::optional<std::uint32_t> expiry_s;
+  bool goodbye = false;  // its will is not to be published
+};
+
 struct RetainedMessage {
   Bytes address;
   Bytes batch;
@@ -40,7 +47,8 @@ struct RetainedMessage {
 
 class SessionImpl final : public Session {
  public:
-  SessionImpl(Core& core, SessionOptions options, SessionHandler& handler);
+  // `options` without the will.
+  SessionImpl(Core& core, SessionOptions options, std::optional<WillContent> will, SessionHandler& handler);
   ~SessionImpl() override;
 
   runtime::Task<Result<void>> open();
@@ -55,8 +63,8 @@ class SessionImpl final : public Session {
   void released(std::uint16_t packet_id) override;
   void complete(std::uint16_t packet_id) override;
   bool durable() const override { return live_.durable; }
-  void set_will(const WillMessage& will) override;
   void end(EndOfSession how, std::optional<std::uint32_t> expiry_s) override;
+  runtime::Task<void> leave(std::optional<std::uint32_t> expiry_s) override;
 
   void on_items(SessionMail&& mail);
   // Rules have changed: the session ends if it has subscriptions that are not allowed any more.
@@ -70,10 +78,8 @@ class SessionImpl final : public Session {
   std::uint64_t epoch() const { return epoch_; }
 
  private:
-  struct Will {
-    Data data;
-    std::uint32_t delay_s;
-  };
+  // What is to be done on this core; the rest is to be sent to the shard.
+  SessionEnd finish(EndOfSession how, std::optional<std::uint32_t> expiry_s);
   void tell_shard(SettleMail::What what, SettleToken token);
   bool may_subscribe(const std::string& filter) const;
   runtime::Task<void> route(std::vector<std::string> filters, bool interested);
@@ -96,6 +102,7 @@ class SessionImpl final : public Session {
   std::uint32_t number_ = 0;
   std::uint64_t epoch_ = 0;
   bool present_ = false;
+  bool started_ = false;
   bool ended_ = false;
   std::map<std::string, SubscribeRequest, std::less<>> filters_;
   std::size_t shares_ = 0;                  // of them that are shared
@@ -104,8 +111,9 @@ class SessionImpl final : public Session {
     RetainedMessage message;
     SubscribeRequest request;
   };
-  std::vector<Found> retained_;  // until release()
-  std::optional<Will> will_;
+  std::vector<Found> retained_;      // until release()
+  std::optional<WillContent> will_;  // until open()
+  const bool has_will_;
 };
 
 }  // namespace stele::broker

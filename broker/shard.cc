@@ -109,6 +109,7 @@ void Shard::serve() {
   limits.subscriptions_per_session = options.subscriptions_per_session;
   limits.producers = options.producers;
   limits.unreleased_per_session = options.unreleased_per_session;
+  limits.will_bytes = options.will_bytes;
   append(control::owner_started(now(), log_->epoch(), options.node, limits));
   load_shares();
   on_view();
@@ -285,7 +286,7 @@ void Shard::watch_room() {
 
 void Shard::answer_for_want_of_room() {
   const auto decline = [this](Answering& answering) {
-    if (answering.reply.kind == ReplyTo::Kind::kNobody) return;
+    if (!answering.reply.by_mail()) return;
     STELE_MARK("shard: publisher answered though its entry waits for room");
     ++core_.stats().refused_no_space;
     refuse(std::exchange(answering.reply, {}), not_committed(), true);
@@ -311,8 +312,8 @@ void Shard::tick() {
     coordinator_.expire_offsets();
     note_forward_progress();
     look_after_shares();
+    publish_due_wills();
   }
-  fire_wills();
   if (log_bytes_ >= core_.options().snapshot_log_bytes && worth_a_snapshot()) start_snapshot();
   trim();
   wake_at_turn_end();

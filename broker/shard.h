@@ -6,8 +6,9 @@
 // goes on: a lost shard answers kUnavailable and is replaced by a new one (core.h).
 //
 // Parts: shard.cc (log, commit, time, snapshots), shard_data.cc (publishes and forwards), shard_sessions.cc
-// (connected clients and their queues), shard_shares.cc (shared subscriptions), shard_qos2.cc (packet
-// identifiers that outlive a connection), shard_streams.cc (reading), shard_groups.cc (consumer groups).
+// (connected clients and their queues), shard_wills.cc (their wills), shard_shares.cc (shared subscriptions),
+// shard_qos2.cc (packet identifiers that outlive a connection), shard_streams.cc (reading), shard_groups.cc
+// (consumer groups).
 #pragma once
 
 #include <absl/container/flat_hash_set.h>
@@ -40,13 +41,6 @@
 #include "runtime/scope.h"
 
 namespace stele::broker {
-
-// How a client's connection ended.
-struct SessionEnd {
-  std::optional<std::uint32_t> expiry_s;
-  std::optional<Data> will;
-  std::uint32_t will_delay_s = 0;
-};
 
 using SessionInterest = std::pair<TenantId, std::string>;
 
@@ -105,7 +99,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
 
   // ---- sessions; `there` is the core of the shard
   static runtime::Task<Result<SessionOpened>> open_session(Core& there, ShardId shard, SessionOptions options,
-                                                           CoreId from, std::uint64_t attachment);
+                                                           std::optional<WillContent> will, CoreId from,
+                                                           std::uint64_t attachment);
   static runtime::Task<Result<void>> subscribe(Core& there, ShardId shard, std::uint64_t attachment,
                                                std::vector<SubscribeRequest> requests);
   static runtime::Task<Result<void>> unsubscribe(Core& there, ShardId shard, std::uint64_t attachment,
@@ -115,7 +110,11 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   static runtime::Task<Result<std::vector<RetainedMessage>>> retained(Core& there, TenantId tenant,
                                                                       std::string filter);
   static void end_session(Core& there, ShardId shard, TenantId tenant, const std::string& client_id,
-                          std::uint64_t attachment, SessionEnd ending);
+                          std::uint64_t attachment, const SessionEnd& ending);
+  // Complete once that is committed; false: nobody knows.
+  static runtime::Task<bool> end_session_for_good(Core& there, ShardId shard, TenantId tenant,
+                                                  std::string client_id, std::uint64_t attachment,
+                                                  SessionEnd ending);
   void start_delivery(std::uint64_t attachment);
   void settle(std::uint64_t attachment, SettleToken token);
   // QoS 2: PUBREC and PUBCOMP of the client, and PUBREL of its own messages.
@@ -231,7 +230,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void retain_streams();
   void expire_retained();
   void expire_producers();
-  static constexpr std::size_t kMaxExpiredAtOnce = 1000;  // sessions, or retained messages, per tick
+  static constexpr std::size_t kMaxExpiredAtOnce = 1000;  // sessions, retained messages, or wills, per tick
 
   // ---- shard_data.cc
   struct Answering {  // what a publisher is told once all is done
@@ -290,6 +289,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     std::uint32_t receive_maximum = 0;
     std::uint32_t session_number = 0;
     std::uint64_t session_epoch = 0;
+    std::optional<Lsn> will;  // the entry that brought it
     // Delivery: items of the queue below `next` are sent; those below `fresh` may have been sent before.
     QueuePosition next = 0;
     QueuePosition fresh = 0;
@@ -316,16 +316,14 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     std::deque<std::uint64_t> waiting;  // attachments whose CONNECT waits for the one before
     std::set<std::uint64_t> given_up;   // of them: gone meanwhile
     runtime::Notification freed;
-    std::optional<Data> will;  // delayed
-    runtime::Instant will_at{};
+    std::uint32_t wills_under_way = 0;  // published, and not yet wherever they go
   };
-  runtime::Task<Result<SessionOpened>> open(SessionOptions options, CoreId from, std::uint64_t attachment);
+  runtime::Task<Result<SessionOpened>> open(SessionOptions options, std::optional<WillContent> will,
+                                            CoreId from, std::uint64_t attachment);
   void take_over(Connected& connected);
-  void disconnect(const SessionKey& key, std::uint64_t attachment, SessionEnd ending);
+  void disconnect(const SessionKey& key, std::uint64_t attachment, const SessionEnd& ending);
   Lsn sent_below(const Connected& connected, const SessionState& session) const;
   void drop_client_if_idle(const SessionKey& key);
-  void fire_wills();
-  void publish_will(Data will);
   void expire_sessions();
   Connected* connection(std::uint64_t attachment);
   void wake(std::uint32_t session_number);
@@ -340,6 +338,13 @@ class Shard final : public std::enable_shared_from_this<Shard>,
                 const storage::LogEntry& entry, bool redelivered);
   runtime::Task<void> deliver_from_log(std::uint64_t attachment, Lsn from);
   void flush_settled();
+
+  // ---- shard_wills.cc
+  void end_will(const Connected& connected, bool goodbye);
+  void publish_due_wills();
+  void publish_due_wills_of(const SessionKey& key);
+  void publish_will(Lsn will);
+  void will_has_arrived(Lsn will);
 
   // ---- shard_shares.cc
   struct Share {
@@ -440,6 +445,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::map<SessionKey, Client> clients_;
   std::map<std::uint64_t, Connected*> by_attachment_;
   std::map<std::uint32_t, std::uint64_t> attachment_of_;  // by session number
+  std::map<Lsn, SessionKey> wills_under_way_;             // by the entry that brought it: whose
   std::map<SessionKey, Share> shares_;                    // by tenant and the client id of its session
   std::map<std::uint32_t, SessionKey> share_of_;          // by session number
   std::vector<SessionKey> dirty_shares_;

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 // ---- publishes ------------------------------------------------------------------------------------------
 
 void Shard::refuse(const ReplyTo& to, Error error, bool unknown) {
-  if (to.kind == ReplyTo::Kind::kNobody) return;
+  if (!to.by_mail()) return;
   DataAnswerMail mail;
   mail.reply = to;
   mail.error = std::move(error);
@@ -90,7 +90,10 @@ void Shard::reveal(Reveal&& item) {
 }
 
 void Shard::answer(Answering&& answering) {
-  if (answering.reply.kind == ReplyTo::Kind::kNobody) return;
+  if (!answering.reply.by_mail()) {
+    if (answering.reply.kind == ReplyTo::Kind::kWill) will_has_arrived(Lsn(answering.reply.ticket));
+    return;
+  }
   DataAnswerMail mail;
   mail.reply = answering.reply;
   mail.matched = answering.matched;

@@ -28,14 +28,16 @@ Error starting(ShardId shard) {
 
 // ---- connect --------------------------------------------------------------------------------------------
 
-Task<Result<SessionOpened>> Shard::open_session(Core& there, ShardId id, SessionOptions options, CoreId from,
+Task<Result<SessionOpened>> Shard::open_session(Core& there, ShardId id, SessionOptions options,
+                                                std::optional<WillContent> will, CoreId from,
                                                 std::uint64_t attachment) {
   const std::shared_ptr<Shard> shard = there.shard_ptr(id);
   if (!shard) co_return std::unexpected(starting(id));
-  co_return co_await shard->open(std::move(options), from, attachment);
+  co_return co_await shard->open(std::move(options), std::move(will), from, attachment);
 }
 
-Task<Result<SessionOpened>> Shard::open(SessionOptions options, CoreId from, std::uint64_t attachment) {
+Task<Result<SessionOpened>> Shard::open(SessionOptions options, std::optional<WillContent> will, CoreId from,
+                                        std::uint64_t attachment) {
   const SessionKey key(options.principal.tenant, options.client_id);
   clients_[key].waiting.push_back(attachment);
   while (true) {
@@ -53,7 +55,6 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, CoreId from, std
   }
   Client& client = clients_[key];
   client.waiting.pop_front();
-  client.will.reset();  // [MQTT-3.1.3-9]: connected again before its delay was over
   client.connected = std::make_unique<Connected>();
   Connected& connected = *client.connected;
   connected.key = key;
@@ -62,19 +63,24 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, CoreId from, std
   connected.receive_maximum = std::min<std::uint32_t>(options.receive_maximum, kFirstLoggedId - 1);
   by_attachment_[attachment] = &connected;
 
-  auto decided =
-      decide::open_session(state_, now(), key.first, key.second, options.clean_start, options.expiry_s);
-  if (decided && decided->entry) {
+  auto decided = decide::open_session(state_, now(), key.first, key.second, options.clean_start,
+                                      options.expiry_s, will ? &*will : nullptr);
+  // What it left behind on an earlier connection goes first.
+  if (decided && (decided->entry || state_.wills().any_of(key))) {
     if (auto can = writable(); !can) decided = std::unexpected(can.error());
   }
   if (!decided) {
-    disconnect(key, attachment, {});
+    disconnect(key, attachment, {.expiry_s = {}, .goodbye = true});
     co_return std::unexpected(decided.error());
   }
   SessionOpened opened;
   opened.present = decided->present;
   opened.durable = decided->durable;
-  if (decided->entry) append(*std::move(decided->entry));
+  if (decided->entry) {
+    const Lsn lsn = append(*std::move(decided->entry));
+    if (will) connected.will = lsn;
+  }
+  publish_due_wills_of(key);
   if (opened.durable) {
     const SessionState& session = *state_.session(key.first, key.second);
     connected.durable = true;
@@ -89,8 +95,14 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, CoreId from, std
   }
   ++core_.stats().sessions_opened;
   // Also what was only read is revealed when it is committed.
-  if (!co_await committed(state_.next())) {
-    if (serving_) disconnect(key, attachment, {});
+  bool kept = co_await committed(state_.next());
+  while (kept && by_attachment_.contains(attachment) && clients_.at(key).wills_under_way > 0) {
+    STELE_MARK("shard: CONNECT waits for a will");
+    co_await clients_.at(key).freed.wait();
+    kept = serving_;
+  }
+  if (!kept) {
+    if (serving_) disconnect(key, attachment, {.expiry_s = {}, .goodbye = true});
     co_return std::unexpected(not_committed());
   }
   // The connection may have ended meanwhile.
@@ -108,11 +120,19 @@ void Shard::take_over(Connected& connected) {
 }
 
 void Shard::end_session(Core& there, ShardId id, TenantId tenant, const std::string& client_id,
-                        std::uint64_t attachment, SessionEnd ending) {
-  if (Shard* shard = there.shard(id)) shard->disconnect({tenant, client_id}, attachment, std::move(ending));
+                        std::uint64_t attachment, const SessionEnd& ending) {
+  if (Shard* shard = there.shard(id)) shard->disconnect({tenant, client_id}, attachment, ending);
 }
 
-void Shard::disconnect(const SessionKey& key, std::uint64_t attachment, SessionEnd ending) {
+Task<bool> Shard::end_session_for_good(Core& there, ShardId id, TenantId tenant, std::string client_id,
+                                       std::uint64_t attachment, SessionEnd ending) {
+  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
+  if (!shard) co_return false;
+  shard->disconnect({tenant, std::move(client_id)}, attachment, ending);
+  co_return co_await shard->committed(shard->state_.next());
+}
+
+void Shard::disconnect(const SessionKey& key, std::uint64_t attachment, const SessionEnd& ending) {
   auto found = clients_.find(key);
   if (found == clients_.end()) return;
   Client& client = found->second;
@@ -128,26 +148,15 @@ void Shard::disconnect(const SessionKey& key, std::uint64_t attachment, SessionE
   const SessionState* session = state_.session(key.first, key.second);
   const bool durable =
       client.connected->durable && session && session->epoch == client.connected->session_epoch;
-  std::uint32_t expiry_s = 0;
   if (durable) {
-    expiry_s = ending.expiry_s.value_or(session->expiry_s);
     attachment_of_.erase(session->number);
-    auto entry = decide::close_session(state_, now(), key.first, key.second, session->epoch, expiry_s,
-                                       sent_below(*client.connected, *session));
+    auto entry = decide::close_session(state_, now(), key.first, key.second, session->epoch, ending.expiry_s,
+                                       sent_below(*client.connected, *session), ending.goodbye);
     if (entry) append(*std::move(entry));
   }
   by_attachment_.erase(attachment);
-  client.connected.reset();
-  if (ending.will) {
-    // The will goes at the end of its delay or of the session, whichever is first [MQTT-3.1.3-9].
-    const std::uint32_t delay_s = std::min(ending.will_delay_s, expiry_s);
-    if (delay_s == 0) {
-      publish_will(*std::move(ending.will));
-    } else {
-      client.will = std::move(ending.will);
-      client.will_at = core_.runtime().now() + std::chrono::seconds(delay_s);
-    }
-  }
+  const std::unique_ptr<Connected> connected = std::move(client.connected);
+  end_will(*connected, ending.goodbye);
   client.freed.wake_all();
   drop_client_if_idle(key);
 }
@@ -164,27 +173,9 @@ void Shard::drop_client_if_idle(const SessionKey& key) {
   auto found = clients_.find(key);
   if (found == clients_.end()) return;
   const Client& client = found->second;
-  if (!client.connected && client.waiting.empty() && client.given_up.empty() && !client.will)
+  if (!client.connected && client.waiting.empty() && client.given_up.empty() && client.wills_under_way == 0) {
     clients_.erase(found);
-}
-
-void Shard::fire_wills() {
-  const runtime::Instant now = core_.runtime().now();
-  std::vector<SessionKey> due;
-  for (auto& [key, client] : clients_) {
-    if (mutant(Mutant::kWillForgotten)) continue;
-    if (client.will && client.will_at <= now) due.push_back(key);
   }
-  for (const SessionKey& key : due) {
-    Data will = *std::exchange(clients_[key].will, std::nullopt);
-    drop_client_if_idle(key);
-    publish_will(std::move(will));
-  }
-}
-
-void Shard::publish_will(Data will) {
-  ++core_.stats().wills_published;
-  core_.publish_for_broker(will);
 }
 
 void Shard::expire_sessions() {

@@ -4,13 +4,14 @@
 
 #include "base/crc32c.h"
 #include "base/hash.h"
+#include "base/mutants.h"
 #include "broker/shard_state.h"
 
 namespace stele::broker {
 namespace {
 
 constexpr std::string_view kMagic = "STELSNAP";
-constexpr std::uint32_t kVersion = 4;
+constexpr std::uint32_t kVersion = 5;
 constexpr std::size_t kSectionOverhead = 1 + 8 + 4;  // kind, length; CRC behind it
 constexpr std::size_t kSectionBytes = 256 << 10;     // a section ends with the record that passes it
 
@@ -23,6 +24,7 @@ enum Section : std::uint8_t {
   kPendingForwards = 6,
   kProducers = 7,
   kGroups = 8,
+  kWills = 9,
   kEnd = 255,
 };
 
@@ -84,7 +86,7 @@ void ShardState::encode_sections(Sink&& sink) const {
     writer.uvarint(limits_.sessions).uvarint(limits_.subscriptions_per_session);
     writer.uvarint(next_session_number_).uvarint(dropped_messages_);
     writer.uvarint(limits_.producers).uvarint(producers_.evicted());
-    writer.uvarint(limits_.unreleased_per_session);
+    writer.uvarint(limits_.unreleased_per_session).uvarint(limits_.will_bytes);
     sink(kGeneral, std::string_view(general));
   }
   Sections streams(kStreams, sink);
@@ -139,6 +141,12 @@ void ShardState::encode_sections(Sink&& sink) const {
     groups.add([&](Writer& writer) { GroupTable::encode(writer, key, group); });
   }
   groups.flush();
+  if (mutant(Mutant::kWillNotKept)) return;
+  Sections wills(kWills, sink);
+  for (const auto& [id, will] : wills_.all()) {
+    wills.add([&](Writer& writer) { WillTable::encode(writer, id, will); });
+  }
+  wills.flush();
 }
 
 std::uint64_t ShardState::hash() const {
@@ -233,6 +241,9 @@ void ShardState::decode_section(std::uint8_t kind, std::uint32_t version, Reader
     case kGroups:
       if (version < 4) return reader.fail();
       return groups_.decode(reader);
+    case kWills:
+      if (version < 5) return reader.fail();
+      return wills_.decode(reader, next_, time_);
     default:
       return reader.fail();
   }
@@ -256,6 +267,7 @@ void ShardState::decode_general(std::uint32_t version, Reader& reader) {
     producers_.set_evicted(reader.uvarint());
   }
   if (version >= 3) limits_.unreleased_per_session = reader.uvarint();  // before there was no QoS 2
+  if (version >= 5) limits_.will_bytes = reader.uvarint();              // before there were no wills
   constexpr std::int64_t kTimeLimit = std::int64_t{1} << 60;
   if (next_session_number_ == 0 || time_.ms < -kTimeLimit || time_.ms > kTimeLimit) reader.fail();
 }

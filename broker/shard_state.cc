@@ -86,6 +86,8 @@ Result<void> ShardState::apply_data(Lsn lsn, const DataEntry& entry, ApplyResult
     }
   }
   if (entry.received) note_received(lsn, entry);
+  if (entry.will) [[unlikely]]
+    STELE_CHECK(note_will(entry));
   if (entry.stream_only) return {};
   if (entry.retain_here) keep_retained(lsn, entry, result);
   if (!tenants_.empty()) queue_for_sessions(lsn, entry, result);
@@ -111,6 +113,13 @@ bool ShardState::take_forwarded(const DataEntry& entry) {
   cursor.copying = Lsn();
   cursor.copied.clear();
   return true;
+}
+
+// Published once: with the entry it is gone.
+Result<void> ShardState::note_will(const DataEntry& entry) {
+  const bool there =
+      entry.stream_only ? wills_.note_copied(*entry.will, *entry.stream) : wills_.published(*entry.will);
+  return there ? Result<void>() : impossible("the publication of a will that is not there");
 }
 
 void ShardState::note_received(Lsn lsn, const DataEntry& entry) {

@@ -27,12 +27,15 @@
 #include "broker/producer_table.h"
 #include "broker/session_state.h"
 #include "broker/stream_state.h"
+#include "broker/will_table.h"
 #include "model/ids.h"
 
 namespace stele::broker {
 namespace fbs {
 struct NumberedItem;
-}
+struct SessionClosed;
+struct Will;
+}  // namespace fbs
 
 // In force since the last OwnerStarted. What is over one of them costs the oldest queued messages; retained
 // messages, sessions and subscriptions are refused before they become entries (decide.h).
@@ -45,6 +48,7 @@ struct ShardLimits {
   std::uint64_t subscriptions_per_session = UINT64_MAX;
   std::uint64_t producers = UINT64_MAX;  // of all streams, each as often as it writes to: then the silent go
   std::uint64_t unreleased_per_session = UINT64_MAX;  // QoS 2 from the client; more are refused
+  std::uint64_t will_bytes = UINT64_MAX;              // of all clients' wills; more are refused
   friend bool operator==(const ShardLimits&, const ShardLimits&) = default;
 };
 
@@ -119,6 +123,9 @@ class ShardState {
   // Idempotent producers, each with every stream that it writes to.
   const ProducerTable& producers() const { return producers_; }
 
+  // Of the clients whose sessions this shard keeps, or would keep.
+  const WillTable& wills() const { return wills_; }
+
   // Consumer groups whose home this shard is.
   const GroupTable& groups() const { return groups_; }
 
@@ -172,6 +179,7 @@ class ShardState {
   Result<void> apply_data(Lsn lsn, const DataEntry& entry, ApplyResult& result);
   bool take_forwarded(const DataEntry& entry);
   void note_received(Lsn lsn, const DataEntry& entry);
+  Result<void> note_will(const DataEntry& entry);
   void queue_for_sessions(Lsn lsn, const DataEntry& entry, ApplyResult& result);
   void queue_message(QueueItem item, const FilterTrie& trie, std::string_view address,
                      std::uint64_t publisher_hash, ApplyResult& result);
@@ -194,6 +202,8 @@ class ShardState {
   void delete_stream(StreamId id);
   Result<void> open_session(Lsn lsn, const SessionKey& key, bool clean, std::uint32_t expiry_s,
                             ApplyResult& result);
+  Result<void> close_session(const fbs::SessionClosed& body);
+  Result<void> set_will(Lsn lsn, const SessionKey& key, const fbs::Will& will);
   // Calls `change` with a session that there is, and keeps count of what is queued.
   template <class Change>
   void change_queue(std::uint32_t number, Change&& change);
@@ -235,6 +245,7 @@ class ShardState {
   std::map<ShardId, Fifo<Lsn>> pending_forwards_;
   ProducerTable producers_;
   GroupTable groups_;
+  WillTable wills_;
 
   // Derived from the above.
   std::uint64_t queued_messages_ = 0;

@@ -51,6 +51,7 @@ ShardLimits limits_of(const fbs::OwnerStarted& body) {
   limits.subscriptions_per_session = body.subscriptions_per_session();
   limits.producers = body.producers();
   limits.unreleased_per_session = body.unreleased_per_session();
+  limits.will_bytes = body.will_bytes();
   return limits;
 }
 
@@ -108,30 +109,35 @@ Result<void> ShardState::apply_control(Lsn lsn, std::string_view control, ApplyR
     case fbs::Body::SessionOpened: {
       const auto* body = entry->body_as_SessionOpened();
       if (!body->session()) return missing("a session");
-      return open_session(lsn, key_of(*body->session()), body->clean(), body->expiry_s(), result);
+      const SessionKey key = key_of(*body->session());
+      STELE_CHECK(open_session(lsn, key, body->clean(), body->expiry_s(), result));
+      return body->will() ? set_will(lsn, key, *body->will()) : Result<void>();
     }
     case fbs::Body::SessionClosed: {
       const auto* body = entry->body_as_SessionClosed();
       if (!body->session()) return missing("a session");
-      auto found = sessions_.find(key_of(*body->session()));
-      if (found == sessions_.end() || found->second.epoch != body->epoch()) {
-        STELE_MARK("shard: close of an earlier session ignored");
-        return {};
-      }
-      SessionState& session = found->second;
-      forget_expiry(session);
-      session.connected = false;
-      session.closed_at_ms = time_.ms;
-      session.expiry_s = body->expiry_s();
-      session.sent_below = Lsn(body->sent_below());
-      note_expiry(session);
-      return {};
+      return close_session(*body);
     }
     case fbs::Body::SessionRemoved: {
       const auto* body = entry->body_as_SessionRemoved();
       if (!body->session()) return missing("a session");
-      remove_session(key_of(*body->session()), result);
+      const SessionKey key = key_of(*body->session());
+      if (body->goodbye()) wills_.goodbye(key);
+      remove_session(key, result);
       return {};
+    }
+    case fbs::Body::WillSet: {
+      const auto* body = entry->body_as_WillSet();
+      if (!body->session() || !body->will()) return missing("a will");
+      const SessionKey key = key_of(*body->session());
+      remove_session(key, result);
+      return set_will(lsn, key, *body->will());
+    }
+    case fbs::Body::WillEnded: {
+      const auto* body = entry->body_as_WillEnded();
+      const Lsn will(body->lsn());
+      const bool there = body->goodbye() ? wills_.goodbye(will) : wills_.lost(will, time_);
+      return there ? Result<void>() : impossible("the end of a will that is not there");
     }
     case fbs::Body::Subscribed: {
       const auto* body = entry->body_as_Subscribed();
@@ -231,6 +237,10 @@ void ShardState::start_owner(Lsn lsn, Epoch epoch, const ShardLimits& limits) {
   limits_ = limits;
   producers_.shrink(limits.producers);
   // Whoever was connected to the owner before is not connected any more.
+  wills_.all_lost(time_, [this](const SessionKey& key) {
+    const SessionState* session = this->session(key.first, key.second);
+    return session ? session->expiry_s : 0;
+  });
   for (auto& [key, session] : sessions_) {
     if (!session.connected) continue;
     session.connected = false;
@@ -295,8 +305,10 @@ Result<void> ShardState::open_session(Lsn lsn, const SessionKey& key, bool clean
     session.client_id = key.second;
     session.hash = client_hash(key.second);
     by_number_[session.number] = &session;
+    wills_.session_ended(key, time_);
   } else {
     forget_expiry(session);
+    wills_.came_back(key, time_);
   }
   if (mutant(Mutant::kUnreleasedForgottenAtTakeOver)) {
     while (!session.all_unreleased().empty()) session.release(session.all_unreleased().front().id);
@@ -304,6 +316,46 @@ Result<void> ShardState::open_session(Lsn lsn, const SessionKey& key, bool clean
   session.epoch = lsn.value;
   session.expiry_s = expiry_s;
   session.connected = true;
+  return {};
+}
+
+Result<void> ShardState::close_session(const fbs::SessionClosed& body) {
+  const SessionKey key = key_of(*body.session());
+  auto found = sessions_.find(key);
+  if (found == sessions_.end() || found->second.epoch != body.epoch()) {
+    STELE_MARK("shard: close of an earlier session ignored");
+    return {};
+  }
+  SessionState& session = found->second;
+  forget_expiry(session);
+  session.connected = false;
+  session.closed_at_ms = time_.ms;
+  session.expiry_s = body.expiry_s();
+  session.sent_below = Lsn(body.sent_below());
+  note_expiry(session);
+  if (body.goodbye()) {
+    wills_.goodbye(key);
+  } else {
+    wills_.lost(key, time_, session.expiry_s);
+  }
+  return {};
+}
+
+// Behind the entry's other effects: no will of the client's waits any more.
+Result<void> ShardState::set_will(Lsn lsn, const SessionKey& key, const fbs::Will& will) {
+  const auto bytes = [](const flatbuffers::Vector<std::uint8_t>* vector) {
+    return Bytes::copy({reinterpret_cast<const char*>(vector->data()), vector->size()});
+  };
+  if (key.second.empty() || !will.address() || !will.batch() || will.qos() > 2) {
+    return impossible("a will that makes no sense");
+  }
+  wills_.set(key, lsn,
+             {.delay_s = will.delay_s(),
+              .qos = will.qos(),
+              .retain = will.retain(),
+              .address = bytes(will.address()),
+              .batch = bytes(will.batch())},
+             time_);
   return {};
 }
 
@@ -370,6 +422,7 @@ void ShardState::unsubscribe(SessionState& session, std::string_view filter, App
 }
 
 void ShardState::remove_session(const SessionKey& key, ApplyResult& result) {
+  wills_.session_ended(key, time_);
   auto found = sessions_.find(key);
   if (found == sessions_.end()) return;
   SessionState& session = found->second;

@@ -81,6 +81,14 @@ struct ModelStream {
   std::vector<std::tuple<Lsn, Offset, std::int32_t>> batches;
 };
 
+struct ModelWill {
+  Key client;
+  Lsn lsn;
+  std::uint32_t delay_s = 0;
+  std::optional<std::int64_t> due_ms;  // none: its connection is there
+  std::set<StreamId> copied;
+};
+
 struct Record {
   std::string address;
   int qos;
@@ -98,6 +106,29 @@ struct Model {
   std::uint32_t next_number = 1;
   std::uint64_t queue_limit = UINT64_MAX;
   std::uint64_t dropped = 0;
+  std::vector<ModelWill> wills;
+
+  // The one of a client that is not due yet.
+  ModelWill* will_of(const Key& client, std::int64_t now) {
+    for (ModelWill& one : wills) {
+      if (one.client == client && (!one.due_ms || *one.due_ms > now)) return &one;
+    }
+    return nullptr;
+  }
+  ModelWill* armed(const Key& client) {
+    ModelWill* will = will_of(client, INT64_MAX - 1);
+    return will && !will->due_ms ? will : nullptr;
+  }
+  void forget_will(Lsn lsn) {
+    std::erase_if(wills, [&](const ModelWill& one) { return one.lsn == lsn; });
+  }
+  static void lose(ModelWill& one, std::int64_t now, std::uint32_t expiry_s) {
+    if (!one.due_ms) one.due_ms = now + std::int64_t{std::min(one.delay_s, expiry_s)} * 1000;
+  }
+  void end_session(const Key& client, std::int64_t now) {
+    if (ModelWill* will = will_of(client, now)) will->due_ms = now;
+    sessions.erase(client);
+  }
 
   void push(ModelSession& session, Item item) {
     if (queue_limit == 0) {
@@ -186,8 +217,22 @@ void compare_sessions(const ShardState& state, const Model& model) {
   ASSERT_EQ(state.dropped_messages(), model.dropped);
 }
 
+void compare_wills(const ShardState& state, const Model& model) {
+  ASSERT_EQ(state.wills().all().size(), model.wills.size());
+  for (const ModelWill& expected : model.wills) {
+    const auto* found = state.wills().find(expected.lsn);
+    ASSERT_NE(found, nullptr);
+    ASSERT_EQ(found->first.first, expected.client);
+    ASSERT_EQ(found->second.due_at_ms, expected.due_ms.value_or(Will::kArmed));
+    ASSERT_EQ(found->second.content.delay_s, expected.delay_s);
+    const auto& copied = found->second.copied;
+    ASSERT_EQ(std::set<StreamId>(copied.begin(), copied.end()), expected.copied);
+  }
+}
+
 void compare(const ShardState& state, const Model& model) {
   compare_sessions(state, model);
+  compare_wills(state, model);
   ASSERT_EQ(state.streams().size(), model.streams.size());
   Lsn needed = state.next();
   for (const auto& [id, expected] : model.streams) {
@@ -242,7 +287,7 @@ class RandomShard {
   void step() {
     shard_.time.ms += random_.between(-5, 20);
     const std::set<std::pair<TenantId, std::string>> before = model_.interests();
-    switch (random_.below(19)) {
+    switch (random_.below(21)) {
       case 0:
         return set_stream();
       case 1:
@@ -275,6 +320,12 @@ class RandomShard {
         return random_.chance(1, 2) ? complete() : release();
       case 14:
         return random_.chance(1, 3) ? expire_producers() : expire_retained();
+      case 15:
+        set_will();
+        break;
+      case 16:
+        end_will();
+        break;
       default:
         return publish();
     }
@@ -322,9 +373,40 @@ class RandomShard {
     model_.queue_limit = limits.session_queue.messages;
     if (random_.chance(1, 2)) limits.producers = random_.below(4);
     shard_.add(control::owner_started(shard_.time, shard_.state.epoch() + 1, NodeId(1), limits));
+    for (ModelWill& one : model_.wills) {
+      const auto session = model_.sessions.find(one.client);
+      Model::lose(one, now(), session == model_.sessions.end() ? 0 : session->second.expiry_s);
+    }
     for (auto& [key, session] : model_.sessions) {
       if (session.connected) session.closed_at_ms = now();
       session.connected = false;
+    }
+  }
+  WillContent will() {
+    Data data = data_of(testing::message("w", "gone"));
+    return {.delay_s = static_cast<std::uint32_t>(random_.below(3)),
+            .qos = 1,
+            .address = std::move(data.address),
+            .batch = std::move(data.batch)};
+  }
+  // Of a client whose session ends with its connection.
+  void set_will() {
+    const Key key = client();
+    const WillContent set = will();
+    const Lsn lsn = shard_.add(control::will_set(shard_.time, key.first, key.second, set));
+    model_.end_session(key, now());
+    model_.wills.push_back({key, lsn, set.delay_s, std::nullopt, {}});
+  }
+  void end_will() {
+    std::vector<Lsn> ends;
+    for (const ModelWill& one : model_.wills) ends.push_back(one.lsn);
+    if (ends.empty()) return set_will();
+    const Lsn lsn = ends[random_.below(ends.size())];
+    const bool goodbye = random_.chance(1, 2);
+    shard_.add(control::will_ended(shard_.time, lsn, goodbye));
+    if (goodbye) return model_.forget_will(lsn);
+    for (ModelWill& one : model_.wills) {
+      if (one.lsn == lsn) Model::lose(one, now(), 0);
     }
   }
   void set_stream() {
@@ -353,8 +435,13 @@ class RandomShard {
     const Key key = client();
     const bool clean = random_.chance(1, 4);
     const auto expiry_s = static_cast<std::uint32_t>(random_.below(3));
-    const Lsn lsn = shard_.add(control::session_opened(shard_.time, key.first, key.second, clean, expiry_s));
-    if (clean) model_.sessions.erase(key);
+    std::optional<WillContent> with;
+    if (random_.chance(1, 3)) with = will();
+    const Lsn lsn = shard_.add(control::session_opened(shard_.time, key.first, key.second, clean, expiry_s,
+                                                       with ? &*with : nullptr));
+    if (clean || !model_.sessions.contains(key)) model_.end_session(key, now());
+    if (const ModelWill* will = model_.will_of(key, now())) model_.forget_will(will->lsn);
+    if (with) model_.wills.push_back({key, lsn, with->delay_s, std::nullopt, {}});
     auto [at, made] = model_.sessions.try_emplace(key);
     if (made) at->second.number = model_.next_number++;
     at->second.epoch = lsn.value;
@@ -365,14 +452,19 @@ class RandomShard {
     const Key key = client();
     auto found = model_.sessions.find(key);
     if (random_.chance(1, 3)) {
-      shard_.add(control::session_removed(shard_.time, key.first, key.second));
-      model_.sessions.erase(key);
+      const bool goodbye = random_.chance(1, 2);
+      shard_.add(control::session_removed(shard_.time, key.first, key.second, goodbye));
+      if (const ModelWill* will = goodbye ? model_.armed(key) : nullptr) model_.forget_will(will->lsn);
+      model_.end_session(key, now());
       return;
     }
     std::uint64_t epoch = found == model_.sessions.end() ? 0 : found->second.epoch;
     if (random_.chance(1, 5)) --epoch;
-    shard_.add(control::session_closed(shard_.time, key.first, key.second, epoch, 1, {}));
+    const bool goodbye = random_.chance(1, 2);
+    shard_.add(control::session_closed(shard_.time, key.first, key.second, epoch, 1, {}, goodbye));
     if (found == model_.sessions.end() || found->second.epoch != epoch) return;
+    if (const ModelWill* will = goodbye ? model_.armed(key) : nullptr) model_.forget_will(will->lsn);
+    if (ModelWill* will = goodbye ? nullptr : model_.will_of(key, now())) Model::lose(*will, now(), 1);
     found->second.connected = false;
     found->second.closed_at_ms = now();
     found->second.expiry_s = 1;
@@ -552,7 +644,9 @@ class RandomShard {
       made.stream_only = random_.chance(1, 4);
     }
     made.source = source();
-    if (!made.source && random_.chance(1, 3)) {
+    if (!made.source && !model_.wills.empty() && random_.chance(1, 4)) {
+      made.will = model_.wills[random_.below(model_.wills.size())].lsn;
+    } else if (!made.source && random_.chance(1, 3)) {
       made.received = ReceivedAs{static_cast<std::uint32_t>(random_.below(6)),
                                  static_cast<std::uint16_t>(random_.between(1, 4))};
     }
@@ -570,6 +664,7 @@ class RandomShard {
       if (pending.empty() || pending.back() != lsn) pending.push_back(lsn);
     }
     if (parts.received) received(lsn, parts);
+    if (parts.will) published(parts);
     if (!parts.stream || parts.directed) return true;
     ModelStream& stream = model_.streams[*parts.stream];
     stream.batches.emplace_back(lsn, stream.next, count);
@@ -590,6 +685,12 @@ class RandomShard {
       }
     }
   }
+  void published(const DataEntryParts& parts) {
+    if (!parts.stream_only) return model_.forget_will(*parts.will);
+    for (ModelWill& one : model_.wills) {
+      if (one.lsn == *parts.will) one.copied.insert(*parts.stream);
+    }
+  }
   void publish() {
     const std::string to = address();
     const std::string payload = random_.chance(1, 4) ? "" : std::to_string(random_.below(100));
@@ -603,7 +704,7 @@ class RandomShard {
     DataEntryParts made = parts();
     made.retain_here = view.retain && !made.stream_only && random_.chance(2, 3);
     const Key session = client();
-    const bool directed = !made.stream && !made.received && random_.chance(1, 6);
+    const bool directed = !made.stream && !made.received && !made.will && random_.chance(1, 6);
     if (directed) {
       data.tenant = session.first;
       made.retain_here = false;
@@ -653,6 +754,7 @@ class RandomShard {
     data.batch = Bytes::copy(batch);
     DataEntryParts made = parts();
     made.received.reset();
+    made.will.reset();
     const Lsn lsn = shard_.publish(data, made);
     const auto count = static_cast<std::int32_t>(records.size());
     if (!data_applied(lsn, made, count) || made.stream_only) return;

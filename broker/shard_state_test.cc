@@ -77,6 +77,12 @@ TEST(ShardState, RefusesWhatCannotHaveFollowed) {
   EXPECT_EQ(refused(control::stream_set({}, {TopicId(1), PartitionId(-1)}, config("t"))),
             ErrorCode::kCorrupt);
   EXPECT_EQ(refused(control::session_opened({}, {}, "", false, 0)), ErrorCode::kCorrupt);
+  EXPECT_EQ(refused(control::will_set({}, {}, "", {})), ErrorCode::kCorrupt);
+  EXPECT_EQ(refused(control::will_set({}, {}, "c", {.qos = 3, .address = {}, .batch = {}})),
+            ErrorCode::kCorrupt);
+  EXPECT_EQ(refused(control::will_ended({}, Lsn(0), true)), ErrorCode::kCorrupt);
+  EXPECT_EQ(refused(control::will_ended({}, Lsn(0), false)), ErrorCode::kCorrupt);
+  EXPECT_EQ(refused(encode_data(data, {.will = Lsn(0)})), ErrorCode::kCorrupt);
   SubscribeRequest wrong = request("a", 3);
   shard.open("c");
   EXPECT_EQ(refused(control::subscribed({}, {}, "c", std::span(&wrong, 1))), ErrorCode::kCorrupt);
@@ -565,8 +571,23 @@ TEST(ShardSnapshot, WithGroupsIsOfNoOlderVersion) {
   const std::pair<StreamId, CommittedOffset> offsets[] = {{kStream, offset}};
   shard.add(control::offsets_committed(shard.time, {TenantId(0), "g"}, offsets));
   const std::string now = shard.state.encode_snapshot();
-  EXPECT_TRUE(ShardState::decode_snapshot(older(now, 4, {})).has_value());
-  EXPECT_FALSE(ShardState::decode_snapshot(older(now, 3, {})).has_value());
+  // Version 5 added the limit of wills, none.
+  EXPECT_TRUE(ShardState::decode_snapshot(older(now, 4, {{1, 10}})).has_value());
+  EXPECT_FALSE(ShardState::decode_snapshot(older(now, 3, {{1, 10}})).has_value());
+}
+
+// Wills came with version 5.
+TEST(ShardSnapshot, WithWillsIsOfNoOlderVersion) {
+  LogAndState shard;
+  Data data = data_of(message("w", "gone"));
+  shard.add(control::will_set(
+      shard.time, {}, "c", {.qos = 1, .address = std::move(data.address), .batch = std::move(data.batch)}));
+  const std::string now = shard.state.encode_snapshot();
+  const auto state = ShardState::decode_snapshot(now);
+  ASSERT_TRUE(state.has_value());
+  EXPECT_EQ(state->wills().all().size(), 1u);
+  EXPECT_EQ(state->wills().bytes(), shard.state.wills().bytes());
+  EXPECT_FALSE(ShardState::decode_snapshot(older(now, 4, {{1, 10}})).has_value());
 }
 
 TEST(ShardSnapshot, OfOlderVersionsIsTaken) {
@@ -576,12 +597,13 @@ TEST(ShardSnapshot, OfOlderVersionsIsTaken) {
   const std::string now = shard.state.encode_snapshot();
   // What version 3 added: at the end of the first section the limit of unreleased messages, none; at the end
   // of a session its QoS 2, empty. Version 2: the limit of producers, none, and how many were forgotten, 0.
-  const std::map<std::uint8_t, std::size_t> version2{{1, 10}, {3, 6}}, version1{{1, 21}, {3, 6}};
-  for (std::uint32_t version = 1; version <= 4; ++version) {
-    const auto& without = version == 1   ? version1
-                          : version == 2 ? version2
-                                         : std::map<std::uint8_t, std::size_t>();
-    const auto state = ShardState::decode_snapshot(older(now, version, without));
+  // Version 5: the limit of wills, none.
+  using Without = std::map<std::uint8_t, std::size_t>;
+  const Without version1{{1, 31}, {3, 6}};
+  const std::vector<Without> of_version{version1, Without{{1, 20}, {3, 6}}, Without{{1, 10}},
+                                        Without{{1, 10}}, Without{}};
+  for (std::uint32_t version = 1; version <= 5; ++version) {
+    const auto state = ShardState::decode_snapshot(older(now, version, of_version[version - 1]));
     ASSERT_TRUE(state.has_value()) << version << ": " << state.error().to_string();
     EXPECT_EQ(state->hash(), shard.state.hash());
   }

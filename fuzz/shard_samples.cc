@@ -48,6 +48,15 @@ Data kafka_batch(std::int64_t producer = kNoProducerId, std::int32_t sequence = 
   return data;
 }
 
+WillContent will(std::uint32_t delay_s) {
+  Data data = message("a/w", true);
+  return {.delay_s = delay_s,
+          .qos = 1,
+          .retain = true,
+          .address = std::move(data.address),
+          .batch = std::move(data.batch)};
+}
+
 std::vector<storage::LogEntry> entries() {
   const WallTime time{1000};
   const TenantId tenant;
@@ -155,6 +164,34 @@ std::vector<storage::LogEntry> entries() {
   log.push_back(control::offsets_of_topic_removed(time, TopicId(2)));
   log.push_back(control::group_removed(time, {tenant, "h"}));
   log.push_back(control::stream_deleted(time, {TopicId(2), PartitionId(0)}));
+  // Wills: one that is published, one that goes, one that is delayed, and one whose connection is there.
+  const auto lsn = [&log] { return Lsn(log.size()); };
+  const Lsn published = lsn();
+  log.push_back(control::will_set(time, tenant, "w-1", will(0)));
+  log.push_back(control::will_ended(time, published, false));
+  DataEntryParts gone = plain;
+  gone.source.reset();
+  gone.will = published;
+  gone.stream = kStream;
+  gone.base_offset = Offset(11);
+  gone.stream_only = true;
+  gone.retain_here = false;
+  log.push_back(encode_data(message("a/w", true), gone));
+  gone.stream.reset();
+  gone.stream_only = false;
+  gone.retain_here = true;
+  gone.forwards = targets;
+  log.push_back(encode_data(message("a/w", true), gone));
+  const Lsn dropped = lsn();
+  log.push_back(control::will_set(time, tenant, "w-2", will(0)));
+  log.push_back(control::will_ended(time, dropped, true));
+  const WillContent delayed = will(30);
+  const Lsn opened = lsn();
+  log.push_back(control::session_opened(time, tenant, "w-3", true, 60, &delayed));
+  log.push_back(control::session_closed(time, tenant, "w-3", opened.value, 60, Lsn(12), false));
+  log.push_back(control::session_opened(time, tenant, "w-4", true, 60, &delayed));
+  log.push_back(control::session_removed(time, tenant, "w-4", true));
+  log.push_back(control::session_opened(time, tenant, "w-5", true, 60, &delayed));
   return log;
 }
 

@@ -259,6 +259,8 @@ void add_limits(std::vector<Option>& all) {
   all.push_back(number("retained-messages", &Config::retained_messages, 1, kMany,
                        "retained messages of one shard; more are refused"));
   all.push_back(bytes("retained-bytes", &Config::retained_bytes, 1 << 10, kMany, "likewise"));
+  all.push_back(bytes("will-bytes", &Config::will_bytes, 1 << 10, kMany,
+                      "wills of one shard's clients; a client beyond it is refused"));
   all.push_back(bytes("log-file-bytes", &Config::log_file_bytes, 1 << 20, 16ULL << 30,
                       "size of a file of the write-ahead log"));
   all.push_back(bytes("segment-bytes", &Config::segment_bytes, 1 << 20, 1ULL << 40,

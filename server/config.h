@@ -57,6 +57,7 @@ struct Config {
   std::uint32_t session_subscriptions = 10'000;
   std::uint64_t retained_messages = 1'000'000;
   std::uint64_t retained_bytes = 256ULL << 20;
+  std::uint64_t will_bytes = 256ULL << 20;
 
   std::uint64_t log_file_bytes = 64ULL << 20;
   std::uint64_t segment_bytes = 256ULL << 20;

@@ -187,6 +187,9 @@ Task<Result<void>> Node::make_brokers() {
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     STELE_CO_CHECK(co_await on_core<Result<void>>(core, [](OnCore& there) { return there.broker->start(); }));
   }
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    co_await on_core<bool>(core, [](OnCore& there) { return all_started(there); });
+  }
   co_return Result<void>();
 }
 
@@ -203,6 +206,11 @@ Task<broker::Core*> Node::make_broker(OnCore& there, const journal::JournalServe
 
 Task<bool> Node::introduce(OnCore& there, std::vector<broker::Core*> brokers) {
   there.broker->know(std::move(brokers));
+  co_return true;
+}
+
+Task<bool> Node::all_started(OnCore& there) {
+  there.broker->all_started();
   co_return true;
 }
 

@@ -136,6 +136,7 @@ class Node final : public http::NodeInfo {
   static runtime::Task<broker::Core*> make_broker(OnCore& there, const journal::JournalServer& journal,
                                                   const NodeConfig& config);
   static runtime::Task<bool> introduce(OnCore& there, std::vector<broker::Core*> brokers);
+  static runtime::Task<bool> all_started(OnCore& there);
   static runtime::Task<Result<Listening>> listen_here(OnCore& there, const NodeConfig& config, Listening at);
   static runtime::Task<bool> close_listeners(OnCore& there);
   static runtime::Task<bool> stop_broker(OnCore& there);

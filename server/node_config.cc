@@ -37,6 +37,7 @@ NodeConfig to_node_config(const Config& config) {
   out.broker.subscriptions_per_session = config.session_subscriptions;
   out.broker.retained_messages = config.retained_messages;
   out.broker.retained_bytes = config.retained_bytes;
+  out.broker.will_bytes = config.will_bytes;
   out.broker.snapshot_log_bytes = config.snapshot_log_bytes;
   out.broker.replay_bytes = config.replay_bytes;
 

@@ -117,6 +117,9 @@ void add_broker(Metrics& out, broker::Core& core) {
     out.gauge("group_members", "Members of consumer groups.", groups.members());
     out.gauge("group_offsets", "Committed offsets of consumer groups.", groups.offsets());
     out.gauge("group_bytes", "Memory of consumer groups, about.", groups.bytes());
+    out.gauge("wills", "Wills of clients that are connected, or that are still to be published.",
+              shard->state().wills().all().size());
+    out.gauge("will_bytes", "Memory of wills, about.", shard->state().wills().bytes());
     out.gauge("retained_messages", "Retained messages.", shard->state().retained().size());
     out.gauge("retained_bytes", "Bytes of retained messages.", shard->state().retained_bytes());
   }

@@ -87,6 +87,11 @@ broker::SessionOptions MqttConnection::session_options(const Connect& packet, br
   if (out.expiry_s != 0) {
     out.receive_maximum = std::min<std::uint32_t>(out.receive_maximum, shared_.options.max_in_flight);
   }
+  if (packet.will) {
+    out.will = broker::WillMessage{.message = message_of(*packet.will),
+                                   .expiry_interval_s = packet.will->properties.message_expiry_s,
+                                   .delay_s = packet.will->delay_s.value_or(0)};
+  }
   return out;
 }
 
@@ -167,13 +172,7 @@ void MqttConnection::accept(const Connect& packet) {
   state_ = State::kConnected;
   ++counters().connected;
   input_.set_limits(shared_.options.max_packet_size, shared_.options.max_control_packet_size);
-  if (packet.will) {
-    broker::WillMessage will;
-    will.message = message_of(*packet.will);
-    will.expiry_interval_s = packet.will->properties.message_expiry_s;
-    will.delay_s = packet.will->delay_s.value_or(0);
-    session_->set_will(will);
-  }
+  has_will_ = packet.will.has_value();
   session_->start();
 }
 

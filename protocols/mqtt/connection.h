@@ -2,8 +2,9 @@
 //
 // Bytes → FrameInput → a handler per kind of packet → broker::Publisher and broker::Session; what they call
 // back becomes packets again. All of it is synchronous and takes place within the turn in which the bytes
-// arrived; what is written leaves at the turn's end. Only CONNECT, SUBSCRIBE and UNSUBSCRIBE wait for the
-// broker: while one is in flight the packets behind it wait too, and so does the socket.
+// arrived; what is written leaves at the turn's end. Only CONNECT, SUBSCRIBE, UNSUBSCRIBE and the DISCONNECT
+// of a client with a will wait for the broker: while one is in flight the packets behind it wait too, and so
+// does the socket.
 //
 // Life: made by MqttListener for an accepted connection; ends itself when the socket is closed and no task of
 // the broker's is under way any more. Whatever ends it (the client, an error, a take-over) takes effect on
@@ -185,6 +186,7 @@ class MqttConnection final : public runtime::ConnectionHandler,
 
   // disconnect.cc
   void on_disconnect(const Frame& frame);
+  runtime::Task<void> leave(std::optional<std::uint32_t> expiry_s);
   void on_pingreq(const Frame& frame);
 
   runtime::Runtime& runtime() const { return shared_.broker.runtime(); }
@@ -223,6 +225,7 @@ class MqttConnection final : public runtime::ConnectionHandler,
   bool paused_ = false;   // the socket
   bool parsing_ = false;  // within parse()
   bool task_runs_ = false;
+  bool has_will_ = false;
 };
 
 }  // namespace stele::mqtt

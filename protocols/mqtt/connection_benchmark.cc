@@ -43,8 +43,8 @@ struct IdleSession final : broker::Session {
   void released(std::uint16_t) override {}
   void complete(std::uint16_t) override {}
   bool durable() const override { return false; }
-  void set_will(const broker::WillMessage&) override {}
   void end(broker::EndOfSession, std::optional<std::uint32_t>) override {}
+  runtime::Task<void> leave(std::optional<std::uint32_t>) override { co_return; }
 };
 
 struct IdleBroker final : FakeBroker {

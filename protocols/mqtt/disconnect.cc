@@ -18,9 +18,17 @@ void MqttConnection::on_disconnect(const Frame& frame) {
   if (expiry_s) expiry_s = std::min(*expiry_s, shared_.options.max_session_expiry_s);
   // Any reason but success leaves the will in place [MQTT-3.14.4-3].
   const bool normal = packet->reason == ReasonCode::kSuccess;
-  session_->end(normal ? broker::EndOfSession::kNormal : broker::EndOfSession::kWithWill, expiry_s);
   note("disconnected", to_string(packet->reason));
+  if (normal && has_will_) return begin_task(leave(expiry_s));
+  session_->end(normal ? broker::EndOfSession::kNormal : broker::EndOfSession::kWithWill, expiry_s);
   close();
+}
+
+// Who sees the connection closed knows that the will is gone for good [MQTT-3.14.4-3], whatever crashes.
+runtime::Task<void> MqttConnection::leave(std::optional<std::uint32_t> expiry_s) {
+  co_await session_->leave(expiry_s);
+  close();
+  end_task();
 }
 
 void MqttConnection::on_taken_over() {

@@ -145,9 +145,14 @@ class FakeBroker::FakeSession final : public broker::Session {
         options(std::move(options)),
         broker_(broker),
         id_(std::move(id)),
-        present_(present) {}
+        present_(present) {
+    // The message's views end with the call that opens the session.
+    if (this->options.will) will_.emplace(this->options.will->message, Bytes());
+  }
   ~FakeSession() override {
-    if (!ended_) end(broker::EndOfSession::kWithWill, std::nullopt);
+    if (!ended_) {
+      end(started ? broker::EndOfSession::kWithWill : broker::EndOfSession::kNormal, std::nullopt);
+    }
   }
   bool present() const override { return present_; }
   void start() override {
@@ -211,11 +216,6 @@ class FakeBroker::FakeSession final : public broker::Session {
     handler.on_completed(packet_id, known);
   }
   bool durable() const override { return options.expiry_s > 0 || present_; }
-  void set_will(const broker::WillMessage& will) override {
-    will_.emplace(will.message, Bytes());
-    will_delay_s_ = will.delay_s;
-    will_expiry_s_ = will.expiry_interval_s;
-  }
   void end(broker::EndOfSession how, std::optional<std::uint32_t> expiry_s) override {
     ended_ = true;
     const bool with_will = how == broker::EndOfSession::kWithWill;
@@ -226,11 +226,18 @@ class FakeBroker::FakeSession final : public broker::Session {
     for (Item& item : client().queue) item.in_flight = false;
     if (client().expiry_s == 0) broker_.clients_.erase(id_);
     if (with_will && will_) {
-      if (will_delay_s_ > 0) broker_.note("will delayed by " + std::to_string(will_delay_s_) + " s");
-      if (will_expiry_s_) broker_.note("will expires after " + std::to_string(*will_expiry_s_) + " s");
+      const broker::WillMessage& will = *options.will;
+      if (will.delay_s > 0) broker_.note("will delayed by " + std::to_string(will.delay_s) + " s");
+      if (will.expiry_interval_s) {
+        broker_.note("will expires after " + std::to_string(*will.expiry_interval_s) + " s");
+      }
       broker_.publish(will_->view());
     }
     broker_.detached_.wake_all();
+  }
+  Task<void> leave(std::optional<std::uint32_t> expiry_s) override {
+    end(broker::EndOfSession::kNormal, expiry_s);
+    co_await broker_.wait_if_told();
   }
 
   Client& client() { return broker_.clients_[id_]; }
@@ -268,8 +275,6 @@ class FakeBroker::FakeSession final : public broker::Session {
   const bool present_;
   bool ended_ = false;
   std::optional<OwnedMessage> will_;
-  std::uint32_t will_delay_s_ = 0;
-  std::optional<std::uint32_t> will_expiry_s_;
 };
 
 Task<Result<std::unique_ptr<broker::Session>>> FakeBroker::open_session(broker::SessionOptions options,

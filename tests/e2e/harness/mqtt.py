@@ -67,12 +67,12 @@ def packet(first, body):
 
 
 def connect(version=V5, client_id="", clean=True, keep_alive=60, props=None, will=None, flags=None):
-    """`will` is (topic, payload, qos, retain)."""
+    """`will` is (topic, payload, qos, retain) and perhaps properties."""
     bits = 2 if clean else 0
     payload = text(client_id)
     if will:
         bits |= 4 | will[2] << 3 | (32 if will[3] else 0)
-        payload += (properties(None) if version == V5 else b"") + text(will[0]) + text(will[1])
+        payload += (properties(*will[4:] or (None,)) if version == V5 else b"") + text(will[0]) + text(will[1])
     bits = bits if flags is None else flags
     head = text("MQIsdp" if version == V31 else "MQTT") + bytes([version, bits]) + struct.pack(">H", keep_alive)
     return packet(0x10, head + (properties(props) if version == V5 else b"") + payload)
