@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <memory>
 #include <string>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/fifo.h"
 #include "base/hash.h"
 #include "base/intrusive_list.h"
 #include "base/nearest.h"
@@ -27,6 +30,44 @@ TEST(Bytes, SlicesShareTheBlock) {
   EXPECT_EQ(part.view(), "world");
   EXPECT_EQ(part.slice(1, 3).view(), "orl");
   EXPECT_EQ(part.slice(part.view().substr(2)).view(), "rld");
+}
+
+// Of any sort of item; what was taken is destroyed at once.
+TEST(Fifo, IsADequeThatHoldsNothingWhenItIsEmpty) {
+  Fifo<std::shared_ptr<int>> fifo;
+  std::deque<std::shared_ptr<int>> model;
+  std::uint64_t random = 1;
+  for (int i = 0; i < 20000; ++i) {
+    random = mix64(random + 1);
+    const bool grows = i / 1000 % 2 == 0;
+    const std::uint64_t what = random % 8;
+    if (what < (grows ? 5 : 2)) {
+      fifo.push_back(std::make_shared<int>(i));
+      model.push_back(fifo.back());
+    } else if (what < 7 && !model.empty()) {
+      const std::weak_ptr<int> taken = model.front();
+      model.pop_front();
+      if (what == 6) {
+        fifo.pop_front();
+      } else {
+        ASSERT_EQ(fifo.take_front(), taken.lock());
+      }
+      ASSERT_TRUE(taken.expired());
+    } else if (!model.empty()) {
+      const std::size_t at = random / 8 % model.size();
+      fifo.erase(at);
+      model.erase(model.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    ASSERT_EQ(fifo.size(), model.size());
+    ASSERT_EQ(fifo.empty(), model.empty());
+    if (model.empty()) continue;
+    ASSERT_EQ(fifo.front(), model.front());
+    ASSERT_EQ(fifo.back(), model.back());
+    ASSERT_EQ(fifo[random % model.size()], model[random % model.size()]);
+  }
+  EXPECT_TRUE(std::equal(fifo.begin(), fifo.end(), model.begin(), model.end()));
+  fifo.clear();
+  EXPECT_TRUE(fifo.empty());
 }
 
 TEST(Buffer, KnowsWhetherSlicesAreAlive) {

@@ -99,6 +99,9 @@ struct Delivery {
   bool redelivered = false;  // sent before, perhaps: DUP
   SettleToken token;
   std::span<const std::uint32_t> subscription_ids;
+  // Not 0: the same message goes to other clients of the core, next to each other, under this number, which
+  // no other message has: what was encoded for one may serve the next.
+  std::uint64_t serial = 0;
 };
 
 struct SubscribeAnswer {

@@ -277,8 +277,16 @@ void Core::handle(LiveMail&& mail) {
   const Data& data = mail.data;
   for_each_message(data.batch, data.address, data.address_headers_allowed,
                    [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
-                     live_.deliver(data.tenant, message, owner, data.publisher_hash);
+                     Route& route = routes_.route(data.tenant, message.address, live_memo_);
+                     deliver_here(route, data.tenant, message, owner, data.publisher_hash);
                    });
+}
+
+void Core::handle(LiveBundle&& bundle) {
+  std::move(bundle).for_each([this](TenantId tenant, std::uint64_t publisher_hash, const MessageView& message,
+                                    const Bytes& owner) {
+    deliver_here(routes_.route(tenant, message.address, live_memo_), tenant, message, owner, publisher_hash);
+  });
 }
 
 void Core::handle(SessionMail&& mail) {
@@ -331,7 +339,73 @@ Task<void> Core::on_every_core(std::function<void(Core&)> change) {
 
 // ---- live -----------------------------------------------------------------------------------------------
 
-bool Core::deliver_live(const Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
+void Core::send_live(CoreId to, LiveMail mail) {
+  const std::size_t bytes = mail.data.batch.size();
+  send(to, Mail(std::move(mail)));
+  live_sent(to, bytes);
+}
+
+void Core::send_live(CoreId to, TenantId tenant, std::uint64_t publisher_hash, const MessageView& message) {
+  if (abandoned_) return;
+  std::vector<Mail>& mail = outboxes_[to.value].mail;
+  LiveBundle* last = mail.empty() ? nullptr : std::get_if<LiveBundle>(&mail.back());
+  const std::size_t before = last ? last->size() : 0;
+  if (last && last->append(tenant, publisher_hash, message)) return live_sent(to, last->size() - before);
+  LiveBundle fresh(last ? LiveBundle::kLarge : LiveBundle::kSmall);
+  STELE_ASSERT(fresh.append(tenant, publisher_hash, message));
+  const std::size_t bytes = fresh.size();
+  send(to, Mail(std::move(fresh)));
+  live_sent(to, bytes);
+}
+
+// The other core is asked to say so when it has come this far; what it answers is on its way by then.
+void Core::live_sent(CoreId to, std::size_t bytes) {
+  if (to == runtime_.core()) return;
+  Outbox& outbox = outboxes_[to.value];
+  outbox.live_bytes += bytes;
+  outbox.live_unasked += bytes;
+  if (outbox.live_unasked < options_.max_live_bytes / 16) return;
+  const std::size_t asked = std::exchange(outbox.live_unasked, 0);
+  send(to, CallMail([back = runtime_.core(), asked](Core& there) {
+         there.send(back, CallMail([by = there.runtime().core(), asked](Core& here) {
+                      here.live_handled(by, asked);
+                    }));
+       }));
+  if (outbox.behind || outbox.live_bytes < options_.max_live_bytes) return;
+  STELE_MARK("broker: a core is behind with live copies");
+  ++stats_.live_behind;
+  outbox.behind = true;
+  ++live_behind_;
+}
+
+void Core::live_handled(CoreId by, std::size_t bytes) {
+  Outbox& outbox = outboxes_[by.value];
+  STELE_ASSERT(outbox.live_bytes >= bytes);
+  outbox.live_bytes -= bytes;
+  if (!outbox.behind || outbox.live_bytes > options_.max_live_bytes / 2) return;
+  outbox.behind = false;
+  if (--live_behind_ > 0) return;
+  for (const std::uint32_t id : std::exchange(waiting_for_live_, {})) {
+    const auto found = publishers_.find(id);
+    if (found != publishers_.end()) found->second->on_live_ready();
+  }
+}
+
+// The routes may be forgotten.
+bool Core::deliver_here(Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
+                        std::uint64_t publisher_hash) {
+  // A copy: whoever is delivered to may leave.
+  if (route.live_version == live_.version()) [[likely]] {
+    matches_.assign(route.live_here.begin(), route.live_here.end());
+  } else {
+    matches_.clear();
+    live_.match(tenant, message.address, matches_);
+    routes_.keep_live(route, matches_, live_.version());
+  }
+  return live_.deliver(matches_, message, owner, publisher_hash);
+}
+
+bool Core::deliver_live(Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
                         std::uint64_t publisher_hash) {
   bool anybody = false;
   std::optional<Data> copy;
@@ -349,7 +423,11 @@ bool Core::deliver_live(const Route& route, TenantId tenant, const MessageView& 
   };
   for (CoreId core : route.live_cores) {
     if (core == runtime_.core()) continue;
-    send(core, LiveMail{copied()});
+    if (message.timestamp_ms != kNoTimestamp && LiveBundle::takes(message)) [[likely]] {
+      send_live(core, tenant, publisher_hash, message);
+    } else {
+      send_live(core, LiveMail{copied()});
+    }
     anybody = true;
   }
   absl::InlinedVector<Bytes, 2> shares_here;
@@ -359,14 +437,14 @@ bool Core::deliver_live(const Route& route, TenantId tenant, const MessageView& 
     if (to == runtime_.core()) {
       shares_here.push_back(share->text());
     } else {
-      send(to, LiveMail{copied(), share->text()});
+      send_live(to, LiveMail{copied(), share->text()});
     }
     anybody = true;
   }
   // Last: what is delivered here may change the routes.
   const auto& cores = route.live_cores;
   if (std::find(cores.begin(), cores.end(), runtime_.core()) != cores.end()) {
-    anybody |= live_.deliver(tenant, message, owner, publisher_hash);
+    anybody |= deliver_here(route, tenant, message, owner, publisher_hash);
   }
   for (const Bytes& share : shares_here) {
     if (live_.deliver_shared(tenant, share, message, owner, copy ? &*copy : nullptr)) continue;
@@ -393,7 +471,7 @@ void Core::deliver_shared(LiveMail mail) {
     ShareRoute* share = routes_.share(mail.data.tenant, mail.share);
     if (!share || share->members() == 0) break;
     const CoreId to = share->next();
-    if (to != runtime_.core()) return send(to, std::move(mail));
+    if (to != runtime_.core()) return send_live(to, std::move(mail));
     if (take_shared(mail)) return;
   }
   STELE_MARK("broker: no member of a shared subscription is left");
@@ -427,12 +505,12 @@ void Core::deliver_live(const Data& data, std::span<const Bytes> shares) {
   if (!routes_.any_live_interest(data.tenant)) return;
   if (data.kafka_batch) {
     // Its records may go to different addresses; each core looks for itself.
-    for (std::uint32_t core = 0; core < core_count(); ++core) send(CoreId(core), LiveMail{data});
+    for (std::uint32_t core = 0; core < core_count(); ++core) send_live(CoreId(core), LiveMail{data});
     return;
   }
   const Route& route = routes_.route(data.tenant, data.address);
   absl::InlinedVector<CoreId, 4> cores = route.live_cores;
-  for (CoreId core : cores) send(core, LiveMail{data});
+  for (CoreId core : cores) send_live(core, LiveMail{data});
 }
 
 bool Core::any_live(const Data& data) {

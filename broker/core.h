@@ -136,7 +136,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<void> on_every_core(std::function<void(Core&)> change);
 
   // Copies to all live subscribers on all cores. True if anybody is there.
-  bool deliver_live(const Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
+  bool deliver_live(Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
                     std::uint64_t publisher_hash);
   // The same for what was committed here. `shares`: the shared subscriptions that get a copy; a Kafka batch's
   // are looked for.
@@ -153,6 +153,10 @@ class Core final : public Broker, private runtime::TurnEndHook {
   // Uncommitted bytes of this core's publishers: above the limit each of them gets a smaller window.
   std::size_t& publishing_bytes() { return publishing_bytes_; }
   bool publishing_too_much() const { return publishing_bytes_ > options_.max_publishing_bytes; }
+  // Another core is behind with what it should send on: publishers wait. Each that does says so here, and is
+  // told when it may go on.
+  bool live_is_behind() const { return live_behind_ > 0; }
+  void wait_for_live(std::uint32_t publisher) { waiting_for_live_.push_back(publisher); }
   // The process is going down at once (a simulated crash): nothing is sent any more, whatever destructors do.
   void abandon() { abandoned_ = true; }
 
@@ -168,6 +172,9 @@ class Core final : public Broker, private runtime::TurnEndHook {
  private:
   struct Outbox {
     std::vector<Mail> mail;
+    // Bytes of live copies: sent and not known to be handled; and of those, sent since it was last asked.
+    std::size_t live_bytes = 0, live_unasked = 0;
+    bool behind = false;
   };
   void on_turn_end() override;
   void receive(std::vector<Mail> mail);
@@ -177,6 +184,13 @@ class Core final : public Broker, private runtime::TurnEndHook {
   void handle(ForwardMail&& mail);
   void handle(ForwardAnswerMail&& mail);
   void handle(LiveMail&& mail);
+  void handle(LiveBundle&& bundle);
+  void send_live(CoreId to, LiveMail mail);
+  void send_live(CoreId to, TenantId tenant, std::uint64_t publisher_hash, const MessageView& message);
+  void live_sent(CoreId to, std::size_t bytes);
+  void live_handled(CoreId by, std::size_t bytes);
+  bool deliver_here(Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
+                    std::uint64_t publisher_hash);
   void handle(SessionMail&& mail);
   void handle(SettleMail&& mail);
   bool take_shared(const LiveMail& mail);
@@ -238,6 +252,10 @@ class Core final : public Broker, private runtime::TurnEndHook {
   std::shared_ptr<const meta::MetaView> view_;
   RouteTable routes_;
   LiveTable live_;
+  RouteMemo live_memo_;                          // of what other cores send
+  std::vector<LiveMatch> matches_;               // scratch
+  std::uint32_t live_behind_ = 0;                // cores that are behind
+  std::vector<std::uint32_t> waiting_for_live_;  // publishers
   CoreStats stats_;
   std::map<ShardId, std::shared_ptr<Shard>> shards_;
   std::vector<Epoch> shard_epochs_;  // of all shards, as their owners say when they begin

@@ -89,11 +89,18 @@ Publish make(const ShardState& state, const Owner& owner, Data data, std::span<c
 }
 
 // By the state's own captures: the publisher's view of them may be older.
-std::vector<StreamId> capturing(const ShardState& state, const Data& data) {
-  std::vector<StreamId> streams;
-  if (data.kafka_batch || is_mqtt_only(data.address)) return streams;
-  with_message(data, [&](const MessageView& message) { streams = state.capturing(data.tenant, message); });
-  return streams;
+ShardState::Capturing capturing(const ShardState& state, const Data& data) {
+  if (data.kafka_batch || is_mqtt_only(data.address)) return {};
+  return state.capturing(data.tenant, data.address, [&data] {
+    MessageView whole;  // of the batch's bytes
+    with_message(data, [&whole](const MessageView& message) { whole = message; });
+    return whole;
+  });
+}
+
+template <class Drop>
+void drop_if(ShardState::Capturing& streams, Drop drop) {
+  streams.erase(std::remove_if(streams.begin(), streams.end(), drop), streams.end());
 }
 
 // Whether this shard can keep it as the address's retained message; what deletes one always can.
@@ -186,22 +193,22 @@ Result<Publish> publish(const ShardState& state, Owner owner, Data data, std::sp
     if (!data.stream) return make(state, owner, std::move(data), {}, parts);
     return produce(state, owner, std::move(data), parts);
   }
-  std::vector<StreamId> streams = capturing(state, data);
+  ShardState::Capturing streams = capturing(state, data);
   // The one that the publisher meant goes first, if it is still one of them: its key is right already.
   if (data.stream) {
     auto meant = std::find(streams.begin(), streams.end(), *data.stream);
     if (meant != streams.end()) std::rotate(streams.begin(), meant, meant + 1);
   }
   // Copies that an earlier try left behind are not made again.
-  if (session) std::erase_if(streams, [&](StreamId id) { return session->copied(once->packet_id, id); });
+  if (session) drop_if(streams, [&](StreamId id) { return session->copied(once->packet_id, id); });
   return make(state, owner, std::move(data), streams, parts);
 }
 
 Publish publish_will(const ShardState& state, Owner owner, Lsn will, Data data,
                      std::span<const ShardId> forwards, bool retained_home) {
-  std::vector<StreamId> streams = capturing(state, data);
+  ShardState::Capturing streams = capturing(state, data);
   // Copies that an earlier try left behind are not made again.
-  std::erase_if(streams, [&](StreamId id) { return state.wills().copied(will, id); });
+  drop_if(streams, [&](StreamId id) { return state.wills().copied(will, id); });
   DataEntryParts parts;
   parts.will = will;
   parts.forwards = forwards;
@@ -213,9 +220,9 @@ Forward forwarded(const ShardState& state, Owner owner, const ForwardSource& sou
                   Data data, bool retained_home) {
   if (source.lsn < state.forward_cursor(source.shard)) return {Forward::What::kHere, {}};
   if (after && *after >= state.forward_cursor(source.shard)) return {Forward::What::kGap, {}};
-  std::vector<StreamId> streams = capturing(state, data);
+  ShardState::Capturing streams = capturing(state, data);
   // Copies that an earlier try left behind are not made again, whichever stream comes first now.
-  std::erase_if(streams, [&](StreamId id) { return state.copied(source, id); });
+  drop_if(streams, [&](StreamId id) { return state.copied(source, id); });
   DataEntryParts parts;
   parts.source = source;
   parts.retain_here = data.retain && !data.kafka_batch && retained_home && can_retain(state, data);

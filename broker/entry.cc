@@ -244,10 +244,12 @@ storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts) {
   constexpr std::size_t kCopyBelow = 2048;
   const std::size_t copied = data.batch.size() < kCopyBelow ? data.batch.size() : kBatchPrefix;
   const std::size_t at = scratch.size();
-  writer.bytes(data.batch.view().substr(0, copied));
-  set_base_offset(scratch.data() + at, parts.stream ? parts.base_offset : Offset(0));
-  set_partition_leader_epoch(scratch.data() + at, parts.leader_epoch);
-  storage::LogEntry entry{Bytes::copy(scratch), {}};
+  Buffer block(at + copied);
+  std::memcpy(block.data(), scratch.data(), at);
+  std::memcpy(block.data() + at, data.batch.data(), copied);
+  set_base_offset(block.data() + at, parts.stream ? parts.base_offset : Offset(0));
+  set_partition_leader_epoch(block.data() + at, parts.leader_epoch);
+  storage::LogEntry entry{std::move(block).freeze(at + copied), {}};
   if (copied < data.batch.size()) entry.body = data.batch.slice(copied);
   return entry;
 }

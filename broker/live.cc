@@ -7,13 +7,21 @@
 #include "broker/message_batch.h"
 
 namespace stele::broker {
+namespace {
+
+const SettleToken kNothingToSettle;
+
+}  // namespace
+
 bool LiveTable::subscribe(std::uint64_t id, TenantId tenant, const SubscribeRequest& request) {
+  ++version_;
   Tenant& owner = tenants_[tenant];
   if (!owner.trie.insert(request.filter, id, packed::pack(request))) return false;  // replaced
   return ++owner.subscribers_of[request.filter] == 1;
 }
 
 bool LiveTable::unsubscribe(std::uint64_t id, TenantId tenant, std::string_view filter) {
+  ++version_;
   Tenant& owner = tenants_[tenant];
   if (!owner.trie.erase(filter, id)) return false;
   auto found = owner.subscribers_of.find(filter);
@@ -29,29 +37,34 @@ std::size_t LiveTable::filters() const {
   return all;
 }
 
-bool LiveTable::deliver(TenantId tenant, const MessageView& message, const Bytes& owner,
-                        std::uint64_t publisher_hash) {
+void LiveTable::match(TenantId tenant, std::string_view address, std::vector<LiveMatch>& out) {
   auto found = tenants_.find(tenant);
-  if (found == tenants_.end()) return false;
+  if (found == tenants_.end()) return;
   matches_.clear();
-  found->second.trie.match(message.address, matches_);
-  if (matches_.empty()) return false;
+  found->second.trie.match(address, matches_);
   if (matches_.size() > 1) {
     std::sort(matches_.begin(), matches_.end(), [](const auto& a, const auto& b) {
       return a.target != b.target ? a.target < b.target : a.data < b.data;
     });
   }
+  for (const FilterTrie::Match& match : matches_) {
+    const auto subscriber = subscribers_.find(match.target);
+    STELE_ASSERT(subscriber != subscribers_.end());
+    out.push_back({subscriber->second, match.data});
+  }
+}
+
+bool LiveTable::deliver(std::span<const LiveMatch> matches, const MessageView& message, const Bytes& owner,
+                        std::uint64_t publisher_hash) {
+  const std::uint64_t serial = ++serial_;
   bool any = false;
-  for (std::size_t i = 0; i < matches_.size();) {
-    const std::uint64_t id = matches_[i].target;
+  for (std::size_t i = 0; i < matches.size();) {
     std::uint8_t granted = 0;
     bool retain_as_published = false, wanted = false;
-    const auto subscriber = subscribers_.find(id);
-    STELE_ASSERT(subscriber != subscribers_.end());
-    LiveSubscriber& to = *subscriber->second;
+    LiveSubscriber& to = *matches[i].subscriber;
     ids_.clear();
-    for (; i < matches_.size() && matches_[i].target == id; ++i) {
-      const std::uint64_t options = matches_[i].data;
+    for (; i < matches.size() && matches[i].subscriber == &to; ++i) {
+      const std::uint64_t options = matches[i].options;
       // [MQTT-3.8.3-3]
       if ((options & packed::kNoLocal) && publisher_hash != 0 && publisher_hash == to.publisher_hash)
         continue;
@@ -65,16 +78,16 @@ bool LiveTable::deliver(TenantId tenant, const MessageView& message, const Bytes
     any = true;
     const std::uint8_t qos = std::min(granted, message.qos);
     if (to.durable && qos > 0) continue;
-    deliver_one(to, message, owner, qos, message.retain && retain_as_published);
+    deliver_one(to, message, owner, qos, message.retain && retain_as_published, serial, kNothingToSettle);
   }
   return any;
 }
 
 void LiveTable::deliver_one(LiveSubscriber& to, const MessageView& message, const Bytes& owner,
-                            std::uint8_t qos, bool retain, SettleToken token) {
+                            std::uint8_t qos, bool retain, std::uint64_t serial, const SettleToken& token) {
   ++stats_.deliveries;
   if (!to.holding) {
-    to.handler->on_message(Delivery{message, owner, qos, retain, false, token, ids_});
+    to.handler->on_message(Delivery{message, owner, qos, retain, false, token, ids_, serial});
     return;
   }
   if (to.held.size() >= kMaxHeld || to.held_bytes >= kMaxHeldBytes) {
@@ -156,7 +169,7 @@ bool LiveTable::deliver_shared(TenantId tenant, const Bytes& share, const Messag
   if (options >> packed::kIdShift) ids_.push_back(static_cast<std::uint32_t>(options >> packed::kIdShift));
   const bool retain = message.retain && (options & packed::kRetainAsPublished);
   if (qos == 0) {
-    deliver_one(to, message, owner, qos, retain);
+    deliver_one(to, message, owner, qos, retain, 0, kNothingToSettle);
     return true;
   }
   if (!to.shared) to.shared = std::make_unique<LiveSubscriber::SharedCopies>();
@@ -179,15 +192,14 @@ bool LiveTable::deliver_shared(TenantId tenant, const Bytes& share, const Messag
     STELE_MARK("live: a member keeps too many shared messages");
     ++stats_.shared_unkept;
   }
-  deliver_one(to, message, owner, qos, retain, token);
+  deliver_one(to, message, owner, qos, retain, 0, token);
   return true;
 }
 
 void LiveTable::release(LiveSubscriber& subscriber) {
   subscriber.holding = false;
   while (!subscriber.held.empty()) {
-    LiveSubscriber::Held held = std::move(subscriber.held.front());
-    subscriber.held.pop_front();
+    const LiveSubscriber::Held held = subscriber.held.take_front();
     for_each_message(
         held.batch, held.address, false, [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
           subscriber.handler->on_message(

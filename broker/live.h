@@ -8,17 +8,19 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/fifo.h"
 #include "broker/api.h"
 #include "broker/data.h"
 #include "broker/filter_trie.h"
+#include "broker/live_match.h"
 #include "model/ids.h"
 
 namespace stele::broker {
@@ -39,7 +41,7 @@ struct LiveSubscriber {
     std::vector<std::uint32_t> subscription_ids;
   };
   bool holding = false;
-  std::deque<Held> held;
+  Fifo<Held> held;
   std::size_t held_bytes = 0;
 
   // Live copies with QoS > 0 of shared subscriptions, until they are settled; what is left at the end goes to
@@ -50,7 +52,7 @@ struct LiveSubscriber {
     Bytes batch;  // empty once it is settled
   };
   struct SharedCopies {
-    std::deque<SharedCopy> copies;
+    Fifo<SharedCopy, 64> copies;
     std::uint64_t first = 1;  // the number of the first one, in its token
     std::size_t bytes = 0;
   };
@@ -67,7 +69,10 @@ struct LiveStats {
 class LiveTable {
  public:
   void add(std::uint64_t id, LiveSubscriber& subscriber) { subscribers_[id] = &subscriber; }
-  void remove(std::uint64_t id) { subscribers_.erase(id); }
+  void remove(std::uint64_t id) {
+    ++version_;
+    subscribers_.erase(id);
+  }
 
   // True when this is the first, or was the last, subscriber of the core with that filter.
   bool subscribe(std::uint64_t id, TenantId tenant, const SubscribeRequest& request);
@@ -81,9 +86,14 @@ class LiveTable {
   bool deliver_shared(TenantId tenant, const Bytes& share, const MessageView& message, const Bytes& owner,
                       const Data* data);
 
-  // `batch` is the message as a batch of one record if the caller has that already (then `owner` is it too);
-  // it is made when a copy must be kept. True if anybody matched.
-  bool deliver(TenantId tenant, const MessageView& message, const Bytes& owner, std::uint64_t publisher_hash);
+  // Who gets what is published to the address; of one subscriber several times, next to each other, if
+  // several of its filters match. In the order of their numbers.
+  void match(TenantId tenant, std::string_view address, std::vector<LiveMatch>& out);
+  // Grows when match() may give something else.
+  std::uint64_t version() const { return version_; }
+  // To those that match() gave, at this version. True if anybody is to have it.
+  bool deliver(std::span<const LiveMatch> matches, const MessageView& message, const Bytes& owner,
+               std::uint64_t publisher_hash);
   // Hands over what waited and stops holding.
   void release(LiveSubscriber& subscriber);
 
@@ -104,11 +114,13 @@ class LiveTable {
     std::map<std::string, Share, std::less<>> shares;
   };
   void deliver_one(LiveSubscriber& to, const MessageView& message, const Bytes& owner, std::uint8_t qos,
-                   bool retain, SettleToken token = {});
+                   bool retain, std::uint64_t serial, const SettleToken& token);
   std::size_t choose(const Tenant::Share& share) const;
 
   std::map<TenantId, Tenant> tenants_;
   absl::flat_hash_map<std::uint64_t, LiveSubscriber*> subscribers_;  // look-ups only
+  std::uint64_t version_ = 1;
+  std::uint64_t serial_ = 0;
   std::vector<FilterTrie::Match> matches_;
   std::vector<std::uint32_t> ids_;
   LiveStats stats_;

@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "broker/api.h"
 #include "broker/data.h"
+#include "broker/live_bundle.h"
 #include "model/ids.h"
 
 namespace stele::broker {
@@ -76,7 +77,8 @@ struct ForwardAnswerMail {
   std::optional<Error> error;  // not taken now: send again, from the first that is not answered
 };
 
-// A copy for the live subscribers of one core, after the home's commit or where nothing had to be kept.
+// A copy for the live subscribers of one core, after the home's commit or where nothing had to be kept. What
+// fits in a LiveBundle goes there instead.
 struct LiveMail {
   Data data;
   Bytes share{};  // not empty: for one member of this shared subscription
@@ -121,7 +123,7 @@ struct SettleMail {
 
 using CallMail = std::move_only_function<void(Core&)>;
 
-using Mail = std::variant<DataMail, DataAnswerMail, ForwardMail, ForwardAnswerMail, LiveMail, SessionMail,
-                          SettleMail, CallMail>;
+using Mail = std::variant<DataMail, DataAnswerMail, ForwardMail, ForwardAnswerMail, LiveMail, LiveBundle,
+                          SessionMail, SettleMail, CallMail>;
 
 }  // namespace stele::broker

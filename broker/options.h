@@ -71,6 +71,9 @@ struct BrokerOptions {
   std::size_t delivery_read_bytes = 256 << 10;
   // Uncommitted messages of all publishers of a core; above it each gets a small window.
   std::size_t max_publishing_bytes = 32 << 20;
+  // Of live copies, on the way from one core to another: from then on publishers wait until the other one has
+  // handled half of them. What a turn has published by then comes on top.
+  std::size_t max_live_bytes = 16 << 20;
 };
 
 }  // namespace stele::broker

@@ -18,7 +18,11 @@ PublisherImpl::PublisherImpl(Core& core, std::uint32_t id, Principal who, Listen
     : core_(core), id_(id), who_(std::move(who)), listener_(listener) {}
 
 // With much in flight on the core, each publisher keeps a small part of its window.
-bool PublisherImpl::full() const {
+bool PublisherImpl::full() {
+  if (core_.live_is_behind()) [[unlikely]] {
+    if (!std::exchange(waits_for_live_, true)) core_.wait_for_live(id_);
+    return true;
+  }
   return in_flight() >= kMaxWaiting || waiting_bytes_ >= kMaxWaitingBytes ||
          (core_.publishing_too_much() && waiting_bytes_ >= kMaxWaitingBytes / 64);
 }
@@ -53,12 +57,12 @@ bool PublisherImpl::try_publish(const MessageView& message, const Bytes& owner, 
     deny(message, token, answer);
     return true;
   }
-  const Route& route = core_.routes().route(who_.tenant, message.address);
+  Route& route = core_.routes().route(who_.tenant, message.address, memo_);
   const bool capture = !route.captures.empty() && !is_mqtt_only(message.address);
   const bool kept = capture || message.retain || (message.qos > 0 && !route.session_shards.empty());
   const InFlight* earlier = nullptr;
   if (!in_flight_.empty()) {
-    auto found = in_flight_.find(hash64(message.address));
+    auto found = in_flight_.find(route.address_hash);
     if (found != in_flight_.end()) earlier = &found->second;
   }
   // That a QoS 2 message was here is kept even if nobody wants it.
@@ -123,7 +127,7 @@ void PublisherImpl::publish_deferred() {
   publishing_deferred_ = false;
 }
 
-bool PublisherImpl::commit_first(const MessageView& message, const Route& route, const InFlight* earlier,
+bool PublisherImpl::commit_first(const MessageView& message, Route& route, const InFlight* earlier,
                                  std::uint32_t token, bool answer) {
   DataMail mail;
   KeyRule rule;
@@ -178,7 +182,7 @@ bool PublisherImpl::commit_first(const MessageView& message, const Route& route,
                .stream = stream,
                .address = std::move(batch.address),
                .batch = std::move(batch.batch)};
-  const std::uint64_t address_hash = hash64(message.address);
+  const std::uint64_t address_hash = route.address_hash;
   InFlight& in_flight = in_flight_[address_hash];
   in_flight.home = home;
   in_flight.once |= once;
@@ -204,7 +208,7 @@ void PublisherImpl::done_now(std::uint32_t token, bool answer, bool matched, std
                       .answer = true,
                       .done = true,
                       .matched = matched,
-                      .error = std::move(error)});
+                      .error = error ? std::make_unique<Error>(*std::move(error)) : nullptr});
 }
 
 void PublisherImpl::on_answer(const DataAnswerMail& answer) {
@@ -215,7 +219,7 @@ void PublisherImpl::on_answer(const DataAnswerMail& answer) {
   waiting.done = true;
   waiting.matched = answer.matched;
   waiting.unknown = answer.unknown;
-  waiting.error = answer.error;
+  if (answer.error) waiting.error = std::make_unique<Error>(*answer.error);
   waiting_bytes_ -= waiting.bytes;
   core_.publishing_bytes() -= waiting.bytes;
   auto in_flight = in_flight_.find(waiting.address_hash);
@@ -228,14 +232,16 @@ void PublisherImpl::on_answer(const DataAnswerMail& answer) {
   if (index == 0) drain();
 }
 
+void PublisherImpl::on_live_ready() {
+  waits_for_live_ = false;
+  drain();
+}
+
 void PublisherImpl::drain() {
   while (!waiting_.empty() && waiting_.front().done) {
-    Waiting first = std::move(waiting_.front());
-    waiting_.pop_front();
+    const Waiting first = waiting_.take_front();
     ++first_ticket_;
-    if (first.answer)
-      listener_.on_published(first.token,
-                             {first.error ? &*first.error : nullptr, first.matched, first.unknown});
+    if (first.answer) listener_.on_published(first.token, {first.error.get(), first.matched, first.unknown});
   }
   if (asked_to_wait_ && in_flight() <= kMaxWaiting / 2 && waiting_bytes_ <= kMaxWaitingBytes / 2 && !full()) {
     asked_to_wait_ = false;

@@ -10,9 +10,9 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 
+#include "base/fifo.h"
 #include "broker/api.h"
 #include "broker/mail.h"
 #include "broker/message_batch.h"
@@ -32,6 +32,8 @@ class PublisherImpl final : public Publisher {
 
   // The home's answer.
   void on_answer(const DataAnswerMail& answer);
+  // No core is behind any more (Core::wait_for_live).
+  void on_live_ready();
 
  private:
   // Where the messages to one address go that are in flight.
@@ -54,7 +56,7 @@ class PublisherImpl final : public Publisher {
     bool done = false;
     bool matched = true;
     bool unknown = false;
-    std::optional<Error> error;
+    std::unique_ptr<Error> error;
   };
   // Beyond this, publish() asks to be left alone for a while.
   static constexpr std::size_t kMaxWaiting = 4096;
@@ -62,25 +64,26 @@ class PublisherImpl final : public Publisher {
 
   // False: it must wait for its turn.
   bool try_publish(const MessageView& message, const Bytes& owner, std::uint32_t token, bool answer);
-  bool commit_first(const MessageView& message, const Route& route, const InFlight* earlier,
-                    std::uint32_t token, bool answer);
+  bool commit_first(const MessageView& message, Route& route, const InFlight* earlier, std::uint32_t token,
+                    bool answer);
   void deny(const MessageView& message, std::uint32_t token, bool answer);
   void defer(const MessageView& message, std::uint32_t token, bool answer);
   void publish_deferred();
   void done_now(std::uint32_t token, bool answer, bool matched, std::optional<Error> error);
   void drain();
-  bool full() const;
+  bool full();
 
   Core& core_;
   const std::uint32_t id_;
   const Principal who_;
   Listener& listener_;
   std::uint64_t hash_ = 0;
-  std::deque<Waiting> waiting_;  // in order of publishing; the first has ticket first_ticket_
+  RouteMemo memo_;
+  Fifo<Waiting, 16> waiting_;  // in order of publishing; the first has ticket first_ticket_
   absl::flat_hash_map<std::uint64_t, InFlight> in_flight_;  // by hash of the address; look-ups only
   std::uint64_t first_ticket_ = 0;
   std::size_t waiting_bytes_ = 0;  // deferred ones included
-  std::deque<Deferred> deferred_;  // in order of publishing, behind all that wait
+  Fifo<Deferred> deferred_;        // in order of publishing, behind all that wait
   bool publishing_deferred_ = false;
   bool lost_order_ = false;  // nothing is published any more
   // Of a session that outlives its connection:
@@ -89,6 +92,7 @@ class PublisherImpl final : public Publisher {
   std::uint32_t session_number_ = 0;
   std::uint64_t session_epoch_ = 0;
   bool asked_to_wait_ = false;
+  bool waits_for_live_ = false;
 };
 
 }  // namespace stele::broker

@@ -48,15 +48,28 @@ CoreId ShareRoute::next() {
   return cores_.back().first;
 }
 
-void RouteTable::changed(Tenant& tenant) {
+void RouteTable::forget_routes(Tenant& tenant) {
+  for (const auto& [address, route] : tenant.cache) live_kept_ -= route->live_here.size();  // in any order
   tenant.cache.clear();
-  ++version_;
+  ++generation_;
+}
+
+void RouteTable::keep_live(Route& route, std::span<const LiveMatch> matches, std::uint64_t version) {
+  live_kept_ -= route.live_here.size();
+  route.live_here.clear();
+  if (live_kept_ + matches.size() > kMaxLiveKept) {
+    for (auto& [id, tenant] : tenants_) forget_routes(tenant);
+    return;
+  }
+  route.live_here.assign(matches.begin(), matches.end());
+  route.live_version = version;
+  live_kept_ += matches.size();
 }
 
 void RouteTable::set_topics(std::vector<RoutedTopic> topics) {
   for (auto& [id, tenant] : tenants_) {
     tenant.topics = FilterTrie();
-    changed(tenant);
+    forget_routes(tenant);
   }
   topics_.clear();
   for (RoutedTopic& topic : topics) {
@@ -68,7 +81,7 @@ void RouteTable::set_topics(std::vector<RoutedTopic> topics) {
     if (kept.captures.empty()) {
       if (auto address = address_of_topic(kept.name)) owner.topics.insert(address->text(), id.value, 0);
     }
-    changed(owner);
+    forget_routes(owner);
   }
 }
 
@@ -85,7 +98,7 @@ void RouteTable::set_session_interest(ShardId shard, TenantId id, std::string_vi
     known.erase(at);
     owner.sessions.erase(filter, shard.value);
   }
-  changed(owner);
+  forget_routes(owner);
 }
 
 void RouteTable::set_live_interest(CoreId core, TenantId id, std::string_view filter, bool interested) {
@@ -95,7 +108,7 @@ void RouteTable::set_live_interest(CoreId core, TenantId id, std::string_view fi
   } else {
     owner.live.erase(filter, core.value);
   }
-  changed(owner);
+  forget_routes(owner);
 }
 
 ShareRoute* RouteTable::share(TenantId id, std::string_view text) {
@@ -116,7 +129,7 @@ ShareRoute& RouteTable::make_share(TenantId id, std::string_view text) {
   const std::uint64_t number = next_share_number_++;
   owner.shares.emplace(text, number);
   owner.shared.insert(subscribed_filter(text), number, 0);
-  changed(owner);
+  forget_routes(owner);
   return *share_numbers_.emplace(number, std::make_unique<ShareRoute>(text, shard_of(id, text, shard_count_)))
               .first->second;
 }
@@ -127,7 +140,7 @@ void RouteTable::drop_share_if_unused(TenantId id, std::string_view text) {
   const auto there = share_numbers_.find(found->second);
   if (there->second->keeps || there->second->members() > 0) return;
   owner.shared.erase(subscribed_filter(text), found->second);
-  changed(owner);
+  forget_routes(owner);
   share_numbers_.erase(there);
   owner.shares.erase(found);
 }
@@ -158,7 +171,7 @@ void RouteTable::forget_shard(ShardId shard) {
   for (auto& [id, filters] : found->second) {
     Tenant& owner = tenant(id);
     for (const std::string& filter : filters) owner.sessions.erase(filter, shard.value);
-    changed(owner);
+    forget_routes(owner);
   }
   interests_.erase(found);
 }
@@ -177,15 +190,19 @@ bool RouteTable::any_live_interest(TenantId id) const {
   return found != tenants_.end() && !found->second.live.empty();
 }
 
-const Route& RouteTable::route(TenantId id, std::string_view address) {
+Route& RouteTable::route(TenantId id, std::string_view address) {
   Tenant& owner = tenant(id);
   if (auto found = owner.cache.find(address); found != owner.cache.end()) return *found->second;
-  if (owner.cache.size() >= kMaxCached) owner.cache.clear();
-  return *owner.cache.emplace(std::string(address), resolve(owner, id, address)).first->second;
+  if (owner.cache.size() >= kMaxCached) forget_routes(owner);
+  std::unique_ptr<Route> route = resolve(owner, id, address);
+  const std::string_view key = route->address;
+  return *owner.cache.emplace(key, std::move(route)).first->second;
 }
 
 std::unique_ptr<Route> RouteTable::resolve(Tenant& tenant, TenantId id, std::string_view address) {
   auto route = std::make_unique<Route>();
+  route->address = address;
+  route->address_hash = hash64(address);
   route->address_shard = shard_of(id, address, shard_count_);
 
   matches_.clear();

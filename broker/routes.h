@@ -6,11 +6,13 @@
 // Pure; lives on one core. The broker keeps every core's copy the same before it confirms a subscription.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
 #include <absl/container/inlined_vector.h>
 
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +20,7 @@
 
 #include "base/bytes.h"
 #include "broker/filter_trie.h"
+#include "broker/live_match.h"
 #include "broker/string_map.h"
 #include "model/ids.h"
 #include "model/message.h"
@@ -60,6 +63,8 @@ class ShareRoute {
 };
 
 struct Route {
+  std::string address;
+  std::uint64_t address_hash = 0;
   struct Capture {
     const RoutedTopic* topic;
     std::int32_t partition;  // where the key is the address; else -1: ask the topic
@@ -69,6 +74,16 @@ struct Route {
   absl::InlinedVector<CoreId, 4> live_cores;
   absl::InlinedVector<ShareRoute*, 2> shares;
   ShardId address_shard;
+  // The live subscribers of this core, as LiveTable::match gave them at `live_version`.
+  absl::InlinedVector<LiveMatch, 1> live_here;
+  std::uint64_t live_version = 0;
+};
+
+// The route last asked for, so that the next message to the same address costs a comparison.
+struct RouteMemo {
+  Route* route = nullptr;
+  TenantId tenant;
+  std::uint64_t generation = 0;
 };
 
 // The shard that an address, or a client id, belongs to.
@@ -88,8 +103,18 @@ class RouteTable {
   // A shard whose owner starts over says everything again.
   void forget_shard(ShardId shard);
 
-  // Valid until the next change of the table.
-  const Route& route(TenantId tenant, std::string_view address);
+  // Valid until the next call that is not const.
+  Route& route(TenantId tenant, std::string_view address);
+  Route& route(TenantId tenant, std::string_view address, RouteMemo& memo) {
+    if (memo.generation != generation_ || memo.tenant != tenant || memo.route->address != address)
+        [[unlikely]] {
+      Route& found = route(tenant, address);  // may begin a generation
+      memo = {&found, tenant, generation_};
+    }
+    return *memo.route;
+  }
+  // Keeps what matches; unless too many are kept already: then all are forgotten, and with them the routes.
+  void keep_live(Route& route, std::span<const LiveMatch> matches, std::uint64_t version);
   const RoutedTopic* topic(TopicId id) const;
   // Null if it has neither members nor a queue.
   ShareRoute* share(TenantId tenant, std::string_view text);
@@ -98,8 +123,6 @@ class RouteTable {
   bool any_session_interest(TenantId tenant) const;
   bool any_live_interest(TenantId tenant) const;
 
-  // Grows with every change that may alter a home.
-  std::uint64_t version() const { return version_; }
   std::uint32_t shard_count() const { return shard_count_; }
 
  private:
@@ -107,12 +130,14 @@ class RouteTable {
     FilterTrie topics, sessions, live;
     FilterTrie shared;                                         // filter → number in share_numbers_
     std::map<std::string, std::uint64_t, std::less<>> shares;  // by their text: the number
-    StringMap<std::unique_ptr<Route>> cache;
+    absl::flat_hash_map<std::string_view, std::unique_ptr<Route>, StringHash, std::equal_to<>> cache;
   };
   // More addresses than this are not remembered: the cache starts over.
   static constexpr std::size_t kMaxCached = 65536;
+  // Live matches that all routes together keep.
+  static constexpr std::size_t kMaxLiveKept = 1 << 20;
   Tenant& tenant(TenantId id) { return tenants_[id]; }
-  void changed(Tenant& tenant);
+  void forget_routes(Tenant& tenant);
   ShareRoute& make_share(TenantId tenant, std::string_view text);
   void drop_share_if_unused(TenantId tenant, std::string_view text);
   std::unique_ptr<Route> resolve(Tenant& tenant, TenantId id, std::string_view address);
@@ -125,7 +150,8 @@ class RouteTable {
   // What each shard is interested in, so that it can be forgotten.
   std::map<ShardId, std::map<TenantId, std::vector<std::string>>> interests_;
   std::vector<FilterTrie::Match> matches_;  // scratch
-  std::uint64_t version_ = 1;
+  std::uint64_t generation_ = 1;            // of the routes: those of an earlier one are gone
+  std::size_t live_kept_ = 0;
 };
 
 }  // namespace stele::broker

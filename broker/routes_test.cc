@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <vector>
 
 namespace stele::broker {
 namespace {
@@ -71,6 +72,39 @@ TEST(Routes, ASharedSubscriptionWithAQueueTakesOnlyQos0Live) {
   EXPECT_EQ(table.routes.shares(), 1u);
   table.routes.forget_shard(table.routes.share(kDefaultTenant, kShare)->home());
   EXPECT_EQ(table.route("a/x").shares.size(), 0u);
+}
+
+TEST(Routes, AMemoIsGoodUntilTheRoutesAreForgotten) {
+  RouteTable routes(4);
+  RouteMemo memo;
+  const Route* first = &routes.route(kDefaultTenant, "a", memo);
+  EXPECT_EQ(&routes.route(kDefaultTenant, "a", memo), first);
+  EXPECT_EQ(routes.route(kDefaultTenant, "b", memo).address, "b");
+  EXPECT_EQ(routes.route(kDefaultTenant, "a", memo).address, "a");
+  EXPECT_TRUE(routes.route(kDefaultTenant, "a", memo).live_cores.empty());
+  routes.set_live_interest(CoreId(1), kDefaultTenant, "+", true);
+  EXPECT_EQ(routes.route(kDefaultTenant, "a", memo).live_cores.size(), 1u);
+  // Another tenant's route to the same address is another one.
+  EXPECT_TRUE(routes.route(TenantId(7), "a", memo).live_cores.empty());
+  EXPECT_EQ(routes.route(kDefaultTenant, "a", memo).live_cores.size(), 1u);
+}
+
+TEST(Routes, LiveMatchesAreKeptWithTheRouteAndBounded) {
+  RouteTable routes(4);
+  const std::vector<LiveMatch> one(1), many(1 << 19);
+  routes.keep_live(routes.route(kDefaultTenant, "a"), one, 5);
+  EXPECT_EQ(routes.route(kDefaultTenant, "a").live_here.size(), 1u);
+  EXPECT_EQ(routes.route(kDefaultTenant, "a").live_version, 5u);
+  routes.keep_live(routes.route(kDefaultTenant, "b"), many, 5);
+  // Those of before do not count when they are replaced.
+  for (int i = 0; i < 4; ++i) routes.keep_live(routes.route(kDefaultTenant, "b"), many, 6);
+  EXPECT_EQ(routes.route(kDefaultTenant, "a").live_here.size(), 1u);
+  RouteMemo memo;
+  routes.route(kDefaultTenant, "a", memo);
+  routes.keep_live(routes.route(kDefaultTenant, "c"), many, 6);
+  EXPECT_EQ(routes.route(kDefaultTenant, "a", memo).live_version, 0u);
+  EXPECT_EQ(routes.route(kDefaultTenant, "b").live_here.size(), 0u);
+  EXPECT_EQ(routes.route(kDefaultTenant, "c").live_here.size(), 0u);
 }
 
 }  // namespace

@@ -18,8 +18,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fifo.h"
 #include "base/wire.h"
-#include "broker/fifo.h"
 #include "broker/subscription.h"
 #include "model/ids.h"
 

@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fifo.h"
 #include "base/intrusive_list.h"
 #include "broker/api.h"
 #include "broker/control.h"
@@ -298,13 +299,13 @@ class Shard final : public std::enable_shared_from_this<Shard>,
       std::uint64_t bytes;
       bool settled = false;
     };
-    std::deque<Sent> sent;  // in the order of the queue; of its front nothing is settled
+    Fifo<Sent, 64> sent;  // in the order of the queue; of its front nothing is settled
     std::uint32_t in_flight = 0;
     std::uint64_t in_flight_bytes = 0;
     // QoS 2. Messages below `numbered` have packet identifiers, as far as they need some; those from the
     // first position of `numbering` on got them by entries that are not committed.
     QueuePosition numbered = 0;
-    std::deque<std::pair<QueuePosition, Lsn>> numbering;
+    Fifo<std::pair<QueuePosition, Lsn>> numbering;
     absl::flat_hash_set<std::uint16_t>
         under_way;  // look-ups only: told to the client, each a part of in_flight
     bool look_for_releases = false;
@@ -313,8 +314,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   };
   struct Client {  // one client id
     std::unique_ptr<Connected> connected;
-    std::deque<std::uint64_t> waiting;  // attachments whose CONNECT waits for the one before
-    std::set<std::uint64_t> given_up;   // of them: gone meanwhile
+    Fifo<std::uint64_t> waiting;       // attachments whose CONNECT waits for the one before
+    std::set<std::uint64_t> given_up;  // of them: gone meanwhile
     runtime::Notification freed;
     std::uint32_t wills_under_way = 0;  // published, and not yet wherever they go
   };

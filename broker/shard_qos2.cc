@@ -29,7 +29,7 @@ void Shard::number(std::span<const std::uint64_t> attachments) {
     const QueuePosition from = std::max({to->numbered, to->next, session->first()});
     const QueuePosition horizon = std::max(to->next, session->first()) + to->receive_maximum;
     to->numbered = decide::number(*session, from, horizon, to->receive_maximum, numbered_);
-    if (numbered_.size() > before) to->numbering.emplace_back(from, lsn);
+    if (numbered_.size() > before) to->numbering.push_back({from, lsn});
   }
   if (!numbered_.empty()) append(control::numbered(now(), numbered_));
 }

@@ -43,7 +43,8 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, std::optional<Wi
   while (true) {
     Client& client = clients_[key];
     if (client.given_up.erase(attachment) > 0) {
-      std::erase(client.waiting, attachment);
+      const auto at = std::ranges::find(client.waiting, attachment);
+      client.waiting.erase(static_cast<std::size_t>(at - client.waiting.begin()));
       client.freed.wake_all();
       drop_client_if_idle(key);
       co_return error(ErrorCode::kCancelled, "the client is gone");

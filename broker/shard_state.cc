@@ -334,16 +334,26 @@ bool ShardState::interested(TenantId tenant, std::string_view address) const {
   return found != tenants_.end() && found->second.trie.matches(address);
 }
 
-std::vector<StreamId> ShardState::capturing(TenantId tenant, const MessageView& message) const {
-  std::vector<StreamId> all;
+ShardState::Capturing ShardState::capturing(TenantId tenant, std::string_view address,
+                                            absl::FunctionRef<MessageView()> message) const {
+  Capturing all;
   auto found = captures_.find(tenant);
   if (found == captures_.end()) return all;
-  std::vector<FilterTrie::Match> matches;
-  found->second.match(message.address, matches);
+  thread_local std::vector<FilterTrie::Match> matches;  // its memory is kept
+  matches.clear();
+  found->second.match(address, matches);
+  MessageView view;
+  view.address = address;
+  bool whole = false;
   for (const FilterTrie::Match& match : matches) {
     const auto id = captured_by_.find(match.target);
     STELE_ASSERT(id != captured_by_.end());
-    if (stream(id->second)->owns(id->second.partition.value, message)) all.push_back(id->second);
+    const StreamState& captor = *stream(id->second);
+    if (!whole && captor.key_rule().kind == KeyRule::Kind::kProperty) {
+      view = message();
+      whole = true;
+    }
+    if (captor.owns(id->second.partition.value, view)) all.push_back(id->second);
   }
   std::sort(all.begin(), all.end());
   all.erase(std::unique(all.begin(), all.end()), all.end());

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/inlined_vector.h>
+#include <absl/functional/function_ref.h>
 
 #include <cstdint>
 #include <map>
@@ -16,6 +18,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -151,7 +154,11 @@ class ShardState {
   bool interested(TenantId tenant, std::string_view address) const;
 
   // Streams here that capture this message, by what their configuration says.
-  std::vector<StreamId> capturing(TenantId tenant, const MessageView& message) const;
+  using Capturing = absl::InlinedVector<StreamId, 2>;
+  // `message` is asked for, once at most, if one of them has a key that is not the address. Its address is
+  // `address`.
+  Capturing capturing(TenantId tenant, std::string_view address,
+                      absl::FunctionRef<MessageView()> message) const;
 
   // Nothing below it is needed by streams, sessions or forwards.
   Lsn lsn_needed() const;

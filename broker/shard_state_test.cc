@@ -99,7 +99,8 @@ TEST(ShardState, CapturesFollowTheConfiguration) {
   LogAndState shard;
   const StreamId other{TopicId(2), PartitionId(0)};
   const auto captured = [&](std::string_view address) {
-    return shard.state.capturing({}, message(address, "p"));
+    const auto all = shard.state.capturing({}, address, [address] { return message(address, "p"); });
+    return std::vector<StreamId>(all.begin(), all.end());
   };
   shard.add(control::stream_set(shard.time, kStream, config("orders.eu")));
   shard.add(control::stream_set(shard.time, other, config("all", {"orders/#", "+/eu"})));
@@ -122,7 +123,7 @@ TEST(ShardState, APartitionOwnsItsKeys) {
   }
   for (int i = 0; i < 20; ++i) {
     const std::string address = "a/" + std::to_string(i);
-    EXPECT_EQ(shard.state.capturing({}, message(address, "p")).size(), 1u);
+    EXPECT_EQ(shard.state.capturing({}, address, [address] { return message(address, "p"); }).size(), 1u);
   }
 }
 

@@ -36,6 +36,7 @@ struct CoreStats {
   std::uint64_t shards_lost = 0;
   std::uint64_t mail_sent = 0;
   std::uint64_t mail_bundles = 0;
+  std::uint64_t live_behind = 0;  // times that publishers had to wait for a core that was behind
 };
 
 }  // namespace stele::broker

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "base/fifo.h"
 #include "base/wire.h"
 #include "broker/entry.h"
-#include "broker/fifo.h"
 #include "model/ids.h"
 #include "model/message.h"
 

@@ -53,6 +53,8 @@ class UserProperties {
     std::size_t position_ = 0;
   };
   Cursor cursor() const { return Cursor(*this); }
+  // There is none; costs less than to look for the first one. False may mean that none is left.
+  bool surely_none() const { return !source_ && headers_.empty(); }
   // The last one of that name, as in a record.
   std::optional<std::string_view> last(std::string_view name) const;
 

@@ -91,6 +91,8 @@ void add_broker(Metrics& out, broker::Core& core) {
   out.count("shards_lost_total", "Shards that lost their log and were taken over again.", stats.shards_lost);
   out.count("core_mail_total", "Messages between cores.", stats.mail_sent);
   out.count("core_mail_bundles_total", "Posts they went in.", stats.mail_bundles);
+  out.count("core_live_behind_total",
+            "Times that publishers waited for a core that was behind with live copies.", stats.live_behind);
   out.count("live_deliveries_total", "Messages handed to live subscribers.", core.live().stats().deliveries);
   out.count("live_dropped_while_held_total", "Live messages dropped while a subscription was being made.",
             core.live().stats().dropped_while_held);

@@ -52,6 +52,17 @@ struct MqttShared {
   // Scratch for a packet that is being encoded, and for its properties.
   std::string packet;
   std::string properties;
+  // A message that goes to many clients: as it was encoded for the latest of them, without its packet
+  // identifier. Serves the next one that sees the same.
+  struct Encoded {
+    std::uint64_t serial = 0;
+    Version version{};
+    Qos qos{};
+    bool retain = false;
+    std::string packet;  // with the payload if it is copied
+    PublishHeader at;
+  };
+  Encoded encoded;
   std::list<MqttConnection> connections;
   runtime::Notification none_left;
   runtime::Scope tasks;  // last: what runs in it refers to the others
@@ -171,7 +182,9 @@ class MqttConnection final : public runtime::ConnectionHandler,
   runtime::Task<void> unsubscribe(std::uint16_t packet_id, std::vector<std::string> filters);
 
   // deliver.cc
+  bool deliver_as_before(const broker::Delivery& delivery);
   void deliver_now(Publish& packet, const broker::Delivery& delivery);
+  void send_publish(std::string& packet, const PublishHeader& at, Qos qos, const broker::Delivery& delivery);
   void deliver_later(const Publish& packet, const broker::Delivery& delivery);
   void drop(const broker::SettleToken& token, bool redelivered, std::uint64_t& counter);
   void pump();

@@ -25,6 +25,7 @@ void MqttConnection::on_message(const broker::Delivery& delivery) {
   if (message.expires_at_ms && *message.expires_at_ms <= now_ms && !mutant(Mutant::kExpiredDelivered)) {
     return drop(delivery.token, delivery.redelivered, counters().dropped_expired);
   }
+  if (deliver_as_before(delivery)) return;
   Publish packet;
   packet.qos = static_cast<Qos>(delivery.qos);
   packet.retain = delivery.retain;
@@ -40,8 +41,29 @@ void MqttConnection::on_message(const broker::Delivery& delivery) {
   deliver_now(packet, delivery);
 }
 
+// False: it must be encoded for this client.
+bool MqttConnection::deliver_as_before(const broker::Delivery& delivery) {
+  MqttShared::Encoded& encoded = shared_.encoded;
+  const auto qos = static_cast<Qos>(delivery.qos);
+  if (delivery.serial == 0 || delivery.serial != encoded.serial || encoded.version != version_ ||
+      encoded.qos != qos || encoded.retain != delivery.retain || sent_aliases_ ||
+      !delivery.subscription_ids.empty()) {
+    return false;
+  }
+  const std::size_t payload = delivery.message.payload.size();
+  if (!fits_client(encoded.packet.size() + (payload <= kSharePayload ? 0 : payload)) || output_is_full()) {
+    return false;
+  }
+  if (qos != Qos::kAtMostOnce && (outbox().anything_waits() || !outbox().has_room())) return false;
+  send_publish(encoded.packet, encoded.at, qos, delivery);
+  return true;
+}
+
 void MqttConnection::deliver_now(Publish& packet, const broker::Delivery& delivery) {
-  std::string& out = shared_.packet;
+  // Not the one for others if it has something that they do not see.
+  const bool for_others = delivery.serial != 0 && !sent_aliases_ && delivery.subscription_ids.empty();
+  std::string& out = for_others ? shared_.encoded.packet : shared_.packet;
+  shared_.encoded.serial = 0;
   out.clear();
   SentAliases::Choice alias;
   if (sent_aliases_) {
@@ -55,23 +77,37 @@ void MqttConnection::deliver_now(Publish& packet, const broker::Delivery& delive
     return drop(delivery.token, delivery.redelivered, counters().dropped_too_large);
   }
   if (sent_aliases_) sent_aliases_->sent(alias, delivery.message.address);
-  if (packet.qos != Qos::kAtMostOnce) {
-    patch_packet_id(out, at, take_packet_id(delivery.token, packet.qos == Qos::kExactlyOnce));
+  if (payload.size() <= kSharePayload) out.append(payload);
+  if (for_others) {
+    MqttShared::Encoded& encoded = shared_.encoded;
+    encoded.serial = delivery.serial;
+    encoded.version = version_;
+    encoded.qos = packet.qos;
+    encoded.retain = packet.retain;
+    encoded.at = at;
   }
+  send_publish(out, at, packet.qos, delivery);
+}
+
+// `packet` has its payload if that is small.
+void MqttConnection::send_publish(std::string& packet, const PublishHeader& at, Qos qos,
+                                  const broker::Delivery& delivery) {
+  if (qos != Qos::kAtMostOnce) {
+    patch_packet_id(packet, at, take_packet_id(delivery.token, qos == Qos::kExactlyOnce));
+  }
+  const std::string_view payload = delivery.message.payload;
   ++counters().packets_out[static_cast<std::size_t>(PacketType::kPublish)];
-  counters().bytes_out += out.size() + payload.size();
-  if (payload.size() <= kSharePayload) {
-    out.append(payload);
-    connection_->write(out);
-  } else {
-    connection_->write(out);
+  counters().bytes_out += packet.size();
+  connection_->write(packet);
+  if (payload.size() > kSharePayload) {
+    counters().bytes_out += payload.size();
     if (delivery.owner.empty()) {
       connection_->write(payload);
     } else {
       connection_->write(delivery.owner.slice(payload));
     }
   }
-  if (packet.qos == Qos::kAtMostOnce && delivery.token.kept()) session_->settle(delivery.token);
+  if (qos == Qos::kAtMostOnce && delivery.token.kept()) session_->settle(delivery.token);
 }
 
 std::uint16_t MqttConnection::take_packet_id(const broker::SettleToken& token, bool exactly_once) {

@@ -242,15 +242,15 @@ class FakeBroker::FakeSession final : public broker::Session {
 
   Client& client() { return broker_.clients_[id_]; }
   void deliver(const OwnedMessage& message, std::uint8_t qos, bool retain, std::vector<std::uint32_t> ids,
-               SettleToken token = {}, bool again = false) {
-    auto send = [this, message, qos, retain, ids = std::move(ids), token, again] {
+               SettleToken token = {}, bool again = false, std::uint64_t serial = 0) {
+    auto send = [this, message, qos, retain, ids = std::move(ids), token, again](std::uint64_t number) {
       const MessageView view = message.view();
-      handler.on_message(Delivery{view, message.payload(), qos, retain, again, token, ids});
+      handler.on_message(Delivery{view, message.payload(), qos, retain, again, token, ids, number});
     };
     if (holding) {
-      held.push_back(std::move(send));
+      held.push_back([send = std::move(send)]() mutable { send(0); });
     } else {
-      send();
+      send(serial);
     }
   }
 
@@ -320,6 +320,7 @@ bool FakeBroker::route(const MessageView& message, const Bytes& owner, std::stri
     if (!message.payload.empty()) retained_.emplace(message.address, kept);
   }
   bool matched = false;
+  const std::uint64_t serial = ++last_serial_;
   for (auto& [id, client] : clients_) {
     std::uint8_t qos = 0;
     bool wanted = false, as_published = false;
@@ -340,7 +341,7 @@ bool FakeBroker::route(const MessageView& message, const Bytes& owner, std::stri
       client.queue.push_back({kept, qos, retain, ids, token});
       deliver_queue(client);
     } else if (client.attached) {
-      client.attached->deliver(kept, qos, retain, ids);
+      client.attached->deliver(kept, qos, retain, ids, {}, false, serial);
     }
   }
   return route_shared(kept) || matched;

@@ -130,6 +130,7 @@ class FakeBroker : public broker::testing::WithoutGroups, private broker::Author
   runtime::Notification detached_;
   std::map<std::string, std::size_t> turns_;  // of shared subscriptions
   std::uint64_t next_lsn_ = 1;
+  std::uint64_t last_serial_ = 0;
   int assigned_ = 0;
 };
 

@@ -61,15 +61,14 @@ std::vector<broker::SettleToken> Outbox::push(Waiting message) {
     STELE_ASSERT(oldest != waiting_.end());
     dropped.push_back(oldest->token);
     forget(*oldest);
-    waiting_.erase(oldest);
+    waiting_.erase(static_cast<std::size_t>(oldest - waiting_.begin()));
   }
   return dropped;
 }
 
 Outbox::Waiting Outbox::pop() {
   STELE_ASSERT(!waiting_.empty());
-  Waiting message = std::move(waiting_.front());
-  waiting_.pop_front();
+  Waiting message = waiting_.take_front();
   forget(message);
   return message;
 }

@@ -11,12 +11,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/fifo.h"
 #include "broker/api.h"
 #include "protocols/mqtt/encode.h"
 
@@ -85,7 +85,7 @@ class Outbox {
   Limits limits_;
   absl::flat_hash_map<std::uint16_t, InFlight> in_flight_;  // look-ups only
   std::uint16_t last_id_ = 0;
-  std::deque<Waiting> waiting_;
+  Fifo<Waiting> waiting_;
   std::size_t waiting_bytes_ = 0;
   std::size_t live_ = 0;  // of those that wait
   std::size_t live_bytes_ = 0;

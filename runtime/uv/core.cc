@@ -121,9 +121,13 @@ void UvCore::fill_secret(std::span<char> out) {
 }
 
 WallTime UvCore::wall_now() const {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return WallTime{now.tv_sec * 1000 + now.tv_nsec / kMillisecond};
+  if (!wall_now_known_) {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    wall_now_ = WallTime{now.tv_sec * 1000 + now.tv_nsec / kMillisecond};
+    wall_now_known_ = true;
+  }
+  return wall_now_;
 }
 
 void UvCore::post(CoreId to, Work work) {
@@ -164,7 +168,7 @@ void UvCore::post_from_outside(Work work) {
 
 void UvCore::end_turn() {
   while (!hooks_.empty()) hooks_.pop_front().on_turn_end();
-  now_known_ = false;
+  now_known_ = wall_now_known_ = false;
 }
 
 // Runs while something is posted, and makes the poll not wait. What this turn posts runs in the next one.

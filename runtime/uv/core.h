@@ -103,6 +103,8 @@ class UvCore final : public Runtime {
   Instant timer_set_for_ = kNever;
   mutable Instant now_{};
   mutable bool now_known_ = false;
+  mutable WallTime wall_now_;
+  mutable bool wall_now_known_ = false;
   std::thread::id running_on_;
   bool ending_ = false;  // read by other threads under inbox_mutex_
   int handles_ = 0;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/hash.h"
 #include "broker/message_batch.h"
 #include "protocols/kafka/client.h"
 #include "sim/faults.h"
@@ -88,6 +89,7 @@ class NodeScenario {
   std::uint64_t segment_bytes_ = 0;
   std::uint64_t snapshot_bytes_ = 0;
   std::uint64_t tail_bytes_ = 0;
+  std::size_t live_bytes_ = 0;
   std::uint32_t shards_ = 0;
   Duration group_delay_{};
   kafka::FetchSessionOptions fetch_sessions_;
@@ -110,6 +112,7 @@ server::NodeConfig NodeScenario::config(ProcessContext& process) {
   config.broker.log.segment_bytes = segment_bytes_;
   config.broker.snapshot_log_bytes = snapshot_bytes_;
   config.broker.replay_bytes = 2 * snapshot_bytes_;
+  config.broker.max_live_bytes = live_bytes_;
   config.broker.observer = &shadow_;
   config.broker.default_partitions = 2;
   config.kafka_options.fetch_sessions = fetch_sessions_;
@@ -363,6 +366,7 @@ ScenarioResult NodeScenario::run() {
   segment_bytes_ = 8192ULL << knobs.below(10);
   snapshot_bytes_ = 16384ULL << knobs.below(6);
   tail_bytes_ = 16384ULL << knobs.below(8);
+  live_bytes_ = 256ULL << mix64(options_.seed) % 16;  // not drawn: all seeds stay what they were
   workload_.crew.exactly_once = knobs.chance(1, 2);
   group_delay_ = knobs.chance(1, 2) ? Duration(0) : Duration(knobs.between(0, 3'000'000'000));
   if (knobs.chance(1, 2)) workload_.login = MqttPeer::Login{"root", "the password of root"};

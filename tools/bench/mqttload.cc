@@ -9,8 +9,8 @@
 // group; pub: no subscribers; each: every subscriber has a topic of its own, and each publisher sends to one
 // after the other (for the memory of many clients). Without --rate it sends as fast as the broker takes it,
 // bounded by --window unacknowledged messages per publisher (QoS 1, 2) and --ahead messages in all not yet
-// received, so that it measures the broker and not a growing queue. Latency runs from the moment at which a
-// message was due to be sent: a broker that stalls is charged for what had to wait.
+// received (20,000, but 2 MiB), so that it measures the broker and not a growing queue. Latency runs from the
+// moment at which a message was due to be sent: a broker that stalls is charged for what had to wait.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -51,7 +51,7 @@ struct Options {
   int pubs = 1;
   int subs = 1;
   int window = 500;
-  std::uint64_t ahead = 20000;
+  std::uint64_t ahead = 0;
   double rate = 0;
   double warm_s = 2;
   double measure_s = 8;
@@ -544,6 +544,10 @@ Options parse(int argc, char** argv) {
       take("subs", o.subs);
   take("window", o.window), take("ahead", o.ahead), take("rate", o.rate), take("warm", o.warm_s);
   take("dur", o.measure_s), take("pid", o.pid);
+  constexpr std::uint64_t kAheadBytes = 2 << 20;
+  if (o.ahead == 0)
+    o.ahead =
+        std::clamp<std::uint64_t>(kAheadBytes / static_cast<std::uint64_t>(std::max(o.size, 1)), 1, 20000);
   if (!texts.empty()) fail("what is '--" + texts.begin()->first + "'? See the head of mqttload.cc");
   return o;
 }

@@ -1,20 +1,22 @@
 // A queue in one block of memory: appended at the end, taken from the front, read anywhere. Empty it holds
-// next to nothing, which a std::deque does not, and there are many empty ones: one per session. For small
-// trivial types.
+// next to nothing, which a std::deque does not, and there are many empty ones: some per session. Appending
+// may move the items.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/assert.h"
 
-namespace stele::broker {
+namespace stele {
 
-template <class T>
+// `kKeep`: room, in items, that stays when it is empty.
+template <class T, std::size_t kKeep = 4>
 class Fifo {
-  static_assert(std::is_trivially_copyable_v<T>);
+  static_assert(std::is_nothrow_move_constructible_v<T>);
 
  public:
   bool empty() const { return head_ == items_.size(); }
@@ -22,6 +24,7 @@ class Fifo {
   const T& operator[](std::size_t i) const { return items_[head_ + i]; }
   T& operator[](std::size_t i) { return items_[head_ + i]; }
   const T& front() const { return items_[head_]; }
+  T& front() { return items_[head_]; }
   const T& back() const { return items_.back(); }
   T& back() { return items_.back(); }
   auto begin() const { return items_.begin() + static_cast<std::ptrdiff_t>(head_); }
@@ -29,17 +32,31 @@ class Fifo {
   auto begin() { return items_.begin() + static_cast<std::ptrdiff_t>(head_); }
   auto end() { return items_.end(); }
 
-  void push_back(const T& item) { items_.push_back(item); }
+  void push_back(T item) { items_.push_back(std::move(item)); }
   void pop_front() {
     STELE_ASSERT(!empty());
+    if constexpr (!std::is_trivially_destructible_v<T>) items_[head_] = T();
     ++head_;
+    tidy();
+  }
+  // Gives what was the first.
+  T take_front() {
+    STELE_ASSERT(!empty());
+    T first = std::move(items_[head_]);
+    pop_front();
+    return first;
+  }
+  // Any one of them; takes as long as there are behind it.
+  void erase(std::size_t i) {
+    STELE_ASSERT(i < size());
+    items_.erase(begin() + static_cast<std::ptrdiff_t>(i));
     tidy();
   }
   // Keeps the first and every second one after it.
   void thin() {
     std::size_t to = 0;
-    for (std::size_t from = head_; from < items_.size(); from += 2) items_[to++] = items_[from];
-    items_.resize(to);
+    for (std::size_t from = head_; from < items_.size(); from += 2) items_[to++] = std::move(items_[from]);
+    items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(to), items_.end());
     head_ = 0;
   }
   void clear() {
@@ -51,8 +68,6 @@ class Fifo {
   }
 
  private:
-  static constexpr std::size_t kKeep = 4;  // room that stays when it is empty
-
   // The front part that is gone is given back when it is half of the whole: constant time per item.
   void tidy() {
     if (head_ == items_.size()) {
@@ -69,4 +84,4 @@ class Fifo {
   std::size_t head_ = 0;
 };
 
-}  // namespace stele::broker
+}  // namespace stele
