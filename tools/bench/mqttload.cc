@@ -1,16 +1,17 @@
 // MQTT load generator: one thread, epoll, frames encoded once, so that it costs far less than any broker.
 //
-//   mqttload --port P [--mode pair|fanin|fanout|shared|pub|each] [--pubs N --subs N] [--qos 0|1|2] [--size
-//   BYTES]
+//   mqttload --port P [--mode pair|fanin|fanout|shared|pub|each|idle] [--pubs N --subs N] [--qos 0|1|2]
+//   [--size BYTES]
 //            [--rate MESSAGES_PER_S] [--window N] [--ahead N] [--ver 4|5] [--persist] [--warm S --dur S]
 //            [--pid BROKER] [--json]
 //
 // pair: publisher i to subscriber i; fanin, fanout: all on one topic; shared: the subscribers are one $share
 // group; pub: no subscribers; each: every subscriber has a topic of its own, and each publisher sends to one
-// after the other (for the memory of many clients). Without --rate it sends as fast as the broker takes it,
-// bounded by --window unacknowledged messages per publisher (QoS 1, 2) and --ahead messages in all not yet
-// received (20,000, but 2 MiB), so that it measures the broker and not a growing queue. Latency runs from the
-// moment at which a message was due to be sent: a broker that stalls is charged for what had to wait.
+// after the other (for the memory of many clients); idle: --subs clients that only connect. Without --rate it
+// sends as fast as the broker takes it, bounded by --window unacknowledged messages per publisher (QoS 1, 2)
+// and --ahead messages in all not yet received (20,000, but 2 MiB), so that it measures the broker and not a
+// growing queue. Latency runs from the moment at which a message was due to be sent: a broker that stalls is
+// charged for what had to wait.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -172,19 +173,24 @@ class Load {
   explicit Load(Options options) : options_(std::move(options)), epoll_(epoll_create1(0)) {
     each_ = options_.mode == "each";
     if (options_.mode == "pub") options_.subs = 0;
+    idle_ = options_.mode == "idle";
+    if (idle_) options_.pubs = 0;
     if (each_ && options_.subs < 1) fail("--mode each wants --subs");
     if (options_.mode == "pair") options_.subs = options_.pubs;
+    if (idle_) return;
     copies_ = options_.mode == "fanout" || options_.mode == "fanin" ? options_.subs : options_.subs > 0;
   }
 
   int run() {
     if (options_.pid > 0) rss_before_kib_ = resident_kib(options_.pid);
+    const std::uint64_t began = now_ns();
     for (int i = 0; i < options_.subs; ++i) {
       open(i, false);
       // No more at a time than a listener's backlog holds.
       while (i + 1 - ready_ >= kConnecting) turn(10);
     }
     while (ready_ < options_.subs) turn(10);
+    connected_per_s_ = static_cast<double>(options_.subs) * 1e9 / static_cast<double>(now_ns() - began);
     for (int i = 0; i < options_.pubs; ++i) open(i, true);
     while (ready_ < options_.subs + options_.pubs) turn(10);
 
@@ -220,7 +226,7 @@ class Load {
     c->client_id = "load-" + std::string(publishes ? "p" : "s") + std::to_string(number);
     c->topic = options_.topic;
     if (options_.mode == "pair" || each_) c->topic += "/" + digits(static_cast<std::uint64_t>(number));
-    c->input.resize(each_ ? 4096 : 262144);
+    c->input.resize(each_ || idle_ ? 4096 : 262144);
     if (publishes) encode_frame(options_, *c);
     c->output = encode_connect(options_, *c);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -298,7 +304,7 @@ class Load {
     switch (first >> 4) {
       case 2:  // CONNACK
         if (body[1] != 0) fail(c.client_id + ": refused, code " + std::to_string(body[1]));
-        if (c.publishes) return become_ready(c);
+        if (c.publishes || idle_) return become_ready(c);
         c.state = Connection::State::kSuback;
         c.output += encode_subscribe(options_, c);
         return;
@@ -479,17 +485,18 @@ class Load {
               "\"delivery_us\":{\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f},"
               "\"ack_us\":{\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f},"
               "\"broker_us_per_message\":%.3f,\"broker_cores\":%.2f,\"broker_rss_max_kib\":%ld,"
-              "\"broker_rss_before_kib\":%ld,\"broker_rss_after_kib\":%ld,"
+              "\"broker_rss_before_kib\":%ld,\"broker_rss_after_kib\":%ld,\"connected_per_s\":%.0f,"
               "\"loader_cores\":%.2f}\n"
             : "sent %.0f/s, received %.0f/s, lost %lld, duplicates %lu\n"
               "delivery p50 %.0f us, p99 %.0f us, p99.9 %.0f us\n"
               "acknowledgement p50 %.0f us, p99 %.0f us, p99.9 %.0f us\n"
               "broker %.3f us of processor per message, %.2f cores, %ld KiB (%ld before, %ld after); "
+              "%.0f subscribers connected per second; "
               "loader %.2f cores\n";
     std::printf(form, sent / seconds, received / seconds, lost, counters_.duplicates, us(delivery_, 0.5),
                 us(delivery_, 0.99), us(delivery_, 0.999), us(ack_, 0.5), us(ack_, 0.99), us(ack_, 0.999),
                 sent > 0 ? cpu * 1e6 / sent : 0, cpu / seconds, rss_max_kib_, rss_before_kib_, rss_after_kib_,
-                own / seconds);
+                connected_per_s_, own / seconds);
     return lost > 0 ? 3 : 0;
   }
 
@@ -508,6 +515,8 @@ class Load {
   std::uint64_t started_ = 0;
   std::uint64_t next_sample_ = 0;
   bool each_ = false;
+  bool idle_ = false;
+  double connected_per_s_ = 0;
   long rss_max_kib_ = 0;
   long rss_before_kib_ = 0;  // no client is connected
   long rss_after_kib_ = 0;
