@@ -20,6 +20,7 @@
 #include "sim/workloads/group_ledger.h"
 #include "sim/workloads/ledger.h"
 #include "sim/workloads/mqtt_peer.h"
+#include "sim/workloads/will_ledger.h"
 #include "sim/world.h"
 
 namespace stele::sim {
@@ -55,6 +56,9 @@ struct Workload {
   // Where readers saw messages of idempotent producers.
   std::map<MessageId, std::tuple<std::string, std::int32_t, std::int64_t>> places;
   GroupLedger group{world};
+  WillLedger wills{world};
+  // Whether the committed state has a will with that payload.
+  std::function<bool(const std::string&)> has_will;
   // The shared subscription `$share/crew/sensors/#`.
   struct Crew {
     bool exists = false;              // from its first SUBACK on
@@ -129,6 +133,10 @@ runtime::Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, 
 // What it was told of a change must be seen ever after.
 runtime::Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher);
 
+// Clients with wills that go in every way, and the session that is kept and sees what came of each; until the
+// end there are as many as there should be.
+runtime::Task<void> run_will_client(runtime::Runtime& runtime, Workload& workload, std::uint32_t number);
+runtime::Task<void> run_will_watcher(runtime::Runtime& runtime, Workload& workload);
 // Clients with wills, messages that expire and sessions that do.
 runtime::Task<void> run_timed(runtime::Runtime& runtime, Workload& workload);
 

@@ -31,6 +31,7 @@ constexpr std::uint64_t kOperations = 1500;
 constexpr std::uint64_t kFaults = 12;
 constexpr std::uint64_t kCrashes = 2;
 constexpr std::uint64_t kDenials = 20;  // where there are users
+constexpr std::uint64_t kWills = 20, kWillsKeptAway = 5;
 // So many messages are sent in all.
 constexpr std::uint64_t kMessages = 20'000;
 // The menu's rates are for ordinary hours; episodes are none.
@@ -54,6 +55,7 @@ class NodeScenario {
     workload_.is_numbered = [this](const std::string& client_id, std::uint16_t packet_id) {
       return shadow_.is_numbered(client_id, packet_id);
     };
+    workload_.has_will = [this](const std::string& payload) { return shadow_.has_will(payload); };
   }
 
   ScenarioResult run();
@@ -180,6 +182,10 @@ class Clients final : public Program {
     scope_.spawn(run_retained(core, workload, 1));
     scope_.spawn(run_admin(core, workload, 200));
     scope_.spawn(run_timed(core, workload));
+    scope_.spawn(run_will_watcher(core, workload));
+    for (std::uint32_t number = 0; number < 3; ++number) {
+      scope_.spawn(run_will_client(core, workload, number));
+    }
     if (workload.login) scope_.spawn(run_denied(core, workload));
   }
 
@@ -276,6 +282,9 @@ void NodeScenario::note_committed(const broker::DataEntry& data, std::string_vie
                                return world_.fail("a message of a user without rights was kept");
                              }
                              if (id) ledger_.committed(*id);
+                             if (data.will && !data.stream_only) {
+                               workload_.wills.published(std::string(message.payload));
+                             }
                            });
 }
 
@@ -285,6 +294,10 @@ std::string NodeScenario::unfinished() {
     if (workload_.mqtt_publishers.contains(id.publisher)) wanted.insert(id);
   }
   std::string out;
+  if (workload_.wills.missing() > 0) {
+    out += "; " + std::to_string(workload_.wills.missing()) + " wills have not come, the first " +
+           workload_.wills.first_missing();
+  }
   const auto crew_lacks = ledger_.missing("crew", wanted_by_crew(workload_));
   if (!crew_lacks.empty()) {
     out +=
@@ -349,7 +362,8 @@ void NodeScenario::check_enough_happened() {
     return floor * std::min<std::uint64_t>(minutes, 30) / 30;
   };
   if (ledger_.operations() < part(kOperations) || faults_->injected() < part(kFaults) ||
-      node_.crashes() < part(kCrashes) || (workload_.login && workload_.denials < part(kDenials))) {
+      node_.crashes() < part(kCrashes) || (workload_.login && workload_.denials < part(kDenials)) ||
+      workload_.wills.came() < part(kWills) || workload_.wills.kept_away() < part(kWillsKeptAway)) {
     world_.fail("too little happened to show anything");
   }
 }

@@ -1,6 +1,7 @@
 #include "sim/workloads/shadow.h"
 
 #include "base/hash.h"
+#include "broker/message_batch.h"
 
 namespace stele::sim {
 
@@ -117,6 +118,19 @@ bool Shadow::is_numbered(const std::string& client_id, std::uint16_t packet_id) 
     }
   }
   return false;
+}
+
+bool Shadow::has_will(std::string_view payload) const {
+  bool found = false;
+  for (const auto& [id, shard] : shards_) {
+    for (const auto& [of, will] : shard.state.wills().all()) {
+      broker::for_each_message(will.content.batch, will.content.address, false,
+                               [&](const MessageView& message, const Bytes&, std::uint32_t) {
+                                 found |= message.payload == payload;
+                               });
+    }
+  }
+  return found;
 }
 
 std::uint64_t Shadow::hash() const {

@@ -34,6 +34,8 @@ class Shadow final : public broker::ShardObserver {
 
   // Whether the committed session of that client has a queued message with that packet identifier.
   bool is_numbered(const std::string& client_id, std::uint16_t packet_id) const;
+  // Whether there is a will with that payload.
+  bool has_will(std::string_view payload) const;
   // The committed session of that client in words, for whoever looks for what it waits for.
   std::string describe(const std::string& client_id) const;
 

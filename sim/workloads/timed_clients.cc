@@ -1,5 +1,6 @@
 // Wills, and messages and sessions that end by time: clients that do what the time decides, and look what
-// came of it. While there are faults nobody can say what should have; when they are over, it is known.
+// came of it. While there are faults nobody can say what should have; when they are over, it is known. What
+// holds for wills in spite of them: will_clients.cc.
 #include <algorithm>
 #include <string>
 #include <utility>
