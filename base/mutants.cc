@@ -40,6 +40,11 @@ constexpr MutantInfo kMutants[] = {
     {Mutant::kAckOfWrongSession, "ack-of-wrong-session",
      "an acknowledgement settles the message for another session of the shard"},
     {Mutant::kTimeGoesBack, "time-back", "a shard's time begins anew with every owner"},
+    {Mutant::kRetainedOverwritten, "retained-overwritten",
+     "a retained message goes another way than one before it that is still under way"},
+    {Mutant::kEndBeforeCommit, "end-before-commit", "ListOffsets counts records that are not committed"},
+    {Mutant::kOffsetsBeforeCommit, "offsets-before-commit",
+     "OffsetFetch is answered before the offsets commit"},
 };
 Mutant selected = Mutant::kNone;
 }  // namespace

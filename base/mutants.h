@@ -36,6 +36,9 @@ enum class Mutant {
   kExpiredDelivered,
   kAckOfWrongSession,
   kTimeGoesBack,
+  kRetainedOverwritten,
+  kEndBeforeCommit,
+  kOffsetsBeforeCommit,
 };
 
 struct MutantInfo {

@@ -148,7 +148,8 @@ bool PublisherImpl::commit_first(const MessageView& message, Route& route, const
     if (earlier && (earlier->home != session_shard_ || (keyed && !earlier->once))) return false;
     if (home != session_shard_) stream.reset();
     home = session_shard_;
-  } else if (earlier && earlier->home != home && (!keyed || earlier->once)) {
+  } else if (earlier && earlier->home != home && (!keyed || earlier->once) &&
+             !(mutant(Mutant::kRetainedOverwritten) && message.retain)) {
     STELE_MARK("publisher: home kept while in flight");
     home = earlier->home;
     stream.reset();  // found by whoever the home forwards it to

@@ -101,7 +101,8 @@ void Shard::commit_offsets(TenantId tenant, CommitOffsets request, Done<OffsetsA
 }
 
 void Shard::fetch_offsets(TenantId tenant, const FetchOffsets& request, Done<FetchedOffsets> done) {
-  once_committed(std::move(done))(coordinator_.fetch_offsets(tenant, request));
+  scope_->spawn(tell(std::move(done), coordinator_.fetch_offsets(tenant, request),
+                     !mutant(Mutant::kOffsetsBeforeCommit)));
 }
 
 void Shard::delete_offsets(TenantId tenant, const DeleteOffsets& request, Done<OffsetsAnswer> done) {

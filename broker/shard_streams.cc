@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants.h"
 #include "broker/message_batch.h"
 #include "broker/shard.h"
 #include "model/record_batch.h"
@@ -164,7 +165,8 @@ Task<Result<OffsetAndTime>> Shard::list_offset(Core& there, ShardId id, StreamId
   if (!shard) co_return std::unexpected(starting(id));
   const StreamState* stream = shard->state_.stream(stream_id);
   if (!stream) co_return std::unexpected(no_stream());
-  const Offset high_watermark = shard->high_watermark(stream_id);
+  const Offset high_watermark =
+      mutant(Mutant::kEndBeforeCommit) ? stream->next() : shard->high_watermark(stream_id);
   if (timestamp_ms == kLatestTimestamp) {
     const std::int32_t epoch = high_watermark > stream->start() ? stream->epoch_at(high_watermark - 1) : -1;
     co_return OffsetAndTime{high_watermark, -1, epoch};

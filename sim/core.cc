@@ -109,13 +109,16 @@ void Core::post(CoreId to, runtime::Work work) {
   const bool own = &target == this;
   const Duration delay =
       own ? Duration(0) : world_.config().schedule.post.draw(world_.random(Concern::kSchedule));
-  target.receive(Posted{world_.now() + delay, target.turn_, std::move(work)});
+  target.receive(index_, Posted{world_.now() + delay, target.turn_, std::move(work)});
 }
 
-// Work that is posted later is never seen earlier.
-void Core::receive(Posted work) {
-  if (!posted_.empty()) work.visible = std::max(work.visible, posted_.back().visible);
-  posted_.push_back(std::move(work));
+// What one core posts is seen in its order, and not more than that is promised: another's may come in
+// between, though it was posted later.
+void Core::receive(std::uint32_t from, Posted work) {
+  if (posted_up_to_.size() <= from) posted_up_to_.resize(from + 1);
+  work.visible = posted_up_to_[from] = std::max(work.visible, posted_up_to_[from]);
+  const auto at = std::ranges::upper_bound(posted_, work.visible, {}, &Posted::visible);
+  posted_.insert(at, std::move(work));
   if (!in_turn_) wake_by(posted_.front().visible);
 }
 

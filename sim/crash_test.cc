@@ -344,5 +344,29 @@ TEST(Process, AFullOrStalledDiskIsSeenByTheProcess) {
   EXPECT_GE(done.time_since_epoch(), 10s);
 }
 
+Task<void> open_file(ProcessContext& process, std::string path, std::vector<std::string>* opened) {
+  (void)co_await process.core(0).files().open(path, {runtime::OpenMode::kCreate});
+  opened->push_back(path);
+}
+
+Task<void> open_two_files(ProcessContext& process, std::vector<std::string>* opened) {
+  runtime::Scope both;
+  both.spawn(open_file(process, "/first", opened));
+  both.spawn(open_file(process, "/second", opened));
+  co_await both.join();
+}
+
+TEST(Process, OneFileOperationThatStallsIsPassedByOthers) {
+  World world(1);
+  Host& host = world.add_host("node");
+  std::vector<std::string> opened;
+  host.stall_next_operation(5s);
+  host.boot(1, program([&](ProcessContext& p) { return open_two_files(p, &opened); }));
+  world.run_for(1s);
+  EXPECT_EQ(opened, (std::vector<std::string>{"/second"}));
+  world.run_for(5s);
+  EXPECT_EQ(opened, (std::vector<std::string>{"/second", "/first"}));
+}
+
 }  // namespace
 }  // namespace stele::sim

@@ -48,6 +48,7 @@ constexpr Kind kKinds[kFaultKinds] = {
     {"no-space", 3, seconds(1), seconds(30), 0, 1 << 20},
     {"slow-disk", 8, seconds(1), minutes(1), 2, 100},
     {"disk-stalls", 12, milliseconds(10), seconds(10), 0, 0},
+    {"operation-stalls", 40, milliseconds(10), seconds(8), 0, 0},
     {"bit-flip", 0, Duration(0), Duration(0), 0, 0},
 };
 

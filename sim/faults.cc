@@ -219,6 +219,9 @@ bool Faults::inject_disk(const Fault& fault, Host& host) {
     case FaultKind::kDiskStalls:
       host.stall_disk(fault.lasts);
       return true;
+    case FaultKind::kOperationStalls:
+      host.stall_next_operation(fault.lasts);
+      return true;
     case FaultKind::kBitFlip:
       return disk.flip_bit(world_.random(Concern::kFaults));
     default:
@@ -268,6 +271,7 @@ void Faults::stop() {
   world_.fabric().heal_all();
   for (auto& supervised : supervised_) {
     supervised->host().disk().faults() = {};
+    supervised->host().stall_next_operation(Duration(0));
     supervised->host().cancel_planned_crash();
     supervised->start_now();
   }

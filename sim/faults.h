@@ -50,12 +50,13 @@ enum class FaultKind : std::uint8_t {
   kSyncFails,  // `amount` times
   kReadFails,
   kWriteFails,
-  kNoSpace,     // but for `amount` bytes
-  kSlowDisk,    // `amount` times as slow
-  kDiskStalls,  // nothing ends for `lasts`
-  kBitFlip,     // of what is stored
+  kNoSpace,          // but for `amount` bytes
+  kSlowDisk,         // `amount` times as slow
+  kDiskStalls,       // nothing ends for `lasts`
+  kOperationStalls,  // one file operation takes `lasts`, while others pass it
+  kBitFlip,          // of what is stored
 };
-constexpr std::size_t kFaultKinds = 23;
+constexpr std::size_t kFaultKinds = 24;
 std::string_view to_string(FaultKind kind);
 
 struct Fault {

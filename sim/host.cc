@@ -101,7 +101,8 @@ Host::OperationFate Host::next_file_operation() {
 }
 
 Duration Host::file_operation_takes(const Latency& usual) {
-  const Duration wait = std::max(disk_stalled_until_ - world_.now(), Duration(0));
+  const Duration wait = std::max(disk_stalled_until_ - world_.now(), Duration(0)) +
+                        std::exchange(next_operation_stall_, Duration(0));
   return wait + usual.draw(world_.random(Concern::kDisk)) * disk_slowness_;
 }
 

@@ -94,6 +94,8 @@ class Host {
   void set_disk_slowness(std::uint32_t factor) { disk_slowness_ = factor; }
   // No file operation ends before then.
   void stall_disk(Duration duration) { disk_stalled_until_ = world_.now() + duration; }
+  // The next one alone takes so much longer, and others pass it.
+  void stall_next_operation(Duration duration) { next_operation_stall_ = duration; }
 
   // Called when a process has ended, for whatever reason: it may schedule, not act.
   void set_on_down(std::function<void()> callback) { on_down_ = std::move(callback); }
@@ -125,6 +127,7 @@ class Host {
   std::uint32_t slowness_ = 1;
   std::uint32_t disk_slowness_ = 1;
   Time disk_stalled_until_{};
+  Duration next_operation_stall_{};
   std::uint32_t cores_ = 0;
   std::uint64_t crashes_ = 0;
   std::uint64_t incarnation_ = 0;

@@ -97,7 +97,7 @@ class Core final : public runtime::Runtime, private Event {
   };
   void fire() override;
   void run_turn();
-  void receive(Posted work);
+  void receive(std::uint32_t from, Posted work);
   void wake_by(Time time);
   void plan_next_turn();
 
@@ -112,7 +112,8 @@ class Core final : public runtime::Runtime, private Event {
   runtime::TimerQueue timers_;
   IntrusiveList<Ready> ready_;
   IntrusiveList<runtime::TurnEndHook> hooks_;
-  std::deque<Posted> posted_;
+  std::deque<Posted> posted_;       // by when they are seen
+  std::vector<Time> posted_up_to_;  // by the core that posts
   IntrusiveList<Offload, Offload> offloads_;
   Slab slab_;
   bool in_turn_ = false;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "model/record_batch.h"
+#include "model/record_batch_builder.h"
 #include "protocols/kafka/client.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
@@ -49,6 +50,8 @@ struct Workload {
   std::set<MessageId> refused_exactly_once;  // and those of them that nobody may ever see
   // Whether the committed state of that client's session has a queued message with that packet identifier.
   std::function<bool(const std::string&, std::uint16_t)> is_numbered;
+  // Where the committed records of a partition end.
+  std::function<std::int64_t(const std::string& topic, std::int32_t partition)> end_of;
   // How many partitions somebody was told that a topic has: it never has fewer again.
   std::map<std::string, std::int32_t> partitions = {{"orders.eu", 2}, {"sensors", 3}};
   // What readers saw there; every later reader must see the same.
@@ -82,6 +85,8 @@ struct Workload {
   bool busy() const { return loaded && !stopping && ledger.sent_count() < send_until; }
 };
 
+// Between a tenth of a millisecond and so many.
+runtime::Duration short_pause(runtime::Runtime& runtime, std::int64_t max_ms);
 // Until there is something to do.
 runtime::Task<void> wait_while_quiet(runtime::Runtime& runtime, Workload& workload);
 
@@ -112,6 +117,9 @@ std::set<MessageId> wanted_by_crew(const Workload& workload);
 runtime::Task<std::optional<kafka::MetadataResponse::Topic>> ask_for_topic(Workload& workload,
                                                                            kafka::Client& client,
                                                                            std::string topic);
+// One record a message, with padding behind its name.
+Bytes batch_of(const std::vector<MessageId>& ids, std::int64_t now_ms, Compression compression,
+               std::size_t padding, RecordBatchOptions options = {});
 // Batches into topic `orders.eu`, over the partitions that it finds there, each until it is acknowledged.
 runtime::Task<void> run_kafka_producer(runtime::Runtime& runtime, Workload& workload,
                                        std::uint32_t publisher);
@@ -127,8 +135,19 @@ bool note_record(Workload& workload, const std::string& topic, std::int32_t part
 // fetch session. What it has read must stay, whoever leads.
 runtime::Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
                                        std::string name);
-// Sets `state/A` and looks what a fresh subscriber is given.
+// Sets `state/A`, again and again, and looks what a fresh subscriber is given. From kFirstInSession on with
+// several messages under way, of different QoS: these take different ways, all the more where topic `states`
+// captures the address, always or now and then.
+inline constexpr std::uint32_t kRetainedAddresses = 5, kFirstInSession = 2, kCapturedState = 3,
+                               kSometimesCapturedState = 4;
 runtime::Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint32_t address);
+// What a fresh subscriber is given now must be what was acknowledged last, or sent since; and committed.
+runtime::Task<void> look_at_retained(runtime::Runtime& runtime, Workload& workload, std::uint32_t address);
+// What topic `states` captures.
+std::string captured_states(bool sometimes_too);
+// Asks for ends of partitions, offsets of the group and retained messages at any time, most of all while they
+// are being written: what it is told must be committed by then.
+runtime::Task<void> run_asker(runtime::Runtime& runtime, Workload& workload);
 // Makes, changes and deletes topics, deletes records, and asks topics that lose records for their offsets.
 // What it was told of a change must be seen ever after.
 runtime::Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher);

@@ -19,10 +19,6 @@ constexpr std::size_t kUuid = 36;
 // The last versions that name topics.
 constexpr std::int16_t kNamedOffsets = 9;
 
-runtime::Duration pause_of(runtime::Runtime& runtime, std::int64_t max_ms) {
-  return std::chrono::microseconds(runtime.random().between(100, max_ms * 1000));
-}
-
 bool all_read(const Workload& workload) {
   return workload.stopping && workload.producing == 0 &&
          static_cast<std::int32_t>(workload.group.finished.size()) >= workload.partitions.at(kTopic);
@@ -98,7 +94,7 @@ Task<Step> sync(runtime::Runtime& runtime, Workload& workload, kafka::Client& cl
   if (!synced) co_return Step::kBroken;
   if (synced->error != kafka::KafkaError::kNone) {
     if (lost_membership(synced->error)) self.id.clear();
-    co_await runtime::sleep(runtime, pause_of(runtime, 200));
+    co_await runtime::sleep(runtime, short_pause(runtime, 200));
     co_return Step::kAgain;
   }
   self.owned.clear();
@@ -140,7 +136,7 @@ Task<Step> join(runtime::Runtime& runtime, Workload& workload, kafka::Client& cl
   if (joined->error == kafka::KafkaError::kMemberIdRequired) self.id = joined->member_id;
   if (lost_membership(joined->error)) self.id.clear();
   if (joined->error != kafka::KafkaError::kNone) {
-    co_await runtime::sleep(runtime, pause_of(runtime, 200));
+    co_await runtime::sleep(runtime, short_pause(runtime, 200));
     co_return Step::kAgain;
   }
   self.id = joined->member_id;
@@ -195,7 +191,7 @@ Task<Step> read(runtime::Runtime& runtime, Workload& workload, kafka::Client& cl
     co_return Step::kBroken;
   }
   if (fetched->error != kafka::KafkaError::kNone) {
-    co_await runtime::sleep(runtime, pause_of(runtime, 200));
+    co_await runtime::sleep(runtime, short_pause(runtime, 200));
     co_return Step::kOn;
   }
   auto done =
@@ -306,7 +302,7 @@ Task<Step> round(runtime::Runtime& runtime, Workload& workload, kafka::Client& c
   const Step alive = co_await heartbeat(workload, client, self);
   if (alive != Step::kOn) co_return alive;
   const std::int64_t wait_ms = workload.busy() ? 100 : last_round ? 20 : self.owned.empty() ? 3000 : 1500;
-  co_await runtime::sleep(runtime, pause_of(runtime, wait_ms));
+  co_await runtime::sleep(runtime, short_pause(runtime, wait_ms));
   co_return Step::kOn;
 }
 
@@ -333,7 +329,7 @@ Task<void> run_group_member(runtime::Runtime& runtime, Workload& workload, std::
     options.client_id = name;
     auto client = co_await kafka::Client::connect(runtime, workload.kafka, std::move(options));
     if (!client) {
-      co_await runtime::sleep(runtime, pause_of(runtime, 500));
+      co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
     }
     (void)co_await look_for_partitions(workload, **client, self);
@@ -346,7 +342,7 @@ Task<void> run_group_member(runtime::Runtime& runtime, Workload& workload, std::
       self.former_id = std::exchange(self.id, {});
       self.generation = -1;
     }
-    co_await runtime::sleep(runtime, pause_of(runtime, runtime.random().chance(1, 4) ? 15'000 : 500));
+    co_await runtime::sleep(runtime, short_pause(runtime, runtime.random().chance(1, 4) ? 15'000 : 500));
     if (runtime.random().chance(1, 4)) co_await wait_while_quiet(runtime, workload);
   }
   workload.running.erase(name);

@@ -81,6 +81,10 @@ void GroupLedger::overwrite(const Sent& by) {
 }
 
 void GroupLedger::fetched(Moment sent, std::int32_t partition, std::int64_t offset) {
+  if (offset >= 0 && !logged_.contains({partition, offset})) {
+    return world_.fail("offset " + std::to_string(offset) + " of partition " + std::to_string(partition) +
+                       " was told as the group's before that was committed");
+  }
   bool any = false;
   std::string allowed;
   for (const Sent& one : sent_) {

@@ -4,12 +4,14 @@
 //    no older one is;
 //  - in a generation a partition has one owner;
 //  - no offset is committed for a generation once a newer one was given out;
+//  - a committed offset that somebody is told is committed in the log by then;
 //  - what was answered as committed stays: a later fetch gives that, or what was committed after it.
 #pragma once
 
 #include <cstdint>
 #include <list>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -38,6 +40,9 @@ class GroupLedger {
   enum class Outcome { kAccepted, kRefused, kUnknown };
   void committed(Commit commit, Outcome outcome);
 
+  // The log has it, committed.
+  void logged(std::int32_t partition, std::int64_t offset) { logged_.emplace(partition, offset); }
+
   // A fetch of committed offsets that was sent at `sent` says so.
   void fetched(Moment sent, std::int32_t partition, std::int64_t offset);
 
@@ -65,6 +70,7 @@ class GroupLedger {
   std::int32_t generation_ = 0;
   std::map<std::int32_t, std::pair<std::string, std::string>> leaders_;  // and protocols, by generation
   std::map<std::pair<std::int32_t, std::int32_t>, std::string> owners_;
+  std::set<std::pair<std::int32_t, std::int64_t>> logged_;
   std::list<Sent> sent_;  // what may be the committed offset, or may become it
   std::uint64_t commits_ = 0;
 };

@@ -43,10 +43,6 @@ struct Consuming {
 
 enum class Round { kFine, kError, kBroken };
 
-runtime::Duration short_pause(runtime::Runtime& runtime, std::int64_t max_ms) {
-  return std::chrono::microseconds(runtime.random().between(100, max_ms * 1000));
-}
-
 std::int32_t last_epoch_of(std::string_view batches) {
   std::int32_t epoch = -1;
   RecordBatchSplitter splitter(batches);

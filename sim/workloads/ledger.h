@@ -39,6 +39,8 @@ class Ledger {
   void refused(const MessageId& id) { refused_.insert(id); }
   // The shadow says so.
   void committed(const MessageId& id) { committed_.insert(id); }
+  bool was_sent_again(const MessageId& id) const { return sent_again_.contains(id); }
+  bool is_committed(const MessageId& id) const { return committed_.contains(id); }
   bool is_acknowledged(const MessageId& id) const { return acknowledged_.contains(id); }
   std::size_t acknowledged_count() const { return acknowledged_.size(); }
   std::size_t sent_count() const { return sent_.size(); }

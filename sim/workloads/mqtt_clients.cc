@@ -10,6 +10,34 @@ namespace stele::sim {
 using runtime::Task;
 using namespace std::chrono_literals;
 
+Task<std::optional<Connected>> come(runtime::Runtime& runtime, Workload& workload, std::string client_id,
+                                    bool clean, std::uint32_t expiry_s, mqtt::Version version) {
+  auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
+  if (dialed) {
+    const auto opened = co_await (*dialed)->open(std::move(client_id), clean, expiry_s, version);
+    if (opened && opened->reason == mqtt::ReasonCode::kSuccess)
+      co_return Connected{*std::move(dialed), opened->session_present};
+  }
+  co_await runtime::sleep(runtime, short_pause(runtime, 500));
+  co_return std::nullopt;
+}
+
+void go(runtime::Runtime& runtime, MqttPeer& peer) {
+  if (runtime.random().chance(1, 2)) {
+    peer.send(mqtt::Disconnect{});
+  } else {
+    peer.drop();
+  }
+}
+
+runtime::Instant stay(runtime::Runtime& runtime, std::int64_t max_ms) {
+  return runtime.now() + std::chrono::milliseconds(runtime.random().between(50, max_ms));
+}
+
+bool is_success(mqtt::ReasonCode reason) {
+  return reason == mqtt::ReasonCode::kSuccess || reason == mqtt::ReasonCode::kNoMatchingSubscribers;
+}
+
 std::string sensor_topic(const MessageId& id) {
   return "sensors/" + std::to_string(id.publisher) + "/" + std::to_string(id.address);
 }
@@ -33,10 +61,6 @@ bool is_alive(MqttPeer& peer, bool& pinged) {
   return true;
 }
 
-runtime::Duration short_pause(runtime::Runtime& runtime, std::int64_t max_ms) {
-  return std::chrono::microseconds(runtime.random().between(100, max_ms * 1000));
-}
-
 namespace {
 
 std::uint16_t packet_id_of(const mqtt::Packet& packet) {
@@ -45,10 +69,6 @@ std::uint16_t packet_id_of(const mqtt::Packet& packet) {
 }
 
 }  // namespace
-
-Task<void> wait_while_quiet(runtime::Runtime& runtime, Workload& workload) {
-  while (!workload.busy() && !workload.stopping) co_await runtime::sleep(runtime, 500ms);
-}
 
 Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher,
                               std::uint32_t window) {
@@ -65,26 +85,17 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
   const mqtt::Version version = publisher % 2 == 0 ? mqtt::Version::kV5 : mqtt::Version::kV311;
   while (!workload.stopping || !pending.empty()) {
     if (pending.empty()) co_await wait_while_quiet(runtime, workload);
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
-    if (!dialed) {
-      co_await runtime::sleep(runtime, short_pause(runtime, 500));
-      continue;
-    }
-    MqttPeer& peer = **dialed;
-    auto opened = co_await peer.open("publisher-" + std::to_string(publisher), true, 0, version);
-    if (!opened || opened->reason != mqtt::ReasonCode::kSuccess) {
-      co_await runtime::sleep(runtime, short_pause(runtime, 500));
-      continue;
-    }
+    auto connected =
+        co_await come(runtime, workload, "publisher-" + std::to_string(publisher), true, 0, version);
+    if (!connected) continue;
+    MqttPeer& peer = *connected->peer;
     // What is not acknowledged may or may not have come through.
     for (Pending& one : pending) {
       workload.ledger.sent_again(one.id);
       if (workload.may_be_refused_since(one.sent_at)) workload.ledger.refused(one.id);
       peer.publish(sensor_topic(one.id), payload_of(one.id), 1, one.packet_id, true, false);
     }
-    const runtime::Instant until =
-        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
-    bool pinged = false;
+    const runtime::Instant until = stay(runtime, 20'000);
     while (!peer.closed() && (runtime.now() < until || workload.stopping)) {
       while (workload.busy() && pending.size() < window) {
         const auto address = static_cast<std::uint32_t>(runtime.random().below(4));
@@ -102,8 +113,7 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
                                 [&](const Pending& one) { return one.packet_id == acknowledged; });
       if (found == pending.end()) continue;
       const auto* ack = std::get_if<mqtt::Puback>(&packet->packet);
-      if (ack->reason == mqtt::ReasonCode::kSuccess ||
-          ack->reason == mqtt::ReasonCode::kNoMatchingSubscribers) {
+      if (is_success(ack->reason)) {
         workload.ledger.acknowledged(found->id);
         pending.erase(found);
       } else {
@@ -113,11 +123,7 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
       }
       if (runtime.random().chance(1, 4)) co_await runtime::sleep(runtime, short_pause(runtime, 40));
     }
-    if (runtime.random().chance(1, 2)) {
-      peer.send(mqtt::Disconnect{});
-    } else {
-      peer.drop();
-    }
+    go(runtime, peer);
     co_await runtime::sleep(runtime, short_pause(runtime, 50));
   }
   --workload.producing;
@@ -130,18 +136,10 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
   std::set<MessageId> expected_from;  // acknowledged before the subscription: need not come
   bool complete = false;
   while (!complete) {
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
-    if (!dialed) {
-      co_await runtime::sleep(runtime, short_pause(runtime, 500));
-      continue;
-    }
-    MqttPeer& peer = **dialed;
-    auto opened = co_await peer.open(client_id, false, UINT32_MAX, mqtt::Version::kV5);
-    if (!opened || opened->reason != mqtt::ReasonCode::kSuccess) {
-      co_await runtime::sleep(runtime, short_pause(runtime, 500));
-      continue;
-    }
-    if (subscribed && !opened->session_present) {
+    auto connected = co_await come(runtime, workload, client_id, false, UINT32_MAX, mqtt::Version::kV5);
+    if (!connected) continue;
+    MqttPeer& peer = *connected->peer;
+    if (subscribed && !connected->session_present) {
       workload.world.fail(client_id + ": its session is gone");
       break;
     }
@@ -151,8 +149,7 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
       subscribe.subscriptions.push_back({.filter = "sensors/#", .qos = mqtt::Qos::kAtLeastOnce});
       peer.send(subscribe);
     }
-    const runtime::Instant until =
-        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    const runtime::Instant until = stay(runtime, 20'000);
     bool pinged = false;
     while (!peer.closed() && (runtime.now() < until || workload.stopping)) {
       auto packet = co_await peer.next(workload.stopping ? 2s : 5s);
@@ -198,11 +195,7 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
       if (packet) pinged = false;
       if (!packet && workload.stopping && !is_alive(peer, pinged)) break;
     }
-    if (runtime.random().chance(1, 2)) {
-      peer.send(mqtt::Disconnect{});
-    } else {
-      peer.drop();
-    }
+    go(runtime, peer);
     // Away for a moment, or for the quiet time.
     if (!complete) co_await runtime::sleep(runtime, short_pause(runtime, workload.stopping ? 50 : 3000));
     if (runtime.random().chance(1, 2)) co_await wait_while_quiet(runtime, workload);
@@ -213,25 +206,16 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
 Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, std::string client_id) {
   workload.running.insert(client_id);
   while (!workload.stopping) {
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
-    if (!dialed) {
-      co_await runtime::sleep(runtime, short_pause(runtime, 500));
-      continue;
-    }
-    MqttPeer& peer = **dialed;
-    auto opened = co_await peer.open(client_id, true, 0, mqtt::Version::kV311);
-    if (!opened || opened->reason != mqtt::ReasonCode::kSuccess) {
-      co_await runtime::sleep(runtime, short_pause(runtime, 500));
-      continue;
-    }
+    auto connected = co_await come(runtime, workload, client_id, true, 0, mqtt::Version::kV311);
+    if (!connected) continue;
+    MqttPeer& peer = *connected->peer;
     mqtt::Subscribe subscribe;
     subscribe.packet_id = 7;
     const auto qos = static_cast<mqtt::Qos>(runtime.random().below(3));
     subscribe.subscriptions.push_back({.filter = "sensors/+/+", .qos = qos});
     subscribe.subscriptions.push_back({.filter = "orders/eu", .qos = qos});
     peer.send(subscribe);
-    const runtime::Instant until =
-        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 20'000));
+    const runtime::Instant until = stay(runtime, 20'000);
     while (!peer.closed() && runtime.now() < until && !workload.stopping) {
       auto packet = co_await peer.next(1s);
       if (!packet && packet.error().code != ErrorCode::kTimedOut) break;
@@ -255,90 +239,6 @@ Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, st
     if (runtime.random().chance(1, 2)) co_await wait_while_quiet(runtime, workload);
   }
   workload.running.erase(client_id);
-}
-
-// ---- retained -------------------------------------------------------------------------------------------
-
-namespace {
-
-bool accepts(const mqtt::Packet& packet) {
-  const auto good = [](mqtt::ReasonCode reason) {
-    return reason == mqtt::ReasonCode::kSuccess || reason == mqtt::ReasonCode::kNoMatchingSubscribers;
-  };
-  if (const auto* puback = std::get_if<mqtt::Puback>(&packet)) return good(puback->reason);
-  if (const auto* pubrec = std::get_if<mqtt::Pubrec>(&packet)) return good(pubrec->reason);
-  return false;
-}
-
-// What a fresh subscriber is given: the sequence, or none; an error when the connection did not live long
-// enough to tell.
-Task<Result<std::optional<std::uint64_t>>> look_at_retained(runtime::Runtime& runtime, Workload& workload,
-                                                            std::uint32_t address) {
-  STELE_CO_TRY(auto peer, co_await MqttPeer::dial(runtime, workload.mqtt, workload.login));
-  STELE_CO_TRY(const auto opened,
-               co_await peer->open("looker-" + std::to_string(address), true, 0, mqtt::Version::kV5));
-  if (opened.reason != mqtt::ReasonCode::kSuccess) co_return error(ErrorCode::kUnavailable, "refused");
-  const std::string topic = "state/" + std::to_string(address);
-  mqtt::Subscribe subscribe;
-  subscribe.packet_id = 1;
-  const std::string filter = runtime.random().chance(1, 2) ? topic : "state/#";
-  subscribe.subscriptions.push_back({.filter = filter, .qos = mqtt::Qos::kAtMostOnce});
-  peer->send(subscribe);
-  bool answered = false;
-  std::optional<std::uint64_t> found;
-  // Retained messages follow the SUBACK; a ping behind it tells that they are all there.
-  while (true) {
-    STELE_CO_TRY(const ReceivedPacket packet, co_await peer->next(20s));
-    if (const auto* suback = std::get_if<mqtt::Suback>(&packet.packet)) {
-      if (suback->reasons[0] != mqtt::ReasonCode::kSuccess)
-        co_return error(ErrorCode::kUnavailable, "refused");
-      answered = true;
-      peer->send(mqtt::Pingreq{});
-    }
-    if (const auto* publish = std::get_if<mqtt::Publish>(&packet.packet)) {
-      if (publish->topic != topic || !publish->retain) continue;
-      if (auto id = MessageId::parse(publish->payload)) found = id->sequence;
-    }
-    if (std::get_if<mqtt::Pingresp>(&packet.packet) && answered) break;
-  }
-  co_return found;
-}
-
-}  // namespace
-
-Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint32_t address) {
-  workload.running.insert("retained-" + std::to_string(address));
-  std::uint64_t sequence = 1;
-  const std::string topic = "state/" + std::to_string(address);
-  while (!workload.stopping) {
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
-    if (dialed) {
-      MqttPeer& peer = **dialed;
-      auto opened = co_await peer.open("keeper-" + std::to_string(address), true, 0, mqtt::Version::kV5);
-      if (opened && opened->reason == mqtt::ReasonCode::kSuccess) {
-        const MessageId id{1000 + address, 0, sequence};
-        workload.retained_sent[address] = sequence++;
-        workload.ledger.operation();
-        peer.publish(topic, id.text(), 1 + address % 2, 1, false, true);
-        auto packet = co_await peer.next(20s);
-        if (packet && accepts(packet->packet)) workload.retained_acknowledged[address] = id.sequence;
-      }
-    }
-    const std::uint64_t at_least = workload.retained_acknowledged[address];
-    auto found = co_await look_at_retained(runtime, workload, address);
-    if (found) {
-      workload.ledger.operation();
-      const std::uint64_t seen = found->value_or(0);
-      if (seen < at_least || seen > workload.retained_sent[address]) {
-        workload.world.fail("retained message of " + topic + ": " + std::to_string(at_least) +
-                            " was acknowledged, a subscriber was given " + std::to_string(seen));
-      }
-    }
-    co_await runtime::sleep(runtime, short_pause(runtime, 2000));
-    // Now and then in quiet times too.
-    if (!runtime.random().chance(1, 8)) co_await wait_while_quiet(runtime, workload);
-  }
-  workload.running.erase("retained-" + std::to_string(address));
 }
 
 }  // namespace stele::sim

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "protocols/mqtt/packet.h"
@@ -10,6 +12,24 @@
 #include "sim/workloads/mqtt_peer.h"
 
 namespace stele::sim {
+
+struct Workload;
+
+// A connection that stands.
+struct Connected {
+  std::unique_ptr<MqttPeer> peer;
+  bool session_present = false;
+};
+// None, after a moment: there was no connection, or the broker refused it.
+runtime::Task<std::optional<Connected>> come(runtime::Runtime& runtime, Workload& workload,
+                                             std::string client_id, bool clean, std::uint32_t expiry_s,
+                                             mqtt::Version version);
+// With DISCONNECT or without.
+void go(runtime::Runtime& runtime, MqttPeer& peer);
+// A while from now, at which a client goes.
+runtime::Instant stay(runtime::Runtime& runtime, std::int64_t max_ms);
+
+bool is_success(mqtt::ReasonCode reason);
 
 std::string sensor_topic(const MessageId& id);
 // Most payloads are small, some large enough to take other paths.
@@ -20,6 +40,5 @@ std::string order_of(const std::string& client_id, const mqtt::Publish& publish)
 // For a subscriber that would wait for ever: asks whether the broker is still there, after a while in which
 // nothing came. False if it did not answer the last time: a reset may have been lost.
 bool is_alive(MqttPeer& peer, bool& pinged);
-runtime::Duration short_pause(runtime::Runtime& runtime, std::int64_t max_ms);
 
 }  // namespace stele::sim

@@ -52,6 +52,10 @@ class NodeScenario {
     shadow_.on_data = [this](const broker::DataEntry& data, std::string_view batch) {
       note_committed(data, batch);
     };
+    shadow_.on_control = [this](const broker::ShardState& state) { note_offsets(state); };
+    workload_.end_of = [this](const std::string& topic, std::int32_t partition) {
+      return shadow_.end_of(topic, partition);
+    };
     workload_.is_numbered = [this](const std::string& client_id, std::uint16_t packet_id) {
       return shadow_.is_numbered(client_id, packet_id);
     };
@@ -68,6 +72,7 @@ class NodeScenario {
   void start_failed(const Error& error, std::uint64_t incarnation);
   std::uint64_t disk_faults_met();
   void note_committed(const broker::DataEntry& data, std::string_view batch);
+  void note_offsets(const broker::ShardState& state);
   void check_produced();
   void check_exactly_once();
   void check_enough_happened();
@@ -178,8 +183,9 @@ class Clients final : public Program {
     scope_.spawn(run_group_member(core, workload, "worker-1", std::nullopt));
     scope_.spawn(run_group_member(core, workload, "worker-2", std::nullopt));
     scope_.spawn(run_group_member(core, workload, "worker-3", "instance-3"));
-    scope_.spawn(run_retained(core, workload, 0));
-    scope_.spawn(run_retained(core, workload, 1));
+    for (std::uint32_t address = 0; address < kRetainedAddresses; ++address)
+      scope_.spawn(run_retained(core, workload, address));
+    scope_.spawn(run_asker(core, workload));
     scope_.spawn(run_admin(core, workload, 200));
     scope_.spawn(run_timed(core, workload));
     scope_.spawn(run_will_watcher(core, workload));
@@ -213,24 +219,34 @@ runtime::Task<bool> prepare_group(Workload& workload, kafka::Client& client) {
   co_return true;
 }
 
-// The topic that captures the sensors is made before anything is published.
+bool is_there(const Result<kafka::CreateTopicsResponse::Topic>& made) {
+  return made &&
+         (made->error == kafka::KafkaError::kNone || made->error == kafka::KafkaError::kTopicAlreadyExists);
+}
+
+// The topics that capture are made before anything is published.
+runtime::Task<bool> prepare_topics(kafka::Client& client) {
+  std::vector<kafka::CreateTopicsRequest::Config> sensors, states;
+  sensors.push_back({"stele.capture", "sensors/#"});
+  sensors.push_back({"retention.ms", "-1"});
+  states.push_back({"stele.capture", captured_states(true)});
+  co_return is_there(co_await client.create_topic("sensors", 3, sensors)) &&
+      is_there(co_await client.create_topic("states", 2, states));
+}
+
+// `ready` ends it, wherever it is.
 runtime::Task<void> prepare(runtime::Runtime& runtime, Workload& workload, bool& ready) {
-  while (!ready) {
+  while (true) {
     auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
-    if (client && workload.login && !co_await make_denied_user(runtime, workload)) {
+    if (client) {
+      const bool done = (!workload.login || co_await make_denied_user(runtime, workload)) &&
+                        co_await prepare_topics(**client) && co_await prepare_group(workload, **client);
       (*client)->close();
-    } else if (client) {
-      std::vector<kafka::CreateTopicsRequest::Config> configs;
-      configs.push_back({"stele.capture", "sensors/#"});
-      configs.push_back({"retention.ms", "-1"});
-      auto made = co_await (*client)->create_topic("sensors", 3, configs);
-      ready = made && (made->error == kafka::KafkaError::kNone ||
-                       made->error == kafka::KafkaError::kTopicAlreadyExists);
-      if (ready) ready = co_await prepare_group(workload, **client);
-      (*client)->close();
+      if (done) break;
     }
-    if (!ready) co_await runtime::sleep(runtime, 50ms);
+    co_await runtime::sleep(runtime, 50ms);
   }
+  ready = true;
 }
 
 // ---- faults ---------------------------------------------------------------------------------------------
@@ -286,6 +302,13 @@ void NodeScenario::note_committed(const broker::DataEntry& data, std::string_vie
                                workload_.wills.published(std::string(message.payload));
                              }
                            });
+}
+
+void NodeScenario::note_offsets(const broker::ShardState& state) {
+  const broker::GroupState* group = state.groups().find({kDefaultTenant, "workers"});
+  if (!group) return;
+  for (const auto& [stream, committed] : group->offsets)
+    workload_.group.logged(stream.partition.value, committed.offset.value);
 }
 
 std::string NodeScenario::unfinished() {

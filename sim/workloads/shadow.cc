@@ -61,6 +61,7 @@ void Shadow::advance(ShardId id, Shard& shard, Lsn end) {
     if (on_data && view->kind == broker::EntryKind::kData && !scratch_.duplicate) {
       on_data(view->data, view->data.batch);
     }
+    if (on_control && view->kind == broker::EntryKind::kControl) on_control(shard.state);
     ++entries_;
     shard.appended.erase(found);
     ++shard.committed;
@@ -107,6 +108,15 @@ std::string Shadow::describe(const std::string& client_id) const {
            " to be released";
   }
   return out;
+}
+
+std::int64_t Shadow::end_of(const std::string& topic, std::int32_t partition) const {
+  for (const auto& [id, shard] : shards_) {
+    for (const auto& [stream, state] : shard.state.streams()) {
+      if (stream.partition.value == partition && state.config().name == topic) return state.next().value;
+    }
+  }
+  return 0;
 }
 
 bool Shadow::is_numbered(const std::string& client_id, std::uint16_t packet_id) const {

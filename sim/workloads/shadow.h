@@ -25,6 +25,9 @@ class Shadow final : public broker::ShardObserver {
   // Called with each data entry once it is committed (and once more never).
   std::function<void(const broker::DataEntry& data, std::string_view batch)> on_data;
 
+  // Called with a shard's committed state behind each control entry.
+  std::function<void(const broker::ShardState& state)> on_control;
+
   void on_owner(ShardId shard, Epoch epoch, Lsn next, std::uint64_t state_hash) override;
   void on_append(ShardId shard, Epoch epoch, Lsn lsn, std::string_view head, std::string_view body) override;
   void on_commit(ShardId shard, Epoch epoch, Lsn end) override;
@@ -36,6 +39,8 @@ class Shadow final : public broker::ShardObserver {
   bool is_numbered(const std::string& client_id, std::uint16_t packet_id) const;
   // Whether there is a will with that payload.
   bool has_will(std::string_view payload) const;
+  // Where the committed records of a partition end; 0 if there is none.
+  std::int64_t end_of(const std::string& topic, std::int32_t partition) const;
   // The committed session of that client in words, for whoever looks for what it waits for.
   std::string describe(const std::string& client_id) const;
 

@@ -90,22 +90,14 @@ Task<void> run_shared_member(runtime::Runtime& runtime, Workload& workload, std:
   const bool kept = kind != CrewMember::kBrief;
   bool complete = false;
   while (!complete) {
-    auto dialed = co_await MqttPeer::dial(runtime, workload.mqtt, workload.login);
-    if (!dialed) {
-      co_await runtime::sleep(runtime, short_pause(runtime, 500));
-      continue;
-    }
-    MqttPeer& peer = **dialed;
     const bool clean = !kept || (kind == CrewMember::kUnsteady && runtime.random().chance(1, 5));
     const mqtt::Version version = runtime.random().chance(1, 2) ? mqtt::Version::kV5 : mqtt::Version::kV311;
     // A clean session of 3.1.1 ends with its connection.
-    auto opened = co_await peer.open(client_id, clean, kept ? UINT32_MAX : 0, version);
-    if (!opened || opened->reason != mqtt::ReasonCode::kSuccess) {
-      co_await runtime::sleep(runtime, short_pause(runtime, 500));
-      continue;
-    }
+    auto connected = co_await come(runtime, workload, client_id, clean, kept ? UINT32_MAX : 0, version);
+    if (!connected) continue;
+    MqttPeer& peer = *connected->peer;
     state.opened_at = workload.world.now();
-    if (kind == CrewMember::kSteady && state.subscribed && !opened->session_present) {
+    if (kind == CrewMember::kSteady && state.subscribed && !connected->session_present) {
       workload.world.fail(client_id + ": its session is gone");
       break;
     }
@@ -115,7 +107,7 @@ Task<void> run_shared_member(runtime::Runtime& runtime, Workload& workload, std:
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
     }
-    if (!opened->session_present) state.subscribed = false;
+    if (!connected->session_present) state.subscribed = false;
     if (!state.subscribed || runtime.random().chance(1, 10)) {
       mqtt::Subscribe subscribe;
       subscribe.packet_id = 1;
@@ -124,8 +116,7 @@ Task<void> run_shared_member(runtime::Runtime& runtime, Workload& workload, std:
       subscribe.subscriptions.push_back({.filter = kCrew, .qos = qos});
       peer.send(subscribe);
     }
-    const runtime::Instant until =
-        runtime.now() + std::chrono::milliseconds(runtime.random().between(50, 15'000));
+    const runtime::Instant until = stay(runtime, 15'000);
     bool pinged = false;
     while (!peer.closed() && (runtime.now() < until || workload.stopping)) {
       auto packet = co_await peer.next(workload.stopping ? 2s : 5s);
@@ -150,11 +141,7 @@ Task<void> run_shared_member(runtime::Runtime& runtime, Workload& workload, std:
       (void)co_await peer.next(1s);
       state.subscribed = false;
     }
-    if (runtime.random().chance(1, 2)) {
-      peer.send(mqtt::Disconnect{});
-    } else {
-      peer.drop();
-    }
+    go(runtime, peer);
     if (!complete) co_await runtime::sleep(runtime, short_pause(runtime, workload.stopping ? 50 : 2000));
     if (runtime.random().chance(1, 2)) co_await wait_while_quiet(runtime, workload);
   }
