@@ -238,6 +238,14 @@ inline constexpr runtime::Duration kDefaultProducerExpiry = std::chrono::hours(2
 
 // ---- the broker of one core ----------------------------------------------------------------------------
 
+// What is to become of a topic's settings.
+struct TopicChanges {
+  std::vector<meta::ConfigChange> settings;
+  bool reset_others =
+      false;  // those that are not named get their defaults, but for what a topic has for life
+  bool validate_only = false;
+};
+
 class Broker {
  public:
   virtual ~Broker() = default;
@@ -314,8 +322,7 @@ class Broker {
   // All changes or none. kInvalidArgument: a setting that there is not or that stays as it is, a value that
   // does not fit. kUnauthorized: also who may not subscribe to what the changes would capture. kNotFound.
   virtual runtime::Task<Result<meta::Topic>> alter_topic(Principal who, std::string name,
-                                                         std::vector<meta::ConfigChange> changes,
-                                                         bool validate_only) = 0;
+                                                         TopicChanges changes) = 0;
   // ---- consumer groups (group.h): each is asked of the coordinator, in the group's home shard, and answered
   // once what it was decided on is committed. Joining and syncing wait for the other members; when `stop`
   // comes they are given up as kUnavailable.

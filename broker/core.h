@@ -96,8 +96,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<Result<meta::Topic>> add_partitions(Principal who, std::string name, std::int32_t count,
                                                     bool validate_only) override;
   runtime::Task<Result<meta::Topic>> alter_topic(Principal who, std::string name,
-                                                 std::vector<meta::ConfigChange> changes,
-                                                 bool validate_only) override;
+                                                 TopicChanges changes) override;
   runtime::Task<JoinedGroup> join_group(Principal who, JoinGroup request, runtime::StopToken stop) override;
   runtime::Task<SyncedGroup> sync_group(Principal who, SyncGroup request, runtime::StopToken stop) override;
   runtime::Task<GroupError> group_heartbeat(Principal who, GroupHeartbeat request) override;

@@ -57,20 +57,19 @@ Task<Result<meta::Topic>> Core::add_partitions(Principal who, std::string name, 
       .tenant = who.tenant, .name = std::move(name), .count = count, .validate_only = validate_only});
 }
 
-Task<Result<meta::Topic>> Core::alter_topic(Principal who, std::string name,
-                                            std::vector<meta::ConfigChange> changes, bool validate_only) {
+Task<Result<meta::Topic>> Core::alter_topic(Principal who, std::string name, TopicChanges changes) {
   if (!authorizer().allowed(who, Action::kAlterTopic, name))
     co_return not_allowed(who, Action::kAlterTopic, name);
   // What the changes name by themselves, whatever the topic captures by then. Wrong ones the meta service
   // refuses.
-  if (const auto named = meta::changed_topic_config({}, changes)) {
+  if (const auto named = meta::changed_topic_config({}, changes.settings)) {
     STELE_CO_CHECK(check_captures(who, name, named->capture));
   }
   co_return co_await meta_.execute(meta::AlterTopicConfig{.tenant = who.tenant,
                                                           .name = std::move(name),
-                                                          .changes = std::move(changes),
-                                                          .reset_others = false,
-                                                          .validate_only = validate_only});
+                                                          .changes = std::move(changes.settings),
+                                                          .reset_others = changes.reset_others,
+                                                          .validate_only = changes.validate_only});
 }
 
 }  // namespace stele::broker

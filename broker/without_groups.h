@@ -35,8 +35,7 @@ class WithoutGroups : public Broker {
   runtime::Task<Result<meta::Topic>> add_partitions(Principal, std::string, std::int32_t, bool) override {
     unexpected();
   }
-  runtime::Task<Result<meta::Topic>> alter_topic(Principal, std::string, std::vector<meta::ConfigChange>,
-                                                 bool) override {
+  runtime::Task<Result<meta::Topic>> alter_topic(Principal, std::string, TopicChanges) override {
     unexpected();
   }
 

@@ -95,13 +95,12 @@ class TopicsOnly : public broker::testing::WithoutGroups, private broker::Admini
     co_return topic;
   }
   Task<Result<meta::Topic>> alter_topic(broker::Principal, std::string name,
-                                        std::vector<meta::ConfigChange> changes,
-                                        bool validate_only) override {
+                                        broker::TopicChanges changes) override {
     const auto found = topics_.find(name);
     if (found == topics_.end()) co_return error(ErrorCode::kNotFound, "there is no topic '" + name + "'");
     meta::Topic topic = found->second;
-    STELE_CO_TRY(topic.config, meta::changed_topic_config(topic.config, changes));
-    if (!validate_only) topics_[name] = topic;
+    STELE_CO_TRY(topic.config, meta::changed_topic_config(topic.config, changes.settings));
+    if (!changes.validate_only) topics_[name] = topic;
     publish_view();
     co_return topic;
   }

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <type_traits>
 
+#include "protocols/kafka/messages/alter_configs.h"
 #include "protocols/kafka/messages/api_versions.h"
 #include "protocols/kafka/messages/create_partitions.h"
 #include "protocols/kafka/messages/create_topics.h"
@@ -55,7 +56,8 @@ void for_each_message(F f) {
            SaslHandshakeResponse, SaslAuthenticateRequest, SaslAuthenticateResponse,
            OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, DescribeLogDirsRequest,
            DescribeLogDirsResponse, DeleteRecordsRequest, DeleteRecordsResponse, CreatePartitionsRequest,
-           CreatePartitionsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>>());
+           CreatePartitionsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+           AlterConfigsRequest, AlterConfigsResponse>>());
 }
 
 }  // namespace stele::kafka

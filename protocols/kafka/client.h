@@ -69,6 +69,7 @@ struct ResponseTo;
   struct ResponseTo<Api##Request> {  \
     using Type = Api##Response;      \
   }
+STELE_KAFKA_RESPONSE_TO(AlterConfigs);
 STELE_KAFKA_RESPONSE_TO(ApiVersions);
 STELE_KAFKA_RESPONSE_TO(CreatePartitions);
 STELE_KAFKA_RESPONSE_TO(CreateTopics);

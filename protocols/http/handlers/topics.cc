@@ -197,8 +197,9 @@ runtime::Task<Response> handle_alter_topic(HandlerContext& context, RoutedReques
   auto altered = alter->partitions
                      ? co_await context.broker.add_partitions(context.principal, name, *alter->partitions,
                                                               alter->validate_only)
-                     : co_await context.broker.alter_topic(context.principal, name,
-                                                           *std::move(alter->changes), alter->validate_only);
+                     : co_await context.broker.alter_topic(
+                           context.principal, name,
+                           {.settings = *std::move(alter->changes), .validate_only = alter->validate_only});
   if (!altered) co_return error_response(altered.error());
   Json body = summary(*altered);
   body["configs"] = configs_of(*altered);

@@ -49,6 +49,7 @@ APIS = [
     ("incremental_alter_configs", 44, 0, 1),
     ("offset_delete", 47, 0, 0),
     ("describe_cluster", 60, 0, 2),
+    ("alter_configs", 33, 0, 2),  # last: all share one stream of random numbers
 ]
 WIDTHS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-_."

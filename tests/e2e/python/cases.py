@@ -266,8 +266,9 @@ def configs():
     def described():
         return client.describe_configs([ConfigResource("TOPIC", TOPIC)], config_filter="all")["topic"][TOPIC]
 
-    def alter(**changed):
-        return client.alter_configs([ConfigResource("TOPIC", TOPIC, changed)], raise_on_unknown=False)["topic"][TOPIC]
+    def alter(incremental=None, **changed):
+        wanted = [ConfigResource("TOPIC", TOPIC, changed)]
+        return client.alter_configs(wanted, raise_on_unknown=False, incremental=incremental)["topic"][TOPIC]
 
     dotted = {"retention.ms": "86400000"}
     with admin() as client:
@@ -281,6 +282,12 @@ def configs():
         equal(alter(**{"retention.ms": (AlterConfigOp.DELETE, None)}), "OK", "reset")
         eventually(lambda: described()["retention.ms"]["config_source"] == "DEFAULT_CONFIG", "retention.ms is the default again")
         check(alter(**{"no.such.setting": "1"}) != "OK", "an unknown setting is refused")
+        # AlterConfigs, which replaces all of them: this client names those that are set.
+        equal(alter(incremental=False, **{"max.message.bytes": "5000"}), "OK", "alter, and name the others")
+        seen = described()
+        equal([seen[name]["value"] for name in ("max.message.bytes", "retention.bytes")], ["5000", "1000000"], "all that is set")
+        client.reset_configs([ConfigResource("TOPIC", TOPIC, {})], raise_on_unknown=False, incremental=False)
+        check(all(one["config_source"] == "DEFAULT_CONFIG" for one in described().values()), "nothing is set any more")
         node = client.describe_cluster()["brokers"][0]["broker_id"]
         of_broker = client.describe_configs([ConfigResource("BROKER", str(node))], config_filter="all")["broker"][str(node)]
         check(of_broker["num.partitions"]["read_only"], "num.partitions of the broker")

@@ -1,10 +1,11 @@
-// CreatePartitions and IncrementalAlterConfigs.
+// CreatePartitions, IncrementalAlterConfigs, AlterConfigs.
 #include <gtest/gtest.h>
 
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "protocols/kafka/messages/alter_configs.h"
 #include "protocols/kafka/messages/create_partitions.h"
 #include "protocols/kafka/messages/incremental_alter_configs.h"
 #include "protocols/kafka/server/testing/fake_broker.h"
@@ -141,6 +142,37 @@ TEST_F(Altering, AResourceIsNamedOnce) {
   ASSERT_EQ(broker.altered.size(), 1U);
   EXPECT_EQ(broker.altered[0].name, "other");
   EXPECT_TRUE(broker.altered[0].validate_only);
+}
+
+// KIP-133.
+TEST_F(Altering, WhatIsNotNamedGetsItsDefault) {
+  const auto replace = [&](std::vector<AlterConfigsRequest::Config> configs, std::int16_t version = 2,
+                           std::int8_t type = 2, std::string name = "orders") {
+    AlterConfigsRequest request;
+    request.resources.push_back({type, name, std::move(configs)});
+    const auto response = client.ask<AlterConfigsResponse>(version, request);
+    EXPECT_EQ(response.responses.at(0).resource_type, type);
+    EXPECT_EQ(response.responses[0].resource_name, name);
+    return response.responses[0].error;
+  };
+  for (std::int16_t version = 0; version <= 2; ++version) {
+    EXPECT_EQ(replace({{"retention.ms", "5"}, {"stele.capture", "a/#,b"}}, version), KafkaError::kNone);
+    EXPECT_EQ(broker.altered.back().changes,
+              (std::vector<meta::ConfigChange>{{"retention.ms", ConfigOp::kSet, "5"},
+                                               {"stele.capture", ConfigOp::kSet, "a/#,b"}}));
+    EXPECT_TRUE(broker.altered.back().reset_others);
+  }
+  EXPECT_EQ(replace({}), KafkaError::kNone);
+  EXPECT_TRUE(broker.altered.back().changes.empty() && broker.altered.back().reset_others);
+  EXPECT_EQ(alter({{"retention.ms", 0, "5"}}), KafkaError::kNone);
+  EXPECT_FALSE(broker.altered.back().reset_others);
+  const std::size_t before = broker.altered.size();
+  EXPECT_EQ(replace({{"retention.ms", std::nullopt}}), KafkaError::kInvalidRequest);
+  EXPECT_EQ(replace({{"retention.ms", "5"}, {"retention.ms", "5"}}), KafkaError::kInvalidRequest);
+  EXPECT_EQ(replace({{"num.partitions", "5"}}, 2, 4, "1"), KafkaError::kInvalidConfig);
+  EXPECT_EQ(broker.altered.size(), before);
+  broker.altering_fails = Error{ErrorCode::kInvalidArgument, "why"};
+  EXPECT_EQ(replace({{"retention.ms", "soon"}}), KafkaError::kInvalidConfig);
 }
 
 }  // namespace

@@ -16,6 +16,8 @@ Handler find_handler(ApiKey api) {
       return handle_create_topics;
     case ApiKey::kCreatePartitions:
       return handle_create_partitions;
+    case ApiKey::kAlterConfigs:
+      return handle_alter_configs;
     case ApiKey::kIncrementalAlterConfigs:
       return handle_incremental_alter_configs;
     case ApiKey::kDeleteTopics:
@@ -91,6 +93,20 @@ KafkaError kafka_error(const Error& error) {
       return KafkaError::kUnsupportedForMessageFormat;
     default:
       return KafkaError::kUnknownServerError;
+  }
+}
+
+KafkaError command_error(const Error& error, KafkaError wrong) {
+  switch (error.code) {
+    case ErrorCode::kInvalidArgument:
+      return wrong;
+    case ErrorCode::kNoSpace:
+      return KafkaError::kPolicyViolation;
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kClosed:
+      return KafkaError::kRequestTimedOut;
+    default:
+      return kafka_error(error);
   }
 }
 

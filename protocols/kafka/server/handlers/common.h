@@ -24,6 +24,8 @@ Result<ResponseBytes> encode_response(const IncomingRequest& request, const Mess
 
 // What a client is told of one of our errors.
 KafkaError kafka_error(const Error& error);
+// Likewise, where a topic was to be made or changed. `wrong`: what was asked for makes no sense.
+KafkaError command_error(const Error& error, KafkaError wrong);
 
 inline Uuid uuid_of(const meta::Topic& topic) {
   return {topic.uuid.high, topic.uuid.low};
@@ -69,6 +71,7 @@ runtime::Task<Result<ResponseBytes>> handle_metadata(HandlerContext& context, In
 runtime::Task<Result<ResponseBytes>> handle_create_topics(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_create_partitions(HandlerContext& context,
                                                               IncomingRequest request);
+runtime::Task<Result<ResponseBytes>> handle_alter_configs(HandlerContext& context, IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_incremental_alter_configs(HandlerContext& context,
                                                                       IncomingRequest request);
 runtime::Task<Result<ResponseBytes>> handle_delete_topics(HandlerContext& context, IncomingRequest request);

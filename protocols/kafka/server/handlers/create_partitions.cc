@@ -17,20 +17,6 @@ Out refused(const std::string& name, KafkaError error, std::string message) {
   return {name, error, std::move(message)};
 }
 
-KafkaError growing_error(const Error& error) {
-  switch (error.code) {
-    case ErrorCode::kInvalidArgument:
-      return KafkaError::kInvalidPartitions;
-    case ErrorCode::kNoSpace:
-      return KafkaError::kPolicyViolation;
-    case ErrorCode::kUnavailable:
-    case ErrorCode::kClosed:
-      return KafkaError::kRequestTimedOut;
-    default:
-      return kafka_error(error);
-  }
-}
-
 // Whether they say where the new partitions go, and say it as it must be: there is one broker.
 bool fits(const Asked& asked, const meta::Topic& topic, std::int32_t node) {
   if (!asked.assignments) return true;
@@ -66,7 +52,9 @@ runtime::Task<Out> grow(HandlerContext& context, Asked asked, bool validate_only
   }
   const auto grown =
       co_await context.broker.add_partitions(context.principal, asked.name, asked.count, validate_only);
-  if (!grown) co_return refused(asked.name, growing_error(grown.error()), grown.error().message);
+  if (!grown)
+    co_return refused(asked.name, command_error(grown.error(), KafkaError::kInvalidPartitions),
+                      grown.error().message);
   Out out;
   out.name = asked.name;
   co_return out;

@@ -20,20 +20,6 @@ Out refused(const std::string& name, KafkaError error, std::string message) {
   return out;
 }
 
-KafkaError creation_error(const Error& error) {
-  switch (error.code) {
-    case ErrorCode::kInvalidArgument:
-      return KafkaError::kInvalidTopicException;
-    case ErrorCode::kNoSpace:
-      return KafkaError::kPolicyViolation;
-    case ErrorCode::kUnavailable:
-    case ErrorCode::kClosed:
-      return KafkaError::kRequestTimedOut;
-    default:
-      return kafka_error(error);
-  }
-}
-
 // Explicit assignments name brokers; there is one, and it takes them all.
 Result<std::int32_t> partitions_of(const CreateTopicsRequest::Topic& topic, std::int32_t node,
                                    std::int32_t default_partitions, KafkaError& error_code) {
@@ -90,7 +76,9 @@ runtime::Task<Out> create_one(HandlerContext& context, CreateTopicsRequest::Topi
   if (!config) co_return refused(topic.name, KafkaError::kInvalidConfig, config.error().message);
   auto made = co_await context.broker.create_topic(context.principal, topic.name, *partitions, *config,
                                                    validate_only);
-  if (!made) co_return refused(topic.name, creation_error(made.error()), made.error().message);
+  if (!made)
+    co_return refused(topic.name, command_error(made.error(), KafkaError::kInvalidTopicException),
+                      made.error().message);
   Out out;
   out.name = topic.name;
   out.topic_id = validate_only ? Uuid{} : uuid_of(*made);

@@ -142,19 +142,20 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
     std::int32_t count = 0;
     std::vector<meta::ConfigChange> changes;
     bool validate_only = false;
+    bool reset_others = false;
   };
   std::vector<Altered> altered;
   std::optional<Error> altering_fails;
   runtime::Task<Result<meta::Topic>> add_partitions(broker::Principal, std::string name, std::int32_t count,
                                                     bool validate_only) override {
-    altered.push_back({std::move(name), count, {}, validate_only});
+    altered.push_back({std::move(name), count, {}, validate_only, false});
     if (altering_fails) co_return std::unexpected(*altering_fails);
     co_return meta::Topic();
   }
   runtime::Task<Result<meta::Topic>> alter_topic(broker::Principal, std::string name,
-                                                 std::vector<meta::ConfigChange> changes,
-                                                 bool validate_only) override {
-    altered.push_back({std::move(name), 0, std::move(changes), validate_only});
+                                                 broker::TopicChanges changes) override {
+    altered.push_back(
+        {std::move(name), 0, std::move(changes.settings), changes.validate_only, changes.reset_others});
     if (altering_fails) co_return std::unexpected(*altering_fails);
     co_return meta::Topic();
   }
