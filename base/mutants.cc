@@ -45,6 +45,14 @@ constexpr MutantInfo kMutants[] = {
     {Mutant::kEndBeforeCommit, "end-before-commit", "ListOffsets counts records that are not committed"},
     {Mutant::kOffsetsBeforeCommit, "offsets-before-commit",
      "OffsetFetch is answered before the offsets commit"},
+    {Mutant::kSubscribedBeforeRouted, "subscribed-before-routed",
+     "a subscription is confirmed before every core routes by it"},
+    {Mutant::kUnsubscribedBeforeCommit, "unsubscribed-before-commit",
+     "nothing is routed to a subscription whose end is not committed"},
+    {Mutant::kTopicBeforeRouted, "topic-before-routed",
+     "a change of a topic is confirmed before every core routes by it"},
+    {Mutant::kRetainedBeforeCommit, "retained-before-commit",
+     "a subscriber is given retained messages that are not committed"},
 };
 Mutant selected = Mutant::kNone;
 }  // namespace

@@ -39,6 +39,10 @@ enum class Mutant {
   kRetainedOverwritten,
   kEndBeforeCommit,
   kOffsetsBeforeCommit,
+  kSubscribedBeforeRouted,
+  kUnsubscribedBeforeCommit,
+  kTopicBeforeRouted,
+  kRetainedBeforeCommit,
 };
 
 struct MutantInfo {

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants.h"
 #include "broker/message_batch.h"
 #include "broker/session.h"
 #include "broker/shard.h"
@@ -311,7 +312,7 @@ Task<void> Core::on_every_core(std::function<void(Core&)> change) {
                       }));
          }));
   }
-  co_await AllCoresAwaiter{state};
+  if (!mutant(Mutant::kSubscribedBeforeRouted)) co_await AllCoresAwaiter{state};
 }
 
 // ---- publishers and sessions ----------------------------------------------------------------------------

@@ -254,7 +254,10 @@ void Shard::on_turn_end() {
 // ended is told when that is committed, for a crash may undo it.
 void Shard::note_routes(Lsn lsn, std::vector<RouteChange> changes) {
   std::vector<RouteChange> begun, ended;
-  for (RouteChange& change : changes) (change.interested ? begun : ended).push_back(std::move(change));
+  for (RouteChange& change : changes) {
+    const bool at_once = change.interested || mutant(Mutant::kUnsubscribedBeforeCommit);
+    (at_once ? begun : ended).push_back(std::move(change));
+  }
   if (!begun.empty()) announce(std::move(begun));
   if (!ended.empty()) route_changes_.push_back({lsn, std::move(ended)});
 }

@@ -368,5 +368,34 @@ TEST(Process, OneFileOperationThatStallsIsPassedByOthers) {
   EXPECT_EQ(opened, (std::vector<std::string>{"/second", "/first"}));
 }
 
+Task<void> note_after_a_second(Runtime& core, std::vector<std::uint32_t>* noted) {
+  co_await runtime::sleep(core, 1s);
+  noted->push_back(core.core().value);
+}
+
+class OnBothCores final : public Program {
+ public:
+  OnBothCores(ProcessContext& process, std::vector<std::uint32_t>* noted) {
+    for (std::uint32_t core = 0; core < 2; ++core)
+      scope_.spawn(note_after_a_second(process.core(core), noted));
+  }
+
+ private:
+  runtime::Scope scope_;
+};
+
+TEST(Process, OneCoreStandsStillAlone) {
+  World world(1);
+  Host& host = world.add_host("node");
+  std::vector<std::uint32_t> noted;
+  host.boot(2, [&](ProcessContext& p) { return std::make_unique<OnBothCores>(p, &noted); });
+  world.run_for(500ms);
+  host.pause_core(4, 5s);  // the first
+  world.run_for(4s);
+  EXPECT_EQ(noted, (std::vector<std::uint32_t>{1}));
+  world.run_for(2s);
+  EXPECT_EQ(noted, (std::vector<std::uint32_t>{1, 0}));
+}
+
 }  // namespace
 }  // namespace stele::sim

@@ -32,6 +32,7 @@ constexpr Kind kKinds[kFaultKinds] = {
     {"kill-in-file-operation", 10, seconds(10), minutes(2), 1, 400},
     {"terminate", 10, milliseconds(1), seconds(5), 0, 3},
     {"pause", 12, milliseconds(10), seconds(40), 0, 0},
+    {"core-pauses", 40, milliseconds(10), seconds(5), 0, 63},
     {"slow-node", 6, seconds(1), minutes(1), 2, 200},
     {"clock-jump", 6, Duration(0), Duration(0), 1, 100'000},
     {"clock-stands", 4, seconds(1), minutes(1), 0, 0},

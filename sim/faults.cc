@@ -162,6 +162,10 @@ bool Faults::inject(const Fault& fault, Host& host, Host* other) {
       if (!host.running()) return false;
       host.pause(fault.lasts);
       return true;
+    case FaultKind::kCorePauses:
+      if (!host.running()) return false;
+      host.pause_core(fault.amount, fault.lasts);
+      return true;
     case FaultKind::kSlowNode:
       host.set_slowness(factor);
       return true;

@@ -34,6 +34,7 @@ enum class FaultKind : std::uint8_t {
   kKillInFileOperation,   // the process alone
   kTerminate,             // SIGTERM: it ends by itself, in good order; otherwise as kPowerLoss
   kPause,                 // for `lasts`
+  kCorePauses,            // one of its cores, of which `amount` is the number, for `lasts`
   kSlowNode,              // `amount` times as slow
   // Clock
   kClockJump,    // the wall clock, by `amount` milliseconds; forth if even, back if odd
@@ -56,7 +57,7 @@ enum class FaultKind : std::uint8_t {
   kOperationStalls,  // one file operation takes `lasts`, while others pass it
   kBitFlip,          // of what is stored
 };
-constexpr std::size_t kFaultKinds = 24;
+constexpr std::size_t kFaultKinds = 25;
 std::string_view to_string(FaultKind kind);
 
 struct Fault {

@@ -119,4 +119,10 @@ void Host::pause(Duration duration) {
   if (running()) process_->pause_until(world_.now() + duration);
 }
 
+void Host::pause_core(std::uint64_t number, Duration duration) {
+  if (!running()) return;
+  process_->core_at(static_cast<std::uint32_t>(number % process_->core_count()))
+      .stand_still_until(world_.now() + duration);
+}
+
 }  // namespace stele::sim

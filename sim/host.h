@@ -87,6 +87,8 @@ class Host {
   void terminate();
   // All cores stand still for so long and find everything due when they go on.
   void pause(Duration duration);
+  // One core alone, as when the system runs something else there: core `number` modulo how many there are.
+  void pause_core(std::uint64_t number, Duration duration);
   // Every turn takes so many times as long; 1 is normal.
   void set_slowness(std::uint32_t factor) { slowness_ = factor; }
 

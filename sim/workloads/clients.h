@@ -36,6 +36,7 @@ struct Workload {
   // With users: the super user that all but those of run_denied log in as.
   std::optional<MqttPeer::Login> login;
   std::uint64_t denials = 0;      // that run_denied has met
+  std::uint64_t newcomers = 0;    // subscriptions and topics of run_newcomer that were confirmed
   bool loaded = false;            // an episode of load is on
   std::uint64_t send_until = 0;   // so many messages in all before the next episode
   bool stopping = false;          // no new work; finish what is under way
@@ -62,6 +63,8 @@ struct Workload {
   WillLedger wills{world};
   // Whether the committed state has a will with that payload.
   std::function<bool(const std::string&)> has_will;
+  // Whether that client's session has that subscription, likewise.
+  std::function<bool(const std::string& client_id, const std::string& filter)> is_subscribed;
   // The shared subscription `$share/crew/sensors/#`.
   struct Crew {
     bool exists = false;              // from its first SUBACK on
@@ -76,9 +79,14 @@ struct Workload {
   // When the node's disk has no room, or had none a moment ago: a message may then be refused while a later
   // one of the same connection is taken, and the answer that says so may be lost.
   std::vector<std::pair<Time, Time>> short_of_space;
+  // Likewise a process whose disk fails: one shard may be lost, and another take what is sent later with
+  // another QoS. The processes that there were, and whether this is one.
+  std::vector<std::pair<Time, Time>> disk_failed;
+  std::function<bool()> disk_fails;
   bool may_be_refused_since(Time when) const {
-    return std::ranges::any_of(
-        short_of_space, [&](const auto& span) { return span.first <= world.now() && when <= span.second; });
+    const auto within = [&](const auto& span) { return span.first <= world.now() && when <= span.second; };
+    return disk_fails() || std::ranges::any_of(short_of_space, within) ||
+           std::ranges::any_of(disk_failed, within);
   }
 
   // Clients send; otherwise they wait, look around rarely, and cost nothing.
@@ -154,10 +162,15 @@ runtime::Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std
 
 // Clients with wills that go in every way, and the session that is kept and sees what came of each; until the
 // end there are as many as there should be.
+inline constexpr std::uint64_t kWillsKeptAway = 5;  // at least so many must not come
 runtime::Task<void> run_will_client(runtime::Runtime& runtime, Workload& workload, std::uint32_t number);
 runtime::Task<void> run_will_watcher(runtime::Runtime& runtime, Workload& workload);
 // Clients with wills, messages that expire and sessions that do.
 runtime::Task<void> run_timed(runtime::Runtime& runtime, Workload& workload);
+
+// Subscribes where nobody has before, and makes topics, and has something sent there at once by another
+// connection: it must be routed.
+runtime::Task<void> run_newcomer(runtime::Runtime& runtime, Workload& workload, std::uint32_t number);
 
 // The options of a Kafka client that logs in, if there are users.
 kafka::ClientOptions kafka_options(const Workload& workload);

@@ -31,7 +31,8 @@ constexpr std::uint64_t kOperations = 1500;
 constexpr std::uint64_t kFaults = 12;
 constexpr std::uint64_t kCrashes = 2;
 constexpr std::uint64_t kDenials = 20;  // where there are users
-constexpr std::uint64_t kWills = 20, kWillsKeptAway = 5;
+constexpr std::uint64_t kWills = 20;
+constexpr std::uint64_t kNewcomers = 20;  // where there are any
 // So many messages are sent in all.
 constexpr std::uint64_t kMessages = 20'000;
 // The menu's rates are for ordinary hours; episodes are none.
@@ -39,11 +40,29 @@ constexpr std::uint32_t kFaultsTimes = 12;
 // After the faults everything must be done within so much virtual time.
 constexpr Duration kCalmDown = 10min;
 
+// Knobs that came later. They are not drawn, and so all seeds stay what they were but for what is new.
+struct LateKnobs {
+  explicit LateKnobs(std::uint64_t seed) : bits(mix64(seed)) {}
+  const std::uint64_t bits;
+  const std::size_t live_bytes = 256ULL << bits % 16;
+  // With newcomers there are several cores, of which one may stand still, or mail between them be slow.
+  const std::uint32_t newcomers = (bits >> 32) % 2 * 2;
+  const std::uint32_t cores = static_cast<std::uint32_t>(2 + (bits >> 33) % 3);
+  const bool slow_mail = newcomers > 0 && (bits >> 40) % 2 != 0;
+};
+
+WorldConfig world_of(std::uint64_t seed) {
+  WorldConfig config = WorldConfig::draw(seed);
+  if (LateKnobs(seed).slow_mail) config.schedule.post.max = 5ms;
+  return config;
+}
+
 class NodeScenario {
  public:
   explicit NodeScenario(const ScenarioOptions& options)
       : options_(options),
-        world_(options.seed, WorldConfig::draw(options.seed)),
+        late_(options.seed),
+        world_(options.seed, world_of(options.seed)),
         shadow_(world_),
         ledger_(world_),
         workload_{.world = world_, .ledger = ledger_, .mqtt = {}, .kafka = {}, .http = {}, .login = {}},
@@ -59,6 +78,10 @@ class NodeScenario {
     workload_.is_numbered = [this](const std::string& client_id, std::uint16_t packet_id) {
       return shadow_.is_numbered(client_id, packet_id);
     };
+    workload_.disk_fails = [this] { return disk_failed(); };
+    workload_.is_subscribed = [this](const std::string& client_id, const std::string& filter) {
+      return shadow_.is_subscribed(client_id, filter);
+    };
     workload_.has_will = [this](const std::string& payload) { return shadow_.has_will(payload); };
   }
 
@@ -71,6 +94,8 @@ class NodeScenario {
   void begin_load(Duration base);
   void start_failed(const Error& error, std::uint64_t incarnation);
   std::uint64_t disk_faults_met();
+  // In this process, or the last one.
+  bool disk_failed() { return disk_faults_met() > disk_faults_before_; }
   void note_committed(const broker::DataEntry& data, std::string_view batch);
   void note_offsets(const broker::ShardState& state);
   void check_produced();
@@ -80,6 +105,7 @@ class NodeScenario {
   bool finished() const { return workload_.running.empty(); }
 
   const ScenarioOptions options_;
+  const LateKnobs late_;
   World world_;
   Shadow shadow_;
   Ledger ledger_;
@@ -90,6 +116,7 @@ class NodeScenario {
   std::optional<Faults> faults_;
   bool faulty_ = false;                   // faults may come
   std::uint64_t disk_faults_before_ = 0;  // when the process began
+  Time process_began_{};
   std::uint32_t cores_ = 1;
   // Knobs of this run.
   std::uint64_t file_bytes_ = 0;
@@ -132,6 +159,8 @@ server::NodeConfig NodeScenario::config(ProcessContext& process) {
 
 void NodeScenario::boot_node() {
   node_.boot(cores_, [this](ProcessContext& process) {
+    if (disk_failed()) workload_.disk_failed.emplace_back(process_began_, world_.now());
+    process_began_ = world_.now();
     disk_faults_before_ = disk_faults_met();
     // Now and then it does not get far.
     runtime::Random& random = world_.random(Concern::kFaults);
@@ -149,14 +178,14 @@ std::uint64_t NodeScenario::disk_faults_met() {
 
 // With a disk that fails it may; the next process tries again.
 void NodeScenario::start_failed(const Error& error, std::uint64_t incarnation) {
-  if (disk_faults_met() > disk_faults_before_) return;
+  if (disk_failed()) return;
   world_.fail("the node does not start: " + error.to_string() + " (process " + std::to_string(incarnation) +
               ")");
 }
 
 class Clients final : public Program {
  public:
-  Clients(ProcessContext& process, Workload& workload) {
+  Clients(ProcessContext& process, Workload& workload, std::uint32_t newcomers) {
     runtime::Runtime& core = process.core(0);
     for (std::uint32_t publisher = 0; publisher < 3; ++publisher) {
       workload.mqtt_publishers.insert(publisher);
@@ -192,6 +221,8 @@ class Clients final : public Program {
     for (std::uint32_t number = 0; number < 3; ++number) {
       scope_.spawn(run_will_client(core, workload, number));
     }
+    for (std::uint32_t number = 0; number < newcomers; ++number)
+      scope_.spawn(run_newcomer(core, workload, number));
     if (workload.login) scope_.spawn(run_denied(core, workload));
   }
 
@@ -256,6 +287,7 @@ std::vector<Fault> NodeScenario::draw_plan() {
   FaultMenu menu = FaultMenu::ordinary({"node"}, {"clients"});
   for (std::uint32_t& rate : menu.per_hour) rate *= kFaultsTimes;
   menu.rate(FaultKind::kUnresolvable) = 0;  // clients go by addresses
+  if (late_.newcomers == 0) menu.rate(FaultKind::kCorePauses) = 0;
   menu.until = pace_.busy();
   runtime::Random& random = world_.random(Concern::kFaults);
   std::vector<Fault> plan = draw_faults(random, menu);
@@ -380,14 +412,24 @@ void NodeScenario::check_exactly_once() {
 }
 
 void NodeScenario::check_enough_happened() {
-  const auto part = [this](std::uint64_t floor) {
-    const auto minutes = static_cast<std::uint64_t>(options_.duration / 1min);
-    return floor * std::min<std::uint64_t>(minutes, 30) / 30;
+  struct Floor {
+    const char* what;
+    std::uint64_t happened, at_least;
   };
-  if (ledger_.operations() < part(kOperations) || faults_->injected() < part(kFaults) ||
-      node_.crashes() < part(kCrashes) || (workload_.login && workload_.denials < part(kDenials)) ||
-      workload_.wills.came() < part(kWills) || workload_.wills.kept_away() < part(kWillsKeptAway)) {
-    world_.fail("too little happened to show anything");
+  const std::uint64_t pauses_of_cores = faults_->injected(FaultKind::kCorePauses);
+  const Floor floors[] = {
+      {"operations", ledger_.operations(), kOperations},
+      {"faults", faults_->injected() - pauses_of_cores, kFaults},
+      {"crashes", node_.crashes(), kCrashes},
+      {"denials", workload_.denials, workload_.login ? kDenials : 0},
+      {"newcomers", workload_.newcomers, late_.newcomers > 0 ? kNewcomers : 0},
+      {"wills that came", workload_.wills.came(), kWills},
+      {"wills that had to stay away", workload_.wills.kept_away(), kWillsKeptAway},
+  };
+  const auto minutes = static_cast<std::uint64_t>(options_.duration / 1min);
+  for (const auto& [what, happened, at_least] : floors) {
+    if (happened >= at_least * std::min<std::uint64_t>(minutes, 30) / 30) continue;
+    return world_.fail("too little happened to show anything: " + std::to_string(happened) + " " + what);
   }
 }
 
@@ -403,7 +445,8 @@ ScenarioResult NodeScenario::run() {
   segment_bytes_ = 8192ULL << knobs.below(10);
   snapshot_bytes_ = 16384ULL << knobs.below(6);
   tail_bytes_ = 16384ULL << knobs.below(8);
-  live_bytes_ = 256ULL << mix64(options_.seed) % 16;  // not drawn: all seeds stay what they were
+  live_bytes_ = late_.live_bytes;
+  if (late_.newcomers > 0) cores_ = late_.cores;
   workload_.crew.exactly_once = knobs.chance(1, 2);
   group_delay_ = knobs.chance(1, 2) ? Duration(0) : Duration(knobs.between(0, 3'000'000'000));
   if (knobs.chance(1, 2)) workload_.login = MqttPeer::Login{"root", "the password of root"};
@@ -424,7 +467,9 @@ ScenarioResult NodeScenario::run() {
   RunResult result = world_.run_until([&] { return ready; }, 1min);
   if (result.reason == StopReason::kTime) world_.fail("the node does not serve within a minute");
   clients_.crash(CrashMode::kKill);
-  clients_.boot(1, [this](ProcessContext& process) { return std::make_unique<Clients>(process, workload_); });
+  clients_.boot(1, [this](ProcessContext& process) {
+    return std::make_unique<Clients>(process, workload_, late_.newcomers);
+  });
   begin_load(world_.elapsed());
   faults_.emplace(world_, draw_plan());
   faults_->supervise(node_);

@@ -1,5 +1,7 @@
 #include "sim/workloads/shadow.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "broker/message_batch.h"
 
@@ -117,6 +119,13 @@ std::int64_t Shadow::end_of(const std::string& topic, std::int32_t partition) co
     }
   }
   return 0;
+}
+
+bool Shadow::is_subscribed(const std::string& client_id, const std::string& filter) const {
+  return std::ranges::any_of(shards_, [&](const auto& one) {
+    const broker::SessionState* session = one.second.state.session(kDefaultTenant, client_id);
+    return session != nullptr && session->subscriptions.contains(filter);
+  });
 }
 
 bool Shadow::is_numbered(const std::string& client_id, std::uint16_t packet_id) const {

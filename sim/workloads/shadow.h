@@ -37,6 +37,7 @@ class Shadow final : public broker::ShardObserver {
 
   // Whether the committed session of that client has a queued message with that packet identifier.
   bool is_numbered(const std::string& client_id, std::uint16_t packet_id) const;
+  bool is_subscribed(const std::string& client_id, const std::string& filter) const;
   // Whether there is a will with that payload.
   bool has_will(std::string_view payload) const;
   // Where the committed records of a partition end; 0 if there is none.

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::uint32_t kFirstPublisher = 810;
-constexpr int kRoundsInCalm = 3;
+constexpr int kRoundsInCalm = 3, kMostRoundsInCalm = 20;
 // The longest delay of a will, and some more.
 constexpr std::uint32_t kLongDelayS = 20;
 constexpr auto kUntilNoneComes = 40s;
@@ -218,7 +218,11 @@ Task<void> run_will_client(runtime::Runtime& runtime, Workload& workload, std::u
   workload.running.insert(name_of(number));
   WillClient client(runtime, workload, number);
   int rounds_in_calm = 0;
-  while (rounds_in_calm < kRoundsInCalm && !workload.world.failed()) {
+  const auto goes_on = [&] {
+    return rounds_in_calm < kRoundsInCalm ||
+           (rounds_in_calm < kMostRoundsInCalm && workload.wills.kept_away() < kWillsKeptAway);
+  };
+  while (goes_on() && !workload.world.failed()) {
     const bool done = co_await client.round();
     if (done && client.calm()) ++rounds_in_calm;
     co_await runtime::sleep(runtime, short_pause(runtime, workload.stopping || !done ? 100 : 1000));
