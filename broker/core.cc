@@ -184,6 +184,7 @@ void Core::send(CoreId to, Mail mail) {
   if (abandoned_) return;
   if (to == runtime_.core()) return handle(std::move(mail));
   Outbox& outbox = outboxes_[to.value];
+  if (outbox.mail.empty()) outbox.mail.reserve(outbox.expected);
   outbox.mail.push_back(std::move(mail));
   ++stats_.mail_sent;
   if (!linked()) runtime_.at_turn_end(*this);
@@ -191,9 +192,12 @@ void Core::send(CoreId to, Mail mail) {
 
 void Core::on_turn_end() {
   for (std::uint32_t to = 0; to < outboxes_.size(); ++to) {
-    if (outboxes_[to].mail.empty()) continue;
+    Outbox& outbox = outboxes_[to];
+    outbox.memory.end_turn();
+    if (outbox.mail.empty()) continue;
+    outbox.expected = outbox.mail.size();
     ++stats_.mail_bundles;
-    runtime_.post(CoreId(to), [there = cores_[to], mail = std::exchange(outboxes_[to].mail, {})]() mutable {
+    runtime_.post(CoreId(to), [there = cores_[to], mail = std::exchange(outbox.mail, {})]() mutable {
       there->receive(std::move(mail));
     });
   }

@@ -19,6 +19,7 @@
 
 #include "broker/administrator.h"
 #include "broker/api.h"
+#include "broker/block_arena.h"
 #include "broker/live.h"
 #include "broker/mail.h"
 #include "broker/options.h"
@@ -121,6 +122,11 @@ class Core final : public Broker, private runtime::TurnEndHook {
   std::uint64_t meta_version() const { return view_ ? view_->version() : 0; }
   std::uint32_t core_count() const { return static_cast<std::uint32_t>(cores_.size()); }
   CoreId core_of(ShardId shard) const { return CoreId(shard.value % core_count()); }
+  // For what is sent to that core in this turn.
+  BlockArena& memory_for(CoreId to) {
+    if (!linked()) runtime_.at_turn_end(*this);
+    return outboxes_[to.value].memory;
+  }
   // Null when it does not serve (now).
   Shard* shard(ShardId id);
   std::shared_ptr<Shard> shard_ptr(ShardId id);
@@ -171,6 +177,8 @@ class Core final : public Broker, private runtime::TurnEndHook {
  private:
   struct Outbox {
     std::vector<Mail> mail;
+    std::size_t expected = 0;  // of mail, as in the last turn that had some
+    BlockArena memory;         // of what is sent there
     // Bytes of live copies: sent and not known to be handled; and of those, sent since it was last asked.
     std::size_t live_bytes = 0, live_unasked = 0;
     bool behind = false;

@@ -36,6 +36,7 @@ Data with_key_of(Data data, const StreamState& stream) {
   if (records.record().key != rule.key_of(message)) {
     STELE_MARK("shard: message gets the key of another topic");
     data.batch = batch_of(message, rule).batch;
+    data.room = {};
   }
   data.keyed_by_address = by_address;
   return data;
@@ -55,7 +56,9 @@ void enter_stream(const StreamState& stream, StreamId id, const Owner& owner, Da
   data.stream = parts.stream = id;
   parts.base_offset = stream.next();
   parts.leader_epoch = owner.leader_epoch();
-  if (stream.config().log_append_time) data.batch = with_append_time(data.batch, owner.now);
+  if (!stream.config().log_append_time) return;
+  data.batch = with_append_time(data.batch, owner.now);
+  data.room = {};
 }
 
 // What publish() and forwarded() have in common. `streams`: all that take it, the one of the entry first.
@@ -72,7 +75,7 @@ Publish make(const ShardState& state, const Owner& owner, Data data, std::span<c
     copied.received = parts.received;
     copied.will = parts.will;
     enter_stream(*state.stream(streams[i]), streams[i], owner, copy, copied);
-    made.copies.push_back(encode_data(copy, copied));
+    made.copies.push_back(encode_data_in_place(copy, copied));
   }
   parts.time = owner.now;
   data.stream.reset();
@@ -83,7 +86,7 @@ Publish make(const ShardState& state, const Owner& owner, Data data, std::span<c
     made.log_start = stream.start();
     if (stream.config().log_append_time) made.append_time_ms = owner.now.ms;
   }
-  made.entry = encode_data(data, parts);
+  made.entry = encode_data_in_place(data, parts);
   made.data = std::move(data);
   return made;
 }

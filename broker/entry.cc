@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/wire.h"
@@ -147,6 +148,47 @@ bool read_data(Reader& reader, std::uint8_t version, DataEntry& data) {
   return reader.ok();
 }
 
+// What precedes the batch; valid until the next call on this thread.
+std::string_view encode_head(const Data& data, const DataEntryParts& parts) {
+  STELE_ASSERT(data.batch.size() >= kRecordBatchHeaderSize);
+  thread_local std::string scratch;
+  scratch.clear();
+  Writer writer(scratch);
+  const std::uint16_t flags = static_cast<std::uint16_t>(
+      (data.kafka_batch ? kKafkaBatch : 0) | (data.retain ? kRetain : 0) |
+      (parts.retain_here ? kRetainHere : 0) | (data.address_headers_allowed ? kAddressHeaders : 0) |
+      (parts.stream ? kStream : 0) | (parts.stream_only ? kStreamOnly : 0) | (parts.source ? kSource : 0) |
+      (parts.directed ? kDirected : 0) | (parts.forwards.empty() ? 0 : kForwards) |
+      (parts.received ? kReceived : 0) | (parts.will ? kWill : 0));
+  writer.u8(version_of(flags)).u8(static_cast<std::uint8_t>(EntryKind::kData)).varint(parts.time.ms);
+  writer.le(flags).u8(data.qos).uvarint(data.tenant.value).sized(data.address).le(data.publisher_hash);
+  if (parts.stream) {
+    writer.uvarint(parts.stream->topic.value)
+        .uvarint(static_cast<std::uint32_t>(parts.stream->partition.value));
+  }
+  if (parts.source) {
+    writer.uvarint(parts.source->shard.value)
+        .uvarint(parts.source->epoch.value)
+        .uvarint(parts.source->lsn.value);
+  }
+  if (parts.directed) {
+    writer.sized(parts.directed->client_id).u8(parts.directed->qos).uvarint(parts.directed->subscription_id);
+  }
+  if (!parts.forwards.empty()) {
+    writer.uvarint(parts.forwards.size());
+    for (ShardId shard : parts.forwards) writer.uvarint(shard.value);
+  }
+  if (parts.received) writer.uvarint(parts.received->session).le(parts.received->packet_id);
+  if (parts.will) writer.uvarint(parts.will->value);
+  return scratch;
+}
+
+// The fields that the partition's owner decides, outside the batch's CRC.
+void set_owned_fields(char* batch, const DataEntryParts& parts) {
+  set_base_offset(batch, parts.stream ? parts.base_offset : Offset(0));
+  set_partition_leader_epoch(batch, parts.leader_epoch);
+}
+
 }  // namespace
 
 Result<EntryView> parse_entry(std::string_view head, std::string_view body) {
@@ -210,48 +252,27 @@ Bytes batch_bytes(const storage::LogEntry& entry, const DataEntry& data) {
 }
 
 storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts) {
-  STELE_ASSERT(data.batch.size() >= kRecordBatchHeaderSize);
-  thread_local std::string scratch;
-  scratch.clear();
-  Writer writer(scratch);
-  const std::uint16_t flags = static_cast<std::uint16_t>(
-      (data.kafka_batch ? kKafkaBatch : 0) | (data.retain ? kRetain : 0) |
-      (parts.retain_here ? kRetainHere : 0) | (data.address_headers_allowed ? kAddressHeaders : 0) |
-      (parts.stream ? kStream : 0) | (parts.stream_only ? kStreamOnly : 0) | (parts.source ? kSource : 0) |
-      (parts.directed ? kDirected : 0) | (parts.forwards.empty() ? 0 : kForwards) |
-      (parts.received ? kReceived : 0) | (parts.will ? kWill : 0));
-  writer.u8(version_of(flags)).u8(static_cast<std::uint8_t>(EntryKind::kData)).varint(parts.time.ms);
-  writer.le(flags).u8(data.qos).uvarint(data.tenant.value).sized(data.address).le(data.publisher_hash);
-  if (parts.stream) {
-    writer.uvarint(parts.stream->topic.value)
-        .uvarint(static_cast<std::uint32_t>(parts.stream->partition.value));
-  }
-  if (parts.source) {
-    writer.uvarint(parts.source->shard.value)
-        .uvarint(parts.source->epoch.value)
-        .uvarint(parts.source->lsn.value);
-  }
-  if (parts.directed) {
-    writer.sized(parts.directed->client_id).u8(parts.directed->qos).uvarint(parts.directed->subscription_id);
-  }
-  if (!parts.forwards.empty()) {
-    writer.uvarint(parts.forwards.size());
-    for (ShardId shard : parts.forwards) writer.uvarint(shard.value);
-  }
-  if (parts.received) writer.uvarint(parts.received->session).le(parts.received->packet_id);
-  if (parts.will) writer.uvarint(parts.will->value);
+  const std::string_view head = encode_head(data, parts);
   // A small batch is copied behind the head, so that an entry is one block; of a large one only what changes.
   constexpr std::size_t kCopyBelow = 2048;
   const std::size_t copied = data.batch.size() < kCopyBelow ? data.batch.size() : kBatchPrefix;
-  const std::size_t at = scratch.size();
-  Buffer block(at + copied);
-  std::memcpy(block.data(), scratch.data(), at);
-  std::memcpy(block.data() + at, data.batch.data(), copied);
-  set_base_offset(block.data() + at, parts.stream ? parts.base_offset : Offset(0));
-  set_partition_leader_epoch(block.data() + at, parts.leader_epoch);
-  storage::LogEntry entry{std::move(block).freeze(at + copied), {}};
+  Buffer block(head.size() + copied);
+  std::memcpy(block.data(), head.data(), head.size());
+  std::memcpy(block.data() + head.size(), data.batch.data(), copied);
+  set_owned_fields(block.data() + head.size(), parts);
+  storage::LogEntry entry{std::move(block).freeze(head.size() + copied), {}};
   if (copied < data.batch.size()) entry.body = data.batch.slice(copied);
   return entry;
+}
+
+storage::LogEntry encode_data_in_place(Data& data, const DataEntryParts& parts) {
+  EntryRoom room = std::exchange(data.room, {});
+  const std::string_view head = encode_head(data, parts);
+  if (!room.fits(head.size())) return encode_data(data, parts);
+  STELE_ASSERT(room.batch() == data.batch.data());
+  std::memcpy(room.batch() - head.size(), head.data(), head.size());
+  set_owned_fields(room.batch(), parts);
+  return {std::move(room).entry(head.size()), {}};
 }
 
 storage::LogEntry encode_control(WallTime time, std::string_view flatbuffer) {

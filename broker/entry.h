@@ -143,6 +143,9 @@ struct DataEntryParts {
   std::span<const ShardId> forwards{};
 };
 storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts);
+// The same around the batch where it lies, if it has room for that; the room is spent. `data.batch` is then a
+// part of the entry, with what `parts` says written into it: no other copy of the batch may be in use.
+storage::LogEntry encode_data_in_place(Data& data, const DataEntryParts& parts);
 // `flatbuffer` is a finished ControlEntry.
 storage::LogEntry encode_control(WallTime time, std::string_view flatbuffer);
 

@@ -126,6 +126,45 @@ TEST(Entry, ComesBackAsItWas) {
   }));
 }
 
+TEST(Entry, MadeInPlaceIsTheSame) {
+  EXPECT_TRUE(rc::check([] {
+    Made made = any_entry();
+    const std::string expected = joined(encode_data(made.data, made.parts));
+    const storage::LogEntry entry = encode_data_in_place(made.data, made.parts);
+    RC_ASSERT(joined(entry) == expected);
+    RC_ASSERT(!made.data.room.fits(0));
+    auto view = parse_entry(entry);
+    RC_ASSERT(view.has_value());
+    expect_same(made, *view);
+  }));
+}
+
+TEST(Entry, MadeInPlaceIsNotCopied) {
+  for (const std::size_t size : {0u, 100u, 100000u}) {
+    const std::string payload(size, 'p');
+    Data data = data_of(message("some/address", payload));
+    const storage::LogEntry entry = encode_data_in_place(data, {.stream = StreamId{TopicId(1), {}}});
+    EXPECT_EQ(entry.head.data() + entry.head.size(), data.batch.data() + data.batch.size());
+    EXPECT_TRUE(entry.body.empty());
+    // Once: the next one must not touch what the first one lies in.
+    const std::string first = joined(entry);
+    const storage::LogEntry again = encode_data_in_place(
+        data, {.stream = StreamId{TopicId(2), {}}, .base_offset = Offset(7), .leader_epoch = 3});
+    EXPECT_EQ(joined(entry), first);
+    EXPECT_NE(joined(again), first);
+  }
+}
+
+TEST(Entry, CopyOfContentMayNotWriteInPlace) {
+  Data data = data_of(message("a", "p"));
+  Data copy = data;
+  EXPECT_TRUE(data.room.fits(0));
+  EXPECT_FALSE(copy.room.fits(0));
+  const Data moved = std::move(data);
+  EXPECT_TRUE(moved.room.fits(0));
+  EXPECT_FALSE(data.room.fits(0));  // NOLINT(bugprone-use-after-move): which is what is asked here
+}
+
 TEST(Entry, LargeBatchIsNotCopied) {
   const std::string payload(100000, 'p');
   const Data data = data_of(message("a", payload));

@@ -176,10 +176,10 @@ bool LiveTable::deliver_shared(TenantId tenant, const Bytes& share, const Messag
   SettleToken token;
   if (to.shared->bytes < kMaxSharedBytes) {
     LiveSubscriber::SharedCopy copy{share, {}, {}};
-    if (data) {
+    if (data && data->batch.size() > BlockArena::kLargestPiece) {
       copy.address = data->address;
       copy.batch = data->batch;
-    } else {
+    } else {  // it may stay for long, and is not to hold what else came in its turn
       MessageBatch made = batch_of(message, KeyRule{});
       copy.address = std::move(made.address);
       copy.batch = std::move(made.batch);

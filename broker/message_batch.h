@@ -7,19 +7,24 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "broker/block_arena.h"
+#include "broker/data.h"
 #include "model/address.h"
 #include "model/message.h"
 
 namespace stele::broker {
 
-// Both are slices of one block.
+// Both are slices of one piece of memory.
 struct MessageBatch {
   Bytes address;
   Bytes batch;
+  EntryRoom room{};
 };
 
-// The message as a batch of one record with the key that `rule` gives it.
+// The message as a batch of one record with the key that `rule` gives it. Its payload is copied once.
 MessageBatch batch_of(const MessageView& message, const KeyRule& rule);
+// The same for a log entry, with room for its head.
+MessageBatch batch_for_entry(const MessageView& message, const KeyRule& rule, BlockArena& memory);
 
 // What is decompressed of one batch at most.
 inline constexpr std::size_t kMaxDecompressed = 64 << 20;

@@ -156,13 +156,14 @@ bool PublisherImpl::commit_first(const MessageView& message, Route& route, const
   }
   targets.erase(std::remove(targets.begin(), targets.end(), home), targets.end());
 
+  BlockArena& memory = core_.memory_for(core_.core_of(home));
   MessageBatch batch;
   if (message.timestamp_ms == kNoTimestamp) {
     MessageView timed = message;
     timed.timestamp_ms = core_.runtime().wall_now().ms;
-    batch = batch_of(timed, rule);
+    batch = batch_for_entry(timed, rule, memory);
   } else {
-    batch = batch_of(message, rule);
+    batch = batch_for_entry(message, rule, memory);
   }
   const auto bytes = static_cast<std::uint32_t>(batch.batch.size());
   mail.reply = {ReplyTo::Kind::kPublisher, core_.runtime().core(), id_, first_ticket_ + waiting_.size()};
@@ -182,7 +183,8 @@ bool PublisherImpl::commit_first(const MessageView& message, Route& route, const
                .publisher_hash = hash_,
                .stream = stream,
                .address = std::move(batch.address),
-               .batch = std::move(batch.batch)};
+               .batch = std::move(batch.batch),
+               .room = std::move(batch.room)};
   const std::uint64_t address_hash = route.address_hash;
   InFlight& in_flight = in_flight_[address_hash];
   in_flight.home = home;

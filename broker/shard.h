@@ -430,8 +430,9 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   ApplyResult applied_;  // of the latest append
   std::optional<runtime::Instant> no_room_since_;
 
+  static constexpr std::size_t kKeptRoom = 64;  // in the queues that each message goes through
   IntrusiveList<Committed> waiters_;
-  std::deque<Reveal> reveals_;
+  Fifo<Reveal, kKeptRoom> reveals_;
   struct RouteChanges {
     Lsn lsn;
     std::vector<RouteChange> changes;
@@ -441,7 +442,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::multimap<Lsn, Answering> duplicates_;  // of what is not committed
   std::map<ShardId, Forwarding> forwarding_;
   bool retrying_forwards_ = false;
-  std::deque<Taken> taken_;
+  Fifo<Taken, kKeptRoom> taken_;
 
   std::map<SessionKey, Client> clients_;
   std::map<std::uint64_t, Connected*> by_attachment_;
@@ -451,7 +452,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::map<std::uint32_t, SessionKey> share_of_;          // by session number
   std::vector<SessionKey> dirty_shares_;
   std::vector<SessionKey> waiting_shares_;  // for the next commit
-  std::deque<FinalMail> final_;             // in the order of their LSNs
+  Fifo<FinalMail, kKeptRoom> final_;        // in the order of their LSNs
   bool checking_members_ = false;
   runtime::Instant check_members_at_{};
   SessionKey checked_up_to_;
@@ -462,7 +463,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::vector<control::PacketId> completed_;  // by the client, of its own messages; with:
   std::vector<OfClient> completed_by_;
   std::vector<control::Numbered> numbered_;  // scratch
-  std::deque<Told> told_;                    // in the order of their LSNs
+  Fifo<Told, kKeptRoom> told_;               // in the order of their LSNs
   std::vector<std::uint64_t> dirty_;
   std::vector<storage::LogEntry> read_;  // scratch
 

@@ -18,12 +18,14 @@ namespace stele::broker::testing {
 
 // A message as it comes to a shard.
 inline Data data_of(const MessageView& message, const KeyRule& rule = {}) {
-  MessageBatch made = batch_of(message, rule);
+  BlockArena memory;
+  MessageBatch made = batch_for_entry(message, rule, memory);
   Data data;
   data.retain = message.retain;
   data.qos = message.qos;
   data.address = std::move(made.address);
   data.batch = std::move(made.batch);
+  data.room = std::move(made.room);
   return data;
 }
 
