@@ -90,7 +90,8 @@ void GroupLedger::fetched(Moment sent, std::int32_t partition, std::int64_t offs
   for (const Sent& one : sent_) {
     if (one.partition != partition || one.overwritten < sent) continue;
     if (one.offset == offset) return;
-    any |= one.accepted;
+    // None may be told by a fetch that was under way before any was there.
+    any |= one.accepted && one.settled < sent;
     allowed += " " + std::to_string(one.offset);
   }
   if (!any && offset < 0) return;
