@@ -184,27 +184,44 @@ void Core::send(CoreId to, Mail mail) {
   if (abandoned_) return;
   if (to == runtime_.core()) return handle(std::move(mail));
   Outbox& outbox = outboxes_[to.value];
-  if (outbox.mail.empty()) outbox.mail.reserve(outbox.expected);
-  outbox.mail.push_back(std::move(mail));
+  if (std::holds_alternative<LiveMail>(mail) || std::holds_alternative<LiveBundle>(mail)) {
+    outbox.copies.push_back(std::move(mail));
+  } else {
+    if (outbox.mail.empty()) outbox.mail.reserve(outbox.expected);
+    outbox.mail.push_back(std::move(mail));
+  }
   ++stats_.mail_sent;
   if (!linked()) runtime_.at_turn_end(*this);
 }
 
+// Copies first, to all cores, then what may be answered to a publisher: what that sends next may take another
+// way and must not come before them.
 void Core::on_turn_end() {
+  std::size_t targets = 0;
+  for (Outbox& outbox : outboxes_) {
+    outbox.memory.end_turn();
+    targets += outbox.copies.empty() && outbox.mail.empty() ? 0 : 1;
+  }
+  if (targets > 1) {
+    for (std::uint32_t to = 0; to < outboxes_.size(); ++to) {
+      std::vector<Mail>& copies = outboxes_[to].copies;
+      if (!copies.empty()) post_mail(CoreId(to), std::exchange(copies, {}), {});
+    }
+  }
   for (std::uint32_t to = 0; to < outboxes_.size(); ++to) {
     Outbox& outbox = outboxes_[to];
-    outbox.memory.end_turn();
-    if (outbox.mail.empty()) continue;
-    outbox.expected = outbox.mail.size();
-    ++stats_.mail_bundles;
-    runtime_.post(CoreId(to), [there = cores_[to], mail = std::exchange(outbox.mail, {})]() mutable {
-      there->receive(std::move(mail));
-    });
+    if (outbox.copies.empty() && outbox.mail.empty()) continue;
+    if (!outbox.mail.empty()) outbox.expected = outbox.mail.size();
+    post_mail(CoreId(to), std::exchange(outbox.copies, {}), std::exchange(outbox.mail, {}));
   }
 }
 
-void Core::receive(std::vector<Mail> mail) {
-  for (Mail& one : mail) handle(std::move(one));
+void Core::post_mail(CoreId to, std::vector<Mail> copies, std::vector<Mail> mail) {
+  ++stats_.mail_bundles;
+  runtime_.post(to, [there = cores_[to.value], copies = std::move(copies), mail = std::move(mail)]() mutable {
+    for (Mail& one : copies) there->handle(std::move(one));
+    for (Mail& one : mail) there->handle(std::move(one));
+  });
 }
 
 void Core::handle(Mail mail) {

@@ -176,6 +176,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
 
  private:
   struct Outbox {
+    std::vector<Mail> copies;  // for live subscribers
     std::vector<Mail> mail;
     std::size_t expected = 0;  // of mail, as in the last turn that had some
     BlockArena memory;         // of what is sent there
@@ -184,7 +185,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
     bool behind = false;
   };
   void on_turn_end() override;
-  void receive(std::vector<Mail> mail);
+  void post_mail(CoreId to, std::vector<Mail> copies, std::vector<Mail> mail);
   void handle(Mail mail);
   void handle(DataMail&& mail);
   void handle(DataAnswerMail&& mail);

@@ -42,7 +42,7 @@ void Core::send_live(CoreId to, LiveMail mail) {
 
 void Core::send_live(CoreId to, TenantId tenant, std::uint64_t publisher_hash, const MessageView& message) {
   if (abandoned_) return;
-  std::vector<Mail>& mail = outboxes_[to.value].mail;
+  std::vector<Mail>& mail = outboxes_[to.value].copies;
   LiveBundle* last = mail.empty() ? nullptr : std::get_if<LiveBundle>(&mail.back());
   const std::size_t before = last ? last->size() : 0;
   if (last && last->append(tenant, publisher_hash, message)) return live_sent(to, last->size() - before);

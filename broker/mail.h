@@ -1,7 +1,8 @@
 // What cores of one broker send each other. A core collects the mail for each other core during a turn and
 // posts it as one bundle at the turn's end, so that a message costs a move and no allocation of its own. Mail
-// from one core to another arrives in the order in which it was sent, whatever its kind. Mail to the own core
-// is handled at once where the caller can take it, else by the same way.
+// from one core to another arrives in the order in which it was sent, but for live copies, which go before
+// all else of their turn, to all cores: see Core::on_turn_end. Mail to the own core is handled at once where
+// the caller can take it, else by the same way.
 #pragma once
 
 #include <absl/container/inlined_vector.h>

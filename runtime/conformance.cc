@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "runtime/channel.h"
@@ -271,6 +272,29 @@ STELE_CONFORMANCE(PostsBetweenCoresKeepTheirOrder, 2) {
   EXPECT_TRUE(std::is_sorted(there.begin(), there.end()));
   EXPECT_TRUE(std::is_sorted(back.begin(), back.end()));
   EXPECT_EQ(there.size(), std::size_t{kCount});
+}
+
+STELE_CONFORMANCE(PostsKeepTheOrderOfWhatCausedThem, 3) {
+  Runtime& rt = p.runtime();
+  Runtime& relay = *p.cores[1];
+  constexpr int kCount = 1000;
+  std::vector<int> there;  // core 2's, until it says that it is done
+  bool done = false;
+  for (int i = 0; i < kCount; ++i) {
+    rt.post(CoreId(2), [&there, i] { there.push_back(2 * i); });
+    rt.post(CoreId(1),
+            [&there, &relay, i] { relay.post(CoreId(2), [&there, i] { there.push_back(2 * i + 1); }); });
+    if (i % 10 == 0) co_await next_turn(rt);
+  }
+  rt.post(CoreId(1),
+          [&] { relay.post(CoreId(2), [&] { p.cores[2]->post(CoreId(0), [&done] { done = true; }); }); });
+  EXPECT_TRUE(co_await until(rt, [&] { return done; }));
+  std::set<int> seen;
+  for (const int one : there) {
+    if (one % 2 == 1) EXPECT_TRUE(seen.contains(one - 1)) << one;
+    seen.insert(one);
+  }
+  EXPECT_EQ(seen.size(), std::size_t{2 * kCount});
 }
 
 STELE_CONFORMANCE(ACoreThatWaitsIsWokenByAPost, 2) {

@@ -86,8 +86,10 @@ class Runtime {
   virtual void arm(Timer& timer, Instant deadline) = 0;
   virtual void disarm(Timer& timer) = 0;
 
-  // Runs `work` on that core in a later turn; its own core included. Work posted from one core to another
-  // runs in the order of posting. Callers batch: one post per turn and target, never one per message.
+  // Runs `work` on that core in a later turn; its own core included. What other cores post to a core runs in
+  // the order of posting, whichever of them posts: what is posted there by somebody who was told to, by a
+  // post, runs behind what the teller had posted there before. Callers batch: one post per turn and target,
+  // never one per message.
   virtual void post(CoreId to, Work work) = 0;
 
   virtual void at_turn_end(TurnEndHook& hook) = 0;

@@ -112,11 +112,10 @@ void Core::post(CoreId to, runtime::Work work) {
   target.receive(index_, Posted{world_.now() + delay, target.turn_, std::move(work)});
 }
 
-// What one core posts is seen in its order, and not more than that is promised: another's may come in
-// between, though it was posted later.
+// What others post is seen in the order of posting, what the core itself posts in its own.
 void Core::receive(std::uint32_t from, Posted work) {
-  if (posted_up_to_.size() <= from) posted_up_to_.resize(from + 1);
-  work.visible = posted_up_to_[from] = std::max(work.visible, posted_up_to_[from]);
+  Time& up_to = from == index_ ? own_up_to_ : others_up_to_;
+  work.visible = up_to = std::max(work.visible, up_to);
   const auto at = std::ranges::upper_bound(posted_, work.visible, {}, &Posted::visible);
   posted_.insert(at, std::move(work));
   if (!in_turn_) wake_by(posted_.front().visible);

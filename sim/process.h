@@ -112,8 +112,8 @@ class Core final : public runtime::Runtime, private Event {
   runtime::TimerQueue timers_;
   IntrusiveList<Ready> ready_;
   IntrusiveList<runtime::TurnEndHook> hooks_;
-  std::deque<Posted> posted_;       // by when they are seen
-  std::vector<Time> posted_up_to_;  // by the core that posts
+  std::deque<Posted> posted_;          // by when they are seen
+  Time own_up_to_{}, others_up_to_{};  // the latest that is in there, of this core and of all others
   IntrusiveList<Offload, Offload> offloads_;
   Slab slab_;
   bool in_turn_ = false;
