@@ -387,6 +387,7 @@ void Shard::on_view() {
     append(control::stream_deleted(now(), id));
     high_watermarks_.erase(id);
     log_starts_.erase(id);
+    resume_points_.erase(id);
     std::erase_if(appended_, [&](const Appended& one) { return one.stream == id; });
     std::erase_if(trimmed_, [&](const Trimmed& one) { return one.stream == id; });
     wake_readers(id);

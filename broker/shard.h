@@ -34,6 +34,7 @@
 #include "broker/group_coordinator.h"
 #include "broker/mail.h"
 #include "broker/owner_clock.h"
+#include "broker/resume_points.h"
 #include "broker/session.h"
 #include "broker/shard_state.h"
 #include "broker/share_group.h"
@@ -469,6 +470,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
 
   std::map<StreamId, Offset> high_watermarks_;  // committed
   std::map<StreamId, Offset> log_starts_;       // committed
+  std::map<StreamId, ResumePoints> resume_points_;
   struct Appended {
     Lsn lsn;
     StreamId stream;

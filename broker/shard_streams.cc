@@ -56,8 +56,8 @@ void Shard::trim_stream(StreamId stream, Offset start) {
   trimmed_.push_back({append(control::stream_trimmed(now(), stream, start)), stream, start});
 }
 
-// Walks the stream's batches from the entry at `from` on, as far as it is committed. `use(data, header,
-// entry)` says whether to go on. False: the shard was lost, or the log cannot be read (logged).
+// Walks the stream's batches from the entry at `from` on, as far as it is committed. `use(lsn, data,
+// header, entry)` says whether to go on. False: the shard was lost, or the log cannot be read (logged).
 template <class Use>
 Task<Result<void>> Shard::walk_stream(StreamId stream, Lsn from, Use use) {
   const auto self = shared_from_this();
@@ -72,10 +72,11 @@ Task<Result<void>> Shard::walk_stream(StreamId stream, Lsn from, Use use) {
     if (entries.empty()) co_return error(ErrorCode::kCorrupt, "the shard's log has a hole");
     for (const storage::LogEntry& entry : entries) {
       if (from >= log_->committed()) co_return Result<void>();
+      const Lsn lsn = from;
       from += 1;
       STELE_CO_TRY(const EntryView view, parse_entry(entry));
       if (view.kind != EntryKind::kData || view.data.stream != stream) continue;
-      if (!use(view.data, header_of(view.data), entry)) co_return Result<void>();
+      if (!use(lsn, view.data, header_of(view.data), entry)) co_return Result<void>();
     }
   }
   if (!serving_) co_return std::unexpected(starting(id_));
@@ -100,21 +101,30 @@ Task<Result<FetchOk>> Shard::read_stream(Core& there, ShardId id, FetchRead read
   if (read.from == out.high_watermark || read.max_bytes == 0) co_return out;
   const auto place = stream->place_for(read.from);
   if (!place) co_return out;
-  const auto take = [&out, &read](const DataEntry& data, const RecordBatchHeader& header,
-                                  const storage::LogEntry& entry) {
-    if (header.last_offset() < read.from) return true;
+  std::optional<std::pair<Offset, Lsn>> next;  // behind what was looked at
+  const auto take = [&out, &read, &next](Lsn lsn, const DataEntry& data, const RecordBatchHeader& header,
+                                         const storage::LogEntry& entry) {
     if (header.base_offset >= out.high_watermark) return false;
-    // The first batch always, so that a reader gets on whatever its limit is.
-    if (!out.batches.empty() && out.bytes + data.batch_size() > read.max_bytes) return false;
-    for (Bytes& slice : batch_slices(entry, data)) out.batches.push_back(std::move(slice));
-    out.bytes += data.batch_size();
-    return out.bytes < read.max_bytes;
+    if (header.last_offset() >= read.from) {
+      // The first batch always, so that a reader gets on whatever its limit is.
+      if (!out.batches.empty() && out.bytes + data.batch_size() > read.max_bytes) return false;
+      for (Bytes& slice : batch_slices(entry, data)) out.batches.push_back(std::move(slice));
+      out.bytes += data.batch_size();
+    }
+    next = {header.last_offset() + 1, lsn + 1};
+    return next->first < out.high_watermark && out.bytes < read.max_bytes;
   };
-  if (auto walked = co_await shard->walk_stream(read.stream, place->lsn, take); !walked) {
+  const auto points = shard->resume_points_.find(read.stream);
+  const Lsn from =
+      points == shard->resume_points_.end() ? place->lsn : points->second.from(read.from, place->lsn);
+  if (auto walked = co_await shard->walk_stream(read.stream, from, take); !walked) {
     // It may have been deleted meanwhile.
     const StreamState* still = shard->serving_ ? shard->state_.stream(read.stream) : nullptr;
     if (still && read.from < still->start()) co_return std::unexpected(out_of_range(read.from));
     co_return std::unexpected(std::move(walked).error());
+  }
+  if (next && shard->high_watermarks_.contains(read.stream)) {
+    shard->resume_points_[read.stream].note(next->first, next->second);
   }
   ++there.stats().fetches;
   there.stats().fetched_bytes += out.bytes;
@@ -184,7 +194,7 @@ Task<Result<OffsetAndTime>> Shard::list_offset(Core& there, ShardId id, StreamId
   if (!place) co_return OffsetAndTime{};
   OffsetAndTime found;
   const Offset start = stream->start();
-  const auto look = [&](const DataEntry& data, const RecordBatchHeader& header,
+  const auto look = [&](Lsn, const DataEntry& data, const RecordBatchHeader& header,
                         const storage::LogEntry& entry) {
     if (header.max_timestamp_ms < wanted || header.last_offset() < start) return true;
     const Bytes batch = batch_bytes(entry, data);

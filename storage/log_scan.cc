@@ -14,7 +14,8 @@ Task<Result<Bytes>> FileWindow::at(Position position, std::size_t length) {
   if (position >= limit_) co_return Bytes();
   length = static_cast<std::size_t>(std::min<std::uint64_t>(length, limit_ - position));
   if (position < start_ || position.value + length > start_.value + bytes_.size()) {
-    const std::uint64_t wanted = std::min<std::uint64_t>(std::max(length, chunk_), limit_ - position);
+    const std::uint64_t wanted = std::min<std::uint64_t>(std::max(length, step_), limit_ - position);
+    step_ = std::min(2 * step_, chunk_);
     STELE_CO_TRY(Bytes read, co_await file_.read(position, static_cast<std::size_t>(wanted)));
     start_ = position;
     bytes_ = std::move(read);
@@ -71,7 +72,11 @@ Task<Result<ScanEnd>> scan_blocks(runtime::File& file, ScanOptions options, Bloc
   Position at = options.from;
   Position synced = std::min(options.synced, options.limit);
   while (at < options.limit) {
-    STELE_CO_TRY(const Bytes head, co_await window.at(at, kBlockHeaderBytes));
+    std::string_view head = window.have(at, kBlockHeaderBytes);
+    if (head.empty()) {
+      STELE_CO_TRY(const Bytes read, co_await window.at(at, kBlockHeaderBytes));
+      head = read;
+    }
     const auto header = decode_block_header(head, options.file, at, options.check);
     if (!header || header->stored_bytes > options.limit - at) break;
     STELE_CO_TRY(const Bytes block, co_await window.at(at, kBlockHeaderBytes + header->payload_bytes));

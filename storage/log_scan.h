@@ -1,10 +1,12 @@
 // Reading log files from the disk, block by block.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -18,9 +20,15 @@ namespace stele::storage {
 // A file seen through one buffer that moves forward. Lives in the frame that uses it.
 class FileWindow {
  public:
-  // Reads `chunk` bytes at a time, or more where more is asked for; nothing from `limit` on.
-  FileWindow(runtime::File& file, std::size_t chunk, Position limit)
-      : file_(file), chunk_(chunk), limit_(limit) {}
+  // Reads `first` bytes, then twice as many each time until it is `chunk`, or more where more is asked for;
+  // nothing from `limit` on.
+  FileWindow(runtime::File& file, std::size_t chunk, Position limit, std::size_t first = SIZE_MAX)
+      : file_(file), chunk_(chunk), limit_(limit), step_(std::min(first, chunk)) {}
+  // Bytes [position, position + length) if they are there already, else nothing. Valid until the next read.
+  std::string_view have(Position position, std::size_t length) const {
+    if (position < start_ || position.value + length > start_.value + bytes_.size()) return {};
+    return bytes_.view().substr(position - start_, length);
+  }
   // Bytes [position, position + length), fewer at the limit or at the end of the file.
   runtime::Task<Result<Bytes>> at(Position position, std::size_t length);
   // The same, but as many as are there already, and at least `least`.
@@ -30,6 +38,7 @@ class FileWindow {
   runtime::File& file_;
   const std::size_t chunk_;
   const Position limit_;
+  std::size_t step_;
   Position start_{};
   Bytes bytes_{};
 };

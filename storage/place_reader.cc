@@ -12,6 +12,9 @@ namespace stele::storage {
 using runtime::Task;
 
 namespace {
+
+constexpr std::size_t kLeastRead = 8 << 10;
+
 std::unexpected<Error> corrupt(FileSequence file, Position position, const char* what) {
   STELE_MARK("log read: damaged block");
   return error(ErrorCode::kCorrupt,
@@ -21,13 +24,18 @@ std::unexpected<Error> corrupt(FileSequence file, Position position, const char*
 
 Task<Result<ReadBlocks>> read_place(std::shared_ptr<runtime::File> file, PlaceQuery query) {
   const FileSequence sequence = query.place.file;
-  FileWindow window(*file, query.chunk, query.place.end);
+  // Who wants one entry is not made to read a chunk for it.
+  FileWindow window(*file, query.chunk, query.place.end, std::max(query.max_bytes, kLeastRead));
   ReadBlocks read;
   std::uint64_t wanted = query.from;
   std::size_t bytes = 0;
   Position at = query.start;
   while (at < query.place.end && wanted < query.place.to) {
-    STELE_CO_TRY(const Bytes head, co_await window.at(at, kBlockHeaderBytes));
+    std::string_view head = window.have(at, kBlockHeaderBytes);
+    if (head.empty()) {
+      STELE_CO_TRY(const Bytes bytes_read, co_await window.at(at, kBlockHeaderBytes));
+      head = bytes_read;
+    }
     const auto header = decode_block_header(head, sequence, at);
     if (!header || header->stored_bytes > query.place.end - at) {
       co_return corrupt(sequence, at, "the block's header is damaged");

@@ -271,6 +271,32 @@ bool SegmentStore::Impl::still_at(SegmentId id, std::uint64_t index, const Place
   return now && now->file == place.file && now->position == place.position;
 }
 
+// Of the blocks whose position is known, the last at or before the entry.
+Position SegmentStore::Impl::start_in(const Segment& segment, const Place& place, std::uint64_t index) {
+  Position start = place.position;
+  for (const Segment::Hint& hint : segment.hints) {
+    const bool here = hint.file == place.file && hint.place == place.position;
+    if (here && hint.index <= index) start = std::max(start, hint.position);
+  }
+  return start;
+}
+
+// A reader of the place got as far as entry `next`.
+void SegmentStore::Impl::note_stop(Segment& segment, const Place& place, const ReadBlocks& read,
+                                   std::uint64_t next) {
+  if (next >= place.to) return;
+  const BlockHeader& last = read.blocks.back().header;
+  const bool inside = next < last.first + last.count;
+  const Segment::Hint hint{.index = inside ? last.first : next,
+                           .file = place.file,
+                           .place = place.position,
+                           .position = inside ? last.position : read.next};
+  const bool known = std::ranges::any_of(segment.hints, [&](const Segment::Hint& other) {
+    return other.file == hint.file && other.position == hint.position && other.index == hint.index;
+  });
+  if (!known) segment.hints[segment.next_hint++ % segment.hints.size()] = hint;
+}
+
 Task<Result<std::vector<LogEntry>>> SegmentStore::Impl::read(SegmentId id, std::uint64_t index,
                                                              std::size_t max_bytes) {
   while (true) {
@@ -288,13 +314,10 @@ Task<Result<std::vector<LogEntry>>> SegmentStore::Impl::read(SegmentId id, std::
       co_return error(ErrorCode::kIo,
                       name_of(id) + ": a failed sync may have lost entry " + std::to_string(index));
     }
-    PlaceQuery query{.segment = id, .place = place, .from = index, .start = place.position};
+    PlaceQuery query{
+        .segment = id, .place = place, .from = index, .start = start_in(*segment, place, index)};
     query.max_bytes = max_bytes;
     query.chunk = static_cast<std::size_t>(options_.read_bytes);
-    for (const Segment::Hint& hint : segment->hints) {
-      const bool here = hint.file == place.file && hint.place == place.position;
-      if (here && hint.index == index) query.start = hint.position;
-    }
     ++stats_.disk_reads;
     Result<ReadBlocks> read = error(ErrorCode::kIo, "not read");
     if (auto file = co_await files_.open(place.file)) {
@@ -309,14 +332,8 @@ Task<Result<std::vector<LogEntry>>> SegmentStore::Impl::read(SegmentId id, std::
     if (!read) co_return std::unexpected(read.error().with_context("reading " + name_of(id)));
     auto entries = entries_of(*read, index, place.to, max_bytes);
     if (!entries) co_return std::unexpected(entries.error().with_context("reading " + name_of(id)));
-    const BlockHeader& last = read->blocks.back().header;
-    const std::uint64_t next = last.first + last.count;
     const auto now = segments_.find(id);
-    if (now != segments_.end() && index + entries->size() == next && next < place.to) {
-      Segment& reading = now->second;
-      reading.hints[reading.next_hint++ % reading.hints.size()] = {
-          .index = next, .file = place.file, .place = place.position, .position = read->next};
-    }
+    if (now != segments_.end()) note_stop(now->second, place, *read, index + entries->size());
     co_return entries;
   }
 }

@@ -92,14 +92,15 @@ class SegmentStore::Impl final : public runtime::TurnEndHook {
     std::uint64_t end = 0;
     Epoch fence;
     bool removed = false;
-    // Where sequential readers will go on inside a place.
+    // Where readers stopped inside a place: the first entry of a block, and where the block is or, among
+    // blocks of others, follows. Who reads on begins there and not with the place.
     struct Hint {
       std::uint64_t index = 0;
       FileSequence file;
       Position place;
       Position position;
     };
-    std::array<Hint, 4> hints;
+    std::array<Hint, 8> hints;
     std::size_t next_hint = 0;
   };
   using Batch = std::vector<Operation>;
@@ -114,6 +115,8 @@ class SegmentStore::Impl final : public runtime::TurnEndHook {
   void enqueue(Operation operation);
   runtime::Task<Result<void>> enqueue_and_wait(Operation operation);
   bool still_at(SegmentId segment, std::uint64_t index, const Place& place) const;
+  static Position start_in(const Segment& segment, const Place& place, std::uint64_t index);
+  static void note_stop(Segment& segment, const Place& place, const ReadBlocks& read, std::uint64_t next);
 
   // group_commit.cc
   void on_turn_end() override { work_.wake_all(); }
