@@ -1,6 +1,6 @@
-// Where readers of one stream stopped lately, so that their next read begins there and not at the place of the
-// sparse index before it, which is a long walk away in a shard with much else in its log. What a point says
-// stays true, whatever is appended or trimmed. In memory only, of the shard's core.
+// Where readers of one stream stopped lately, so that their next read begins there and not at the place of
+// the sparse index before it, which is a long walk away in a shard with much else in its log. What a point
+// says stays true, whatever is appended or trimmed. In memory only, of the shard's core.
 #pragma once
 
 #include <array>

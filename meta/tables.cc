@@ -433,12 +433,19 @@ std::optional<Shard> Tables::shard_head(ShardId id) {
 std::optional<Shard> Tables::shard(ShardId id) {
   auto shard = shard_head(id);
   if (!shard) return std::nullopt;
-  {
-    auto query = database_.query(
-        "SELECT id, base, \"end\", epoch FROM segments WHERE shard = ?1 ORDER BY base", id.value);
-    while (query.next()) shard->chain.push_back(segment_of(query));
+  auto query = database_.query(
+      "SELECT id, base, \"end\", epoch, node, disk FROM segments LEFT JOIN replicas ON segment = id "
+      "WHERE shard = ?1 ORDER BY base, ordinal",
+      id.value);
+  while (query.next()) {
+    Segment segment = segment_of(query);
+    if (shard->chain.empty() || shard->chain.back().id != segment.id) {
+      shard->chain.push_back(std::move(segment));
+    }
+    if (query.is_null(4)) continue;
+    shard->chain.back().replicas.push_back(
+        {NodeId(static_cast<std::uint32_t>(query.integer(4))), query.unsigned_integer(5)});
   }
-  for (Segment& segment : shard->chain) segment.replicas = replicas(segment.id);
   return shard;
 }
 
@@ -450,16 +457,6 @@ void Tables::set_owner(const Shard& shard) {
 void Tables::set_snapshot(ShardId id, const Snapshot& snapshot) {
   database_.run("UPDATE shards SET snapshot_lsn = ?2, snapshot_file = ?3 WHERE id = ?1", id.value,
                 snapshot.lsn.value, std::string_view(snapshot.file));
-}
-
-std::vector<Replica> Tables::replicas(SegmentId segment) {
-  std::vector<Replica> replicas;
-  auto query =
-      database_.query("SELECT node, disk FROM replicas WHERE segment = ?1 ORDER BY ordinal", segment.value);
-  while (query.next()) {
-    replicas.push_back({NodeId(static_cast<std::uint32_t>(query.integer(0))), query.unsigned_integer(1)});
-  }
-  return replicas;
 }
 
 std::optional<Segment> Tables::last_segment(ShardId shard) {

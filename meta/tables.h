@@ -123,7 +123,6 @@ class Tables {
   void delete_segment(SegmentId id);
 
  private:
-  std::vector<Replica> replicas(SegmentId segment);
   storage::Database& database_;
 };
 

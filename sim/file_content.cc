@@ -33,12 +33,13 @@ const char* FileContent::visible(std::uint64_t index, const Page& page) const {
 std::size_t FileContent::read(std::uint64_t position, char* to, std::size_t length) const {
   if (position >= size_) return 0;
   length = std::min<std::uint64_t>(length, size_ - position);
+  auto page = pages_.lower_bound(position / kPage);
   for (std::size_t done = 0; done < length;) {
     const std::uint64_t index = (position + done) / kPage;
     const std::size_t within = (position + done) % kPage;
     const std::size_t part = std::min(kPage - within, length - done);
-    const auto found = pages_.find(index);
-    const char* content = found == pages_.end() ? nullptr : visible(index, found->second);
+    const char* content = nullptr;
+    if (page != pages_.end() && page->first == index) content = visible(index, (page++)->second);
     if (content) {
       std::memcpy(to + done, content + within, part);
     } else {

@@ -5,6 +5,8 @@
 //   sim --list-mutants
 //
 // The last line of a run is `seed=N scenario=S result=ok|fail ops=… faults=… crashes=… hash=H`.
+#include <malloc.h>
+
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -143,5 +145,9 @@ int run(const Arguments& arguments) {
 }  // namespace stele::sim
 
 int main(int count, char** values) {
+  // What a run gives back the next needs: nothing of it goes to the system and comes back page by page.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 16 << 20);
   return stele::sim::run(stele::sim::parse(count, values));
 }

@@ -1,6 +1,7 @@
 // The keeper of a segment store: what can wait. Its errors cost space or start-up time, never data: they are
 // logged, and it goes on at the next occasion.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/assert.h"
@@ -23,8 +24,12 @@ Task<void> SegmentStore::Impl::run_keeper() {
   const auto warn = [this](const char* what, const Error& why) {
     runtime_.log().write(LogLevel::kWarn, "storage", std::string(what) + ": " + why.to_string());
   };
+  // With every commit it is woken; the files are looked at when there can be something to find.
+  std::optional<std::uint64_t> looked_at;
   while (!closing_) {
-    co_await free_files();
+    const std::uint64_t changes = index_.changes_of_files();
+    const bool look = looked_at != changes || !dead_.empty();
+    const bool freed = !look || co_await free_files();
     if (closing_) break;
     if (!failure_ && !no_space_) {
       if (checkpoint_due()) {
@@ -36,7 +41,7 @@ Task<void> SegmentStore::Impl::run_keeper() {
           warn("preparing a spare log file", done.error());
         }
       }
-      if (const auto file = closing_ ? std::nullopt : file_to_move()) {
+      if (const auto file = closing_ || !look ? std::nullopt : file_to_move()) {
         const std::uint64_t live = index_.files().at(*file).live_bytes;
         if (const auto moved = co_await move_file(*file); !moved && !closing_) {
           unmovable_.insert(*file);
@@ -48,23 +53,24 @@ Task<void> SegmentStore::Impl::run_keeper() {
           continue;
         STELE_MARK("storage: nothing to move but what is being removed");
       }
+      if (freed && !failure_ && !no_space_) looked_at = changes;
     }
     if (!closing_) co_await chores_.wait();
   }
 }
 
 // A file of which nothing is needed is freed in the log first, synced together with the trims and removals
-// that were its end, and then used again.
-Task<void> SegmentStore::Impl::free_files() {
+// that were its end, and then used again. False: not all could be freed now.
+Task<bool> SegmentStore::Impl::free_files() {
   std::vector<FileSequence> unneeded;
   for (const auto& [sequence, file] : index_.files()) {
     if (file.live_bytes == 0 && sequence != log_.current()) unneeded.push_back(sequence);
   }
   for (const FileSequence file : unneeded) {
-    if (closing_ || failure_) co_return;
+    if (closing_ || failure_) co_return false;
     Operation operation{.kind = Operation::Kind::kControl};
     operation.control = {.type = ControlRecord::Type::kFree, .value = file.value};
-    if (!co_await enqueue_and_wait(std::move(operation))) co_return;
+    if (!co_await enqueue_and_wait(std::move(operation))) co_return false;
   }
   while (!dead_.empty()) {
     const FileSequence file = dead_.back();
@@ -72,6 +78,7 @@ Task<void> SegmentStore::Impl::free_files() {
     co_await files_.retire(file, options_.file_bytes, options_.spare_files);
     ++stats_.freed_files;
   }
+  co_return true;
 }
 
 bool SegmentStore::Impl::checkpoint_due() const {

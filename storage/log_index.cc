@@ -46,6 +46,7 @@ const Place* LogIndex::find_place(const Segment& segment, std::uint64_t index) c
 void LogIndex::add_file(FileSequence file, Position end) {
   const bool added = files_.emplace(file, File{.end = end}).second;
   STELE_ASSERT(added);
+  ++changes_of_files_;
 }
 
 void LogIndex::set_file_end(FileSequence file, Position end) {
@@ -56,6 +57,7 @@ void LogIndex::drop_file(FileSequence file) {
   const auto it = files_.find(file);
   STELE_ASSERT(it != files_.end() && it->second.live_bytes == 0);
   files_.erase(it);
+  ++changes_of_files_;
 }
 
 void LogIndex::take(Segment& segment, const Place& place) {
@@ -68,6 +70,7 @@ void LogIndex::release(Segment& segment, const Place& place) {
   File& file = files_.at(place.file);
   STELE_ASSERT(file.live_bytes >= place.bytes && segment.bytes >= place.bytes && places_ > 0);
   file.live_bytes -= place.bytes;
+  ++changes_of_files_;
   segment.bytes -= place.bytes;
   --places_;
 }

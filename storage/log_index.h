@@ -60,6 +60,8 @@ class LogIndex {
   const Segment* find(SegmentId segment) const;
   const Place* find_place(const Segment& segment, std::uint64_t index) const;
   std::uint64_t places() const { return places_; }
+  // Another number whenever a file came or went, or less of one is needed.
+  std::uint64_t changes_of_files() const { return changes_of_files_; }
 
   void add_file(FileSequence file, Position end);
   void set_file_end(FileSequence file, Position end);
@@ -87,6 +89,7 @@ class LogIndex {
   std::map<SegmentId, Segment> segments_;
   std::map<FileSequence, File> files_;
   std::uint64_t places_ = 0;
+  std::uint64_t changes_of_files_ = 0;
 };
 
 }  // namespace stele::storage

@@ -314,8 +314,7 @@ Task<Result<std::vector<LogEntry>>> SegmentStore::Impl::read(SegmentId id, std::
       co_return error(ErrorCode::kIo,
                       name_of(id) + ": a failed sync may have lost entry " + std::to_string(index));
     }
-    PlaceQuery query{
-        .segment = id, .place = place, .from = index, .start = start_in(*segment, place, index)};
+    PlaceQuery query{.segment = id, .place = place, .from = index, .start = start_in(*segment, place, index)};
     query.max_bytes = max_bytes;
     query.chunk = static_cast<std::size_t>(options_.read_bytes);
     ++stats_.disk_reads;

@@ -139,7 +139,7 @@ class SegmentStore::Impl final : public runtime::TurnEndHook {
   runtime::Task<void> run_keeper();
   bool checkpoint_due() const;
   runtime::Task<Result<void>> write_checkpoint();
-  runtime::Task<void> free_files();
+  runtime::Task<bool> free_files();
   std::optional<FileSequence> file_to_move() const;
   runtime::Task<Result<void>> move_file(FileSequence file);
   runtime::Task<Result<void>> move_place(SegmentId segment, Place place);

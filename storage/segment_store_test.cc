@@ -208,6 +208,51 @@ TEST_F(SegmentStoreTest, ReadsOldEntriesFromTheDiskAcrossFiles) {
   EXPECT_GT(store_->stats().disk_reads, 0u);
 }
 
+TEST_F(SegmentStoreTest, ReadersThatStopAnywhereFindTheNextEntry) {
+  ASSERT_TRUE(open());
+  Texts expected;
+  for (std::size_t i = 0; i < 400; ++i) {
+    std::vector<LogEntry> entries;
+    for (std::size_t k = 0; k <= i % 4; ++k) {
+      expected.push_back("entry " + std::to_string(expected.size()) + std::string(i * 7 % 500, 'x'));
+      entries.push_back(entry(expected.back()));
+    }
+    ASSERT_TRUE(append(kS, kE, end(kS), std::move(entries)));
+    ASSERT_TRUE(append(kT, std::string(i * 11 % 700, 'o')));
+  }
+  runtime::Random random(7);
+  std::vector<std::uint64_t> readers(5);
+  for (int i = 0; i < 3000; ++i) {
+    std::uint64_t& at = readers[random.below(readers.size())];
+    if (at == expected.size() || random.chance(1, 20)) at = random.below(expected.size());
+    const auto entries = runtime_.run(store_->read(kS, at, random.below(3000)));
+    ASSERT_TRUE(entries) << entries.error().to_string();
+    ASSERT_FALSE(entries->empty());
+    for (const LogEntry& e : *entries) ASSERT_EQ(text(e), expected[at++]);
+  }
+}
+
+TEST_F(SegmentStoreTest, AReaderThatStoppedInsideAPlaceDoesNotBeginWithItAgain) {
+  options_.read_bytes = 1 << 10;
+  options_.tail_cache_bytes = 1 << 10;
+  ASSERT_TRUE(open());
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(append(kS, std::string(20, 's')));
+    ASSERT_TRUE(append(kT, std::string(200, 't')));
+  }
+  ASSERT_EQ(store_->stats().rolls, 0u);
+  const auto read_one = [&](std::uint64_t index) {
+    const std::uint64_t before = disk_.read_bytes();
+    const auto entries = runtime_.run(store_->read(kS, index, 1));
+    EXPECT_TRUE(entries && entries->size() == 1);
+    return disk_.read_bytes() - before;
+  };
+  EXPECT_GE(read_one(20), 5u << 10);
+  EXPECT_LE(read_one(21), 2u << 10);  // where it stopped
+  EXPECT_LE(read_one(23), 3u << 10);  // not exactly there
+  EXPECT_GE(read_one(19), 5u << 10);
+}
+
 TEST_F(SegmentStoreTest, AnEntryLargerThanAFile) {
   ASSERT_TRUE(open());
   const std::string large(200 << 10, 'L');

@@ -67,10 +67,10 @@ struct Workload {
   std::function<bool(const std::string& client_id, const std::string& filter)> is_subscribed;
   // The shared subscription `$share/crew/sensors/#`.
   struct Crew {
-    bool exists = false;              // from its first SUBACK on
-    std::set<MessageId> sent_before;  // need not come
-    bool exactly_once = false;        // some of its members have QoS 2
-    std::map<MessageId, Time> had;    // received with QoS 2, and when: on no later connection of anybody
+    bool exists = false;            // from its first SUBACK on
+    MessageSet sent_before;         // need not come
+    bool exactly_once = false;      // some of its members have QoS 2
+    std::map<MessageId, Time> had;  // received with QoS 2, and when: on no later connection of anybody
   };
   Crew crew;
   // Retained messages: per address the highest sequence sent and acknowledged.

@@ -60,7 +60,7 @@ class Subscriber {
       : runtime_(runtime), workload_(workload), client_id_(std::move(client_id)) {}
 
   bool subscribed = false;
-  std::set<MessageId> sent_before;  // need not come
+  MessageSet sent_before;  // need not come
 
   void take(MqttPeer& peer, const mqtt::Packet& packet) {
     if (const auto* suback = std::get_if<mqtt::Suback>(&packet)) {
@@ -79,7 +79,8 @@ class Subscriber {
   bool complete() const {
     std::set<MessageId> wanted;
     for (const MessageId& id : workload_.ledger.acknowledged()) {
-      if (workload_.mqtt_publishers.contains(id.publisher) && !sent_before.contains(id)) wanted.insert(id);
+      if (workload_.mqtt_publishers.contains(id.publisher) && !sent_before.contains(id))
+        wanted.insert(wanted.end(), id);
     }
     return subscribed && workload_.producing == 0 && workload_.ledger.missing(client_id_, wanted).empty();
   }

@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "base/assert.h"
+
 namespace stele::sim {
 
 std::string MessageId::text() const {
@@ -24,6 +26,22 @@ std::optional<MessageId> MessageId::parse(std::string_view payload) {
   return id;
 }
 
+bool MessageSet::insert(const MessageId& id) {
+  constexpr std::uint64_t kMost = 1 << 24;  // more are not sent in any run
+  STELE_ASSERT(id.sequence < kMost);
+  std::vector<bool>& there = by_address_[{id.publisher, id.address}];
+  if (there.size() <= id.sequence) there.resize(id.sequence + 1);
+  if (there[id.sequence]) return false;
+  there[id.sequence] = true;
+  ++size_;
+  return true;
+}
+
+bool MessageSet::contains(const MessageId& id) const {
+  const auto found = by_address_.find({id.publisher, id.address});
+  return found != by_address_.end() && id.sequence < found->second.size() && found->second[id.sequence];
+}
+
 void Ledger::acknowledged(const MessageId& id) {
   ++operations_;
   if (!committed_.contains(id)) {
@@ -39,7 +57,7 @@ void Ledger::received(const std::string& who, const MessageId& id, bool duplicat
     return world_.fail(who + " received message " + id.text() + " before it was committed");
   }
   Receiver& receiver = receivers_[who];
-  if (!receiver.seen.insert(id).second) {
+  if (!receiver.seen.insert(id)) {
     if (!duplicate_allowed)
       world_.fail(who + " received message " + id.text() + " twice, not marked as such");
     return;

@@ -10,7 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "sim/world.h"
@@ -24,6 +24,19 @@ struct MessageId {
   friend auto operator<=>(const MessageId&, const MessageId&) = default;
   std::string text() const;
   static std::optional<MessageId> parse(std::string_view payload);
+};
+
+// Messages, as bits: each publisher and address numbers its own without gaps.
+class MessageSet {
+ public:
+  // False if it was there already.
+  bool insert(const MessageId& id);
+  bool contains(const MessageId& id) const;
+  std::size_t size() const { return size_; }
+
+ private:
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<bool>> by_address_;
+  std::size_t size_ = 0;
 };
 
 class Ledger {
@@ -57,16 +70,17 @@ class Ledger {
   // Everything acknowledged of these publishers, sent after `from`, is there.
   std::vector<MessageId> missing(const std::string& who, const std::set<MessageId>& expected) const;
   const std::set<MessageId>& acknowledged() const { return acknowledged_; }
-  const std::set<MessageId>& all_sent() const { return sent_; }
+  const MessageSet& all_sent() const { return sent_; }
 
   void operation() { ++operations_; }
   std::uint64_t operations() const { return operations_; }
 
  private:
   World& world_;
-  std::set<MessageId> sent_, sent_again_, acknowledged_, committed_, refused_;
+  MessageSet sent_, sent_again_, committed_, refused_;
+  std::set<MessageId> acknowledged_;
   struct Receiver {
-    std::set<MessageId> seen;
+    MessageSet seen;
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> highest;  // + 1
   };
   std::map<std::string, Receiver> receivers_;

@@ -133,7 +133,7 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
 Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& workload, std::string client_id) {
   workload.running.insert(client_id);
   bool subscribed = false;
-  std::set<MessageId> expected_from;  // acknowledged before the subscription: need not come
+  MessageSet expected_from;  // acknowledged before the subscription: need not come
   bool complete = false;
   while (!complete) {
     auto connected = co_await come(runtime, workload, client_id, false, UINT32_MAX, mqtt::Version::kV5);
@@ -185,7 +185,7 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
         std::set<MessageId> wanted;
         for (const MessageId& id : workload.ledger.acknowledged()) {
           if (workload.mqtt_publishers.contains(id.publisher) && !expected_from.contains(id))
-            wanted.insert(id);
+            wanted.insert(wanted.end(), id);
         }
         if (workload.producing == 0 && workload.ledger.missing(client_id, wanted).empty()) {
           complete = true;

@@ -78,7 +78,7 @@ std::set<MessageId> wanted_by_crew(const Workload& workload) {
     if (!workload.mqtt_publishers.contains(id.publisher) || workload.crew.sent_before.contains(id)) continue;
     // What is on its way with QoS 2 is lost with the member.
     if (workload.crew.exactly_once && workload.exactly_once.contains(id)) continue;
-    wanted.insert(id);
+    wanted.insert(wanted.end(), id);
   }
   return wanted;
 }

@@ -141,7 +141,9 @@ class MemoryFile final : public runtime::File {
   Task<Result<Bytes>> read(Position position, std::size_t length) override {
     co_await io_delay(runtime_);
     if (position.value >= node_->cached.size()) co_return Bytes();
-    co_return Bytes::copy(std::string_view(node_->cached).substr(position.value, length));
+    const std::string_view found = std::string_view(node_->cached).substr(position.value, length);
+    disk_.read_bytes_ += found.size();
+    co_return Bytes::copy(found);
   }
   Task<Result<void>> write(Position position, std::vector<Bytes> slices) override {
     auto written = disk_.write(*node_, position.value, join(slices));

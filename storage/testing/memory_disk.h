@@ -47,6 +47,7 @@ class MemoryDisk {
   void erase(const std::string& path) { durable_names_.erase(path), names_.erase(path); }
   void put(const std::string& path, std::string content);
   std::uint64_t syncs() const { return syncs_; }
+  std::uint64_t read_bytes() const { return read_bytes_; }
 
   // The machine stops: what was not synced is lost in part.
   void crash();
@@ -62,6 +63,7 @@ class MemoryDisk {
   runtime::Random random_;
   std::map<std::string, std::shared_ptr<Node>> names_, durable_names_;
   std::uint64_t syncs_ = 0;
+  std::uint64_t read_bytes_ = 0;
 };
 
 class MemoryRuntime final : public runtime::Runtime {
