@@ -160,6 +160,7 @@ void Shard::after_apply(Lsn lsn) {
     const auto& appended = *applied_.appended;
     appended_.push_back({lsn, appended.stream, appended.base + appended.count});
   }
+  if (applied_.retained) retained_end_ = lsn + 1;
   for (std::uint32_t number : applied_.sessions) wake(number);
   if (!applied_.routes.empty()) note_routes(lsn, std::exchange(applied_.routes, {}));
   for (std::uint32_t number : applied_.removed_sessions) {

@@ -429,6 +429,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::optional<OwnerClock> clock_;
   bool serving_ = false;
   ApplyResult applied_;  // of the latest append
+  Lsn retained_end_;     // behind the latest entry of this ownership that changed a retained message
   std::optional<runtime::Instant> no_room_since_;
 
   static constexpr std::size_t kKeptRoom = 64;  // in the queues that each message goes through

@@ -252,12 +252,12 @@ Task<bool> Shard::queue_retained(Core& there, ShardId id, std::uint64_t attachme
   co_return true;
 }
 
-// Of one shard, once what is found is committed.
+// Of one shard, once what is found is committed, and that nothing is.
 Task<Result<void>> Shard::retained_of(Core& there, ShardId id, TenantId tenant, std::string_view literal,
                                       const FilterTrie& trie, std::vector<RetainedMessage>& all) {
   const std::shared_ptr<Shard> shard = there.shard_ptr(id);
   if (!shard) co_return std::unexpected(starting(id));
-  const Lsn seen = shard->state_.next();
+  const Lsn seen = shard->retained_end_;
   std::vector<RetainedMessage> found;
   const auto& kept = shard->state_.retained();
   // `a/#` also matches `a`, which sorts before `a/`.
@@ -266,7 +266,7 @@ Task<Result<void>> Shard::retained_of(Core& there, ShardId id, TenantId tenant, 
     if (it->first.first != tenant || !std::string_view(it->first.second).starts_with(literal)) break;
     if (trie.matches(it->first.second)) found.push_back({Bytes::copy(it->first.second), it->second.batch});
   }
-  if (!found.empty() && !mutant(Mutant::kRetainedBeforeCommit) && !co_await shard->committed(seen))
+  if (!mutant(Mutant::kRetainedBeforeCommit) && !co_await shard->committed(seen))
     co_return std::unexpected(shard->not_committed());
   std::move(found.begin(), found.end(), std::back_inserter(all));
   co_return Result<void>();
