@@ -13,7 +13,7 @@ TEST(BlockArena, PiecesDoNotTouch) {
   BlockArena arena;
   std::vector<BlockArena::Piece> pieces;
   for (int turn = 0; turn < 5; ++turn) {
-    for (std::size_t size : {1u, 100u, 2048u, 2049u, 300u, 100000u}) {
+    for (std::size_t size : {1u, 100u, 1536u, 1537u, 300u, 100000u}) {
       pieces.push_back(arena.take(size));
       ASSERT_EQ(pieces.back().bytes.size(), size);
       ASSERT_EQ(pieces.back().bytes.data(), pieces.back().data);

@@ -12,7 +12,7 @@ namespace {
 TEST(ResumePoints, BeginsAtThePlaceUnlessItKnowsBetter) {
   ResumePoints points;
   EXPECT_EQ(points.from(Offset(10), Lsn(3)), Lsn(3));
-  points.note(Offset(10), Lsn(50));
+  points.note(Offset(5), Offset(10), Lsn(50));
   EXPECT_EQ(points.from(Offset(9), Lsn(3)), Lsn(3));
   EXPECT_EQ(points.from(Offset(10), Lsn(3)), Lsn(50));
   EXPECT_EQ(points.from(Offset(12), Lsn(3)), Lsn(50));
@@ -21,11 +21,19 @@ TEST(ResumePoints, BeginsAtThePlaceUnlessItKnowsBetter) {
 
 TEST(ResumePoints, OneReaderAfterTheOtherAtTheSameOffsetTakesOnePoint) {
   ResumePoints points;
-  points.note(Offset(1), Lsn(10));
-  for (int i = 0; i < 100; ++i) points.note(Offset(20), Lsn(40));
-  points.note(Offset(20), Lsn(30));
+  points.note(Offset(0), Offset(1), Lsn(10));
+  for (int i = 0; i < 100; ++i) points.note(Offset(i), Offset(20), Lsn(40));
+  points.note(Offset(2), Offset(20), Lsn(30));
   EXPECT_EQ(points.from(Offset(1), Lsn(0)), Lsn(10));
   EXPECT_EQ(points.from(Offset(20), Lsn(0)), Lsn(40));
+}
+
+TEST(ResumePoints, FastReaderLeavesTheOthersTheirs) {
+  ResumePoints points;
+  points.note(Offset(3), Offset(5), Lsn(20));
+  for (int i = 100; i < 200; ++i) points.note(Offset(i), Offset(i + 1), Lsn(10 * std::uint64_t(i)));
+  EXPECT_EQ(points.from(Offset(5), Lsn(0)), Lsn(20));
+  EXPECT_EQ(points.from(Offset(200), Lsn(0)), Lsn(1990));
 }
 
 // Readers that begin where it says find all records that they ask for, and a reader that goes on where it
@@ -45,7 +53,7 @@ RC_GTEST_PROP(ResumePointsProperty, NoRecordIsPassedOver, ()) {
     const Lsn from = points.from(Offset(std::int64_t(first)), Lsn(0));
     RC_ASSERT(from <= records[first]);
     const std::size_t last = std::min(first + count, records.size()) - 1;
-    points.note(Offset(std::int64_t(last)) + 1, records[last] + 1);
+    points.note(Offset(std::int64_t(first)), Offset(std::int64_t(last)) + 1, records[last] + 1);
     RC_ASSERT(points.from(Offset(std::int64_t(last)) + 1, Lsn(0)) == records[last] + 1);
   }
 }

@@ -222,9 +222,13 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::string snapshot_path(const std::string& file) const;
   runtime::Task<void> write_snapshot();
   runtime::Task<Result<void>> publish_snapshot(Lsn lsn, Bytes bytes);
-  static runtime::Task<Result<void>> retained_of(Core& there, ShardId id, TenantId tenant,
-                                                 std::string_view literal, const FilterTrie& trie,
-                                                 std::vector<RetainedMessage>& all);
+  struct RetainedHere {  // what a shard was found to retain is told once it has committed up to `end`
+    std::shared_ptr<Shard> shard;
+    Lsn end;
+  };
+  static Result<RetainedHere> find_retained(Core& there, ShardId id, TenantId tenant,
+                                            std::string_view literal, const FilterTrie& trie,
+                                            std::vector<RetainedMessage>& all);
   void trim();
   runtime::Task<void> trim_below(Lsn below);
   void note_routes(Lsn lsn, std::vector<RouteChange> changes);

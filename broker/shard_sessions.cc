@@ -252,40 +252,44 @@ Task<bool> Shard::queue_retained(Core& there, ShardId id, std::uint64_t attachme
   co_return true;
 }
 
-// Of one shard, once what is found is committed, and that nothing is.
-Task<Result<void>> Shard::retained_of(Core& there, ShardId id, TenantId tenant, std::string_view literal,
-                                      const FilterTrie& trie, std::vector<RetainedMessage>& all) {
+Result<Shard::RetainedHere> Shard::find_retained(Core& there, ShardId id, TenantId tenant,
+                                                 std::string_view literal, const FilterTrie& trie,
+                                                 std::vector<RetainedMessage>& all) {
   const std::shared_ptr<Shard> shard = there.shard_ptr(id);
-  if (!shard) co_return std::unexpected(starting(id));
-  const Lsn seen = shard->retained_end_;
-  std::vector<RetainedMessage> found;
+  if (!shard) return std::unexpected(starting(id));
   const auto& kept = shard->state_.retained();
   // `a/#` also matches `a`, which sorts before `a/`.
   if (literal.ends_with('/')) literal.remove_suffix(1);
   for (auto it = kept.lower_bound({tenant, std::string(literal)}); it != kept.end(); ++it) {
     if (it->first.first != tenant || !std::string_view(it->first.second).starts_with(literal)) break;
-    if (trie.matches(it->first.second)) found.push_back({Bytes::copy(it->first.second), it->second.batch});
+    if (trie.matches(it->first.second)) all.push_back({Bytes::copy(it->first.second), it->second.batch});
   }
-  if (!mutant(Mutant::kRetainedBeforeCommit) && !co_await shard->committed(seen))
-    co_return std::unexpected(shard->not_committed());
-  std::move(found.begin(), found.end(), std::back_inserter(all));
-  co_return Result<void>();
+  return RetainedHere{shard, shard->retained_end_};
 }
 
+// Told once all is committed that was looked at: that there is one, and that there is none.
 Task<Result<std::vector<RetainedMessage>>> Shard::retained(Core& there, TenantId tenant, std::string filter) {
   std::vector<RetainedMessage> all;
+  std::vector<RetainedHere> seen;
   const std::string_view literal = std::string_view(filter).substr(0, filter.find_first_of("+#"));
   FilterTrie trie;
   trie.insert(filter, 0, 0);
+  const std::uint32_t shards = there.routes().shard_count();
   if (literal.size() == filter.size()) {
-    STELE_CO_CHECK(co_await retained_of(there, shard_of(tenant, filter, there.routes().shard_count()), tenant,
-                                        literal, trie, all));
-    co_return all;
+    const ShardId id = shard_of(tenant, filter, shards);
+    STELE_CO_TRY(RetainedHere here, find_retained(there, id, tenant, literal, trie, all));
+    seen.push_back(std::move(here));
+  } else {
+    for (ShardId id(0); id.value < shards; id = ShardId(id.value + 1)) {
+      if (there.core_of(id) != there.runtime().core()) continue;
+      STELE_CO_TRY(RetainedHere here, find_retained(there, id, tenant, literal, trie, all));
+      seen.push_back(std::move(here));
+    }
   }
-  for (std::uint32_t number = 0; number < there.routes().shard_count(); ++number) {
-    const ShardId id(number);
-    if (there.core_of(id) != there.runtime().core()) continue;
-    STELE_CO_CHECK(co_await retained_of(there, id, tenant, literal, trie, all));
+  // All were looked at before the first is waited for: they commit side by side.
+  for (const auto& [shard, end] : seen) {
+    if (!mutant(Mutant::kRetainedBeforeCommit) && !co_await shard->committed(end))
+      co_return std::unexpected(shard->not_committed());
   }
   co_return all;
 }

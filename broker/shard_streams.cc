@@ -40,6 +40,40 @@ RecordBatchHeader header_of(const DataEntry& data) {
   return out;
 }
 
+// Collects batches for a reader, to be sent one after the other. Small ones are copied together: a slice each
+// costs more than the copy, and would hold the block that it lies in for as long as the reader takes.
+class BatchGathering {
+ public:
+  explicit BatchGathering(std::vector<Bytes>& out) : out_(out) {}
+  void add(const storage::LogEntry& entry, const DataEntry& data) {
+    if (data.batch_size() >= kCopyBelow) {
+      finish();
+      for (Bytes& slice : batch_slices(entry, data)) out_.push_back(std::move(slice));
+      return;
+    }
+    if (block_.capacity() - used_ < data.batch_size()) {
+      finish();
+      block_ = Buffer(std::clamp(2 * block_.capacity(), kSmallBlock, kLargeBlock));
+      begin_ = used_ = 0;
+    }
+    for (const std::string_view part : {data.batch, data.batch_rest}) {
+      if (!part.empty()) std::memcpy(block_.data() + used_, part.data(), part.size());
+      used_ += part.size();
+    }
+  }
+  void finish() {
+    if (used_ > begin_) out_.push_back(block_.slice(begin_, used_ - begin_));
+    begin_ = used_;
+  }
+
+ private:
+  static constexpr std::size_t kCopyBelow = 1024;
+  static constexpr std::size_t kSmallBlock = 2 << 10, kLargeBlock = 64 << 10;
+  std::vector<Bytes>& out_;
+  Buffer block_;
+  std::size_t begin_ = 0, used_ = 0;
+};
+
 }  // namespace
 
 Offset Shard::high_watermark(StreamId stream) const {
@@ -102,13 +136,15 @@ Task<Result<FetchOk>> Shard::read_stream(Core& there, ShardId id, FetchRead read
   const auto place = stream->place_for(read.from);
   if (!place) co_return out;
   std::optional<std::pair<Offset, Lsn>> next;  // behind what was looked at
-  const auto take = [&out, &read, &next](Lsn lsn, const DataEntry& data, const RecordBatchHeader& header,
-                                         const storage::LogEntry& entry) {
+  BatchGathering gathering(out.batches);
+  const auto take = [&out, &gathering, &read, &next](Lsn lsn, const DataEntry& data,
+                                                     const RecordBatchHeader& header,
+                                                     const storage::LogEntry& entry) {
     if (header.base_offset >= out.high_watermark) return false;
     if (header.last_offset() >= read.from) {
       // The first batch always, so that a reader gets on whatever its limit is.
-      if (!out.batches.empty() && out.bytes + data.batch_size() > read.max_bytes) return false;
-      for (Bytes& slice : batch_slices(entry, data)) out.batches.push_back(std::move(slice));
+      if (out.bytes > 0 && out.bytes + data.batch_size() > read.max_bytes) return false;
+      gathering.add(entry, data);
       out.bytes += data.batch_size();
     }
     next = {header.last_offset() + 1, lsn + 1};
@@ -123,8 +159,9 @@ Task<Result<FetchOk>> Shard::read_stream(Core& there, ShardId id, FetchRead read
     if (still && read.from < still->start()) co_return std::unexpected(out_of_range(read.from));
     co_return std::unexpected(std::move(walked).error());
   }
+  gathering.finish();
   if (next && shard->high_watermarks_.contains(read.stream)) {
-    shard->resume_points_[read.stream].note(next->first, next->second);
+    shard->resume_points_[read.stream].note(read.from, next->first, next->second);
   }
   ++there.stats().fetches;
   there.stats().fetched_bytes += out.bytes;

@@ -55,7 +55,8 @@ Task<void> SegmentStore::Impl::run_keeper() {
       }
       if (freed && !failure_ && !no_space_) looked_at = changes;
     }
-    if (!closing_) co_await chores_.wait();
+    // What died while this one waited for something else woke nobody.
+    if (!closing_ && index_.changes_of_files() == changes) co_await chores_.wait();
   }
 }
 

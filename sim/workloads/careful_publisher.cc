@@ -16,7 +16,8 @@ void CarefulPublisher::publish(MqttPeer& peer, const MessageId& id, std::uint8_t
 // passes it: order is that of one QoS [MQTT-4.6.0-6].
 void CarefulPublisher::resend(MqttPeer& peer) {
   for (const MessageId& id : std::exchange(sent_once_, {})) workload_.ledger.refused(id);
-  for (const Pending& one : pending_) {
+  for (Pending& one : pending_) {
+    one.copies = 1;
     if (one.qos == 1) workload_.ledger.sent_again(one.id);
     // The answer that said so may be lost, and what was sent behind it be kept.
     if (!one.released && workload_.may_be_refused_since(one.sent_at)) workload_.ledger.refused(one.id);
@@ -49,7 +50,10 @@ MessageId CarefulPublisher::send(MqttPeer& peer) {
   pending_.push_back({id, free_packet_id(), qos, false, workload_.world.now()});
   publish(peer, id, qos, pending_.back().packet_id, false);
   // Sent twice on one connection it is still one message.
-  if (qos == 2 && runtime_.random().chance(1, 20)) publish(peer, id, qos, pending_.back().packet_id, true);
+  if (qos == 2 && runtime_.random().chance(1, 20)) {
+    publish(peer, id, qos, pending_.back().packet_id, true);
+    ++pending_.back().copies;
+  }
   return id;
 }
 
@@ -62,6 +66,8 @@ bool CarefulPublisher::take(MqttPeer& peer, const mqtt::Packet& packet) {
   if (const auto* pubrec = std::get_if<mqtt::Pubrec>(&packet)) {
     const auto found = find(pubrec->packet_id, 2);
     if (found == pending_.end() || found->released) return false;
+    // The identifier is not free while another copy may still be taken.
+    if (!is_success(pubrec->reason) && --found->copies > 0) return false;
     if (!is_success(pubrec->reason)) return settle(found, pubrec->reason);
     acknowledged(found->id);
     found->released = true;

@@ -51,6 +51,7 @@ class CarefulPublisher {
     std::uint8_t qos;
     bool released;
     Time sent_at;
+    int copies = 1;  // of PUBLISH on this connection that have not been refused
   };
   using Place = std::deque<Pending>::iterator;
 

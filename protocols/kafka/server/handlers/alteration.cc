@@ -17,7 +17,11 @@ runtime::Task<Altered> alter_topic(HandlerContext& context, Alteration asked, bo
       context.principal, asked.resource_name,
       {.settings = *std::move(asked.changes), .reset_others = reset_others, .validate_only = validate_only});
   if (altered) co_return Altered();
-  co_return Altered{command_error(altered.error(), KafkaError::kInvalidConfig), altered.error().message};
+  // Nothing grows by it that could be over a limit: no space is a full disk.
+  const KafkaError why = altered.error().code == ErrorCode::kNoSpace
+                             ? kafka_error(altered.error())
+                             : command_error(altered.error(), KafkaError::kInvalidConfig);
+  co_return Altered{why, altered.error().message};
 }
 
 Altered alter_broker(HandlerContext& context) {
