@@ -1,17 +1,20 @@
 #include "broker/resume_points.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace stele::broker {
 
-void ResumePoints::note(Offset began, Offset offset, Lsn lsn) {
-  if (const auto same = std::ranges::find(points_, offset, &Point::offset); same != points_.end()) {
-    same->lsn = std::max(same->lsn, lsn);
+void ResumePoints::note(Offset offset, Lsn lsn) {
+  const auto known = std::ranges::find(points_, offset, &Point::offset);
+  Point& oldest = points_[next_++ % points_.size()];
+  if (known == points_.end()) {
+    oldest = {offset, lsn};
     return;
   }
-  auto at = std::ranges::find(points_, began, &Point::offset);
-  if (began == Offset(0) || at == points_.end()) at = points_.begin() + next_++ % points_.size();
-  *at = {offset, lsn};
+  // What is noted again is as new as any: the next note does not replace it.
+  known->lsn = std::max(known->lsn, lsn);
+  std::swap(*known, oldest);
 }
 
 Lsn ResumePoints::from(Offset offset, Lsn place) const {

@@ -12,9 +12,8 @@ namespace stele::broker {
 
 class ResumePoints {
  public:
-  // A reader that began at `began` stopped here: every record at or above `offset` is in the entry at `lsn`
-  // or in a later one. Takes the place of where it had stopped before, else of the oldest.
-  void note(Offset began, Offset offset, Lsn lsn);
+  // Every record at or above `offset` is in the entry at `lsn` or in a later one. Replaces the oldest.
+  void note(Offset offset, Lsn lsn);
   // Where to begin for the records from `offset` on: at `place`, or further if a point allows it.
   Lsn from(Offset offset, Lsn place) const;
 

@@ -1,6 +1,8 @@
 // Reading of a shard's streams: fetches, offsets by time, and waiting for records.
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <optional>
 
 #include "base/assert.h"
 #include "base/marks.h"
@@ -12,8 +14,13 @@
 namespace stele::broker {
 
 using runtime::Task;
+using namespace std::chrono_literals;
 
 namespace {
+
+// A stream may be thinly spread over its shard's log. A reader that has something is not kept waiting longer
+// than this for more; its next read goes on from there.
+constexpr runtime::Duration kWalkForMore = 100ms;
 
 Error starting(ShardId shard) {
   return {ErrorCode::kUnavailable, "shard " + std::to_string(shard.value) + " is starting; try again"};
@@ -74,6 +81,69 @@ class BatchGathering {
   std::size_t begin_ = 0, used_ = 0;
 };
 
+// What a fetch takes of the batches it walks past. Lives in the frame that walks.
+struct Taking {
+  struct Point {
+    Offset offset;
+    Lsn lsn;
+  };
+  const FetchRead& read;
+  FetchOk& out;
+  runtime::Runtime& runtime;
+  const runtime::Instant until = runtime.now() + kWalkForMore;
+  BatchGathering gathering{out.batches};
+  std::optional<Point> first;  // of what was taken
+  std::optional<Point> next;   // behind what was looked at
+
+  bool take(Lsn lsn, const DataEntry& data, const storage::LogEntry& entry) {
+    const RecordBatchHeader header = header_of(data);
+    if (header.base_offset >= out.high_watermark) return false;
+    if (header.last_offset() >= read.from) {
+      // The first batch always, so that a reader gets on whatever its limit is.
+      if (first && out.bytes + data.batch_size() > read.max_bytes) return false;
+      if (!first) first = {header.base_offset, lsn};
+      gathering.add(entry, data);
+      out.bytes += data.batch_size();
+    }
+    next = {header.last_offset() + 1, lsn + 1};
+    return next->offset < out.high_watermark && out.bytes < read.max_bytes;
+  }
+  // Asked before more is read from the disk. All below `at` was looked at.
+  bool enough(Lsn at) {
+    if (!first || runtime.now() < until) return false;
+    STELE_MARK("shard: a reader is answered before its walk ends");
+    next->lsn = at;
+    return true;
+  }
+};
+
+// The first record that is not older than `wanted`. Lives in the frame that walks.
+struct LookingForTime {
+  const std::int64_t wanted;
+  const Offset start;
+  OffsetAndTime found;
+
+  bool take(Lsn, const DataEntry& data, const storage::LogEntry& entry) {
+    const RecordBatchHeader header = header_of(data);
+    if (header.max_timestamp_ms < wanted || header.last_offset() < start) return true;
+    const Bytes batch = batch_bytes(entry, data);
+    RecordBatchView view;
+    auto owner = internal::open_records(batch, view);
+    if (!owner) return true;
+    RecordIterator records(view.header,
+                           view.header.compression() == Compression::kNone ? view.records() : owner->view());
+    while (records.next()) {
+      const std::int64_t time =
+          view.header.log_append_time() ? view.header.max_timestamp_ms : records.record().timestamp_ms;
+      if (time < wanted || records.record().offset < start) continue;
+      found = {records.record().offset, time, header.partition_leader_epoch};
+      return false;
+    }
+    return true;
+  }
+  bool enough(Lsn) { return false; }
+};
+
 }  // namespace
 
 Offset Shard::high_watermark(StreamId stream) const {
@@ -90,8 +160,9 @@ void Shard::trim_stream(StreamId stream, Offset start) {
   trimmed_.push_back({append(control::stream_trimmed(now(), stream, start)), stream, start});
 }
 
-// Walks the stream's batches from the entry at `from` on, as far as it is committed. `use(lsn, data,
-// header, entry)` says whether to go on. False: the shard was lost, or the log cannot be read (logged).
+// Walks the stream's batches from the entry at `from` on, as far as it is committed. `use->take(lsn, data,
+// entry)` says whether to go on, as does `use->enough(lsn)` before more is read from the disk. An error: the
+// shard was lost, or the log cannot be read.
 template <class Use>
 Task<Result<void>> Shard::walk_stream(StreamId stream, Lsn from, Use use) {
   const auto self = shared_from_this();
@@ -100,6 +171,7 @@ Task<Result<void>> Shard::walk_stream(StreamId stream, Lsn from, Use use) {
     entries.clear();
     constexpr std::size_t kChunk = 256 << 10;
     if (!log_->read_cached(from, kChunk, entries)) {
+      if (use->enough(from)) co_return Result<void>();
       STELE_CO_TRY(entries, co_await log_->read(from, kChunk));
       if (!serving_) break;
     }
@@ -110,7 +182,7 @@ Task<Result<void>> Shard::walk_stream(StreamId stream, Lsn from, Use use) {
       from += 1;
       STELE_CO_TRY(const EntryView view, parse_entry(entry));
       if (view.kind != EntryKind::kData || view.data.stream != stream) continue;
-      if (!use(lsn, view.data, header_of(view.data), entry)) co_return Result<void>();
+      if (!use->take(lsn, view.data, entry)) co_return Result<void>();
     }
   }
   if (!serving_) co_return std::unexpected(starting(id_));
@@ -135,33 +207,22 @@ Task<Result<FetchOk>> Shard::read_stream(Core& there, ShardId id, FetchRead read
   if (read.from == out.high_watermark || read.max_bytes == 0) co_return out;
   const auto place = stream->place_for(read.from);
   if (!place) co_return out;
-  std::optional<std::pair<Offset, Lsn>> next;  // behind what was looked at
-  BatchGathering gathering(out.batches);
-  const auto take = [&out, &gathering, &read, &next](Lsn lsn, const DataEntry& data,
-                                                     const RecordBatchHeader& header,
-                                                     const storage::LogEntry& entry) {
-    if (header.base_offset >= out.high_watermark) return false;
-    if (header.last_offset() >= read.from) {
-      // The first batch always, so that a reader gets on whatever its limit is.
-      if (out.bytes > 0 && out.bytes + data.batch_size() > read.max_bytes) return false;
-      gathering.add(entry, data);
-      out.bytes += data.batch_size();
-    }
-    next = {header.last_offset() + 1, lsn + 1};
-    return next->first < out.high_watermark && out.bytes < read.max_bytes;
-  };
+  Taking taking{.read = read, .out = out, .runtime = there.runtime(), .first = {}, .next = {}};
   const auto points = shard->resume_points_.find(read.stream);
   const Lsn from =
       points == shard->resume_points_.end() ? place->lsn : points->second.from(read.from, place->lsn);
-  if (auto walked = co_await shard->walk_stream(read.stream, from, take); !walked) {
+  if (auto walked = co_await shard->walk_stream(read.stream, from, &taking); !walked) {
     // It may have been deleted meanwhile.
     const StreamState* still = shard->serving_ ? shard->state_.stream(read.stream) : nullptr;
     if (still && read.from < still->start()) co_return std::unexpected(out_of_range(read.from));
     co_return std::unexpected(std::move(walked).error());
   }
-  gathering.finish();
-  if (next && shard->high_watermarks_.contains(read.stream)) {
-    shard->resume_points_[read.stream].note(read.from, next->first, next->second);
+  taking.gathering.finish();
+  if (taking.next && shard->high_watermarks_.contains(read.stream)) {
+    ResumePoints& noted = shard->resume_points_[read.stream];
+    // Who reads the same again, since it was cut off or came too late, need not look for it again.
+    if (taking.first) noted.note(taking.first->offset, taking.first->lsn);
+    noted.note(taking.next->offset, taking.next->lsn);
   }
   ++there.stats().fetches;
   there.stats().fetched_bytes += out.bytes;
@@ -229,28 +290,9 @@ Task<Result<OffsetAndTime>> Shard::list_offset(Core& there, ShardId id, StreamId
   if (wanted < 0 || stream->start() == high_watermark) co_return OffsetAndTime{};
   const auto place = stream->place_for_timestamp(wanted);
   if (!place) co_return OffsetAndTime{};
-  OffsetAndTime found;
-  const Offset start = stream->start();
-  const auto look = [&](Lsn, const DataEntry& data, const RecordBatchHeader& header,
-                        const storage::LogEntry& entry) {
-    if (header.max_timestamp_ms < wanted || header.last_offset() < start) return true;
-    const Bytes batch = batch_bytes(entry, data);
-    RecordBatchView view;
-    auto owner = internal::open_records(batch, view);
-    if (!owner) return true;
-    RecordIterator records(view.header,
-                           view.header.compression() == Compression::kNone ? view.records() : owner->view());
-    while (records.next()) {
-      const std::int64_t time =
-          view.header.log_append_time() ? view.header.max_timestamp_ms : records.record().timestamp_ms;
-      if (time < wanted || records.record().offset < start) continue;
-      found = {records.record().offset, time, header.partition_leader_epoch};
-      return false;
-    }
-    return true;
-  };
-  STELE_CO_CHECK(co_await shard->walk_stream(stream_id, place->lsn, look));
-  co_return found;
+  LookingForTime looking{.wanted = wanted, .start = stream->start(), .found = {}};
+  STELE_CO_CHECK(co_await shard->walk_stream(stream_id, place->lsn, &looking));
+  co_return looking.found;
 }
 
 Task<Result<StreamStatus>> Shard::stream_status(Core& there, ShardId id, StreamId stream_id) {
