@@ -53,7 +53,7 @@ struct LateKnobs {
 
 WorldConfig world_of(std::uint64_t seed) {
   WorldConfig config = WorldConfig::draw(seed);
-  if (LateKnobs(seed).slow_mail) config.schedule.post.max = 5ms;
+  if (LateKnobs(seed).slow_mail) config.schedule.post.max = 20ms;
   return config;
 }
 
