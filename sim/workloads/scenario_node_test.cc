@@ -52,6 +52,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Regression{1342074699, 30, "a subscriber waited on a connection whose reset was lost"},
                     Regression{450, 30, "a message was refused for want of room that had been taken before"},
                     Regression{830, 30, "a message of unknown fate was overtaken by one that waited for it"},
+                    Regression{64, 30, "QoS 2 overtook QoS 0 of the same publisher to a live subscriber"},
+                    Regression{330, 30, "a client used an identifier again that had been sent twice"},
+                    Regression{467, 30, "a fetch from a thin stream outlasted its group member's session"},
                     Regression{85, 30, "a node whose meta database had failed went on refusing everything"}));
 
 TEST(NodeScenarioTwice, ASeedMeansOneRun) {

@@ -173,6 +173,10 @@ TEST_F(Altering, WhatIsNotNamedGetsItsDefault) {
   EXPECT_EQ(broker.altered.size(), before);
   broker.altering_fails = Error{ErrorCode::kInvalidArgument, "why"};
   EXPECT_EQ(replace({{"retention.ms", "soon"}}), KafkaError::kInvalidConfig);
+  // No limit is in the way of a change: the disk is full, and the client may try again.
+  broker.altering_fails = Error{ErrorCode::kNoSpace, "why"};
+  EXPECT_EQ(replace({{"retention.ms", "5"}}), KafkaError::kKafkaStorageError);
+  EXPECT_EQ(alter({{"retention.ms", 0, "5"}}), KafkaError::kKafkaStorageError);
 }
 
 }  // namespace
