@@ -1,7 +1,7 @@
 """mosquitto_pub and mosquitto_sub, as a person at a terminal uses them."""
 from harness.case import case
 
-VERSIONS = {"v3.1.1": "311", "v5": "5"}
+VERSIONS = {"v3.1": "mqttv31", "v3.1.1": "311", "v5": "5"}
 
 
 def at(t):
@@ -38,14 +38,33 @@ def publish_and_receive(t, how):
     t.equal(messages(client, 3), [f"{topic}|{qos}|0|{text}" for text in ("one", "two", "three")], "messages")
 
 
-@case("mqtt")
-def versions_understand_each_other(t):
+@case("mqtt", each={f"qos{q}": q for q in (0, 1, 2)})
+def versions_understand_each_other(t, qos):
     topic = t.name("mixed")
-    old, new = subscriber(t, "-q", 1, topic=topic, version="311"), subscriber(t, "-q", 1, topic=topic)
-    publish(t, topic, "from 5", "-D", "publish", "user-property", "a", "b")
-    publish(t, topic, "from 3.1.1", version="311")
-    for client in (old, new):
-        t.equal(messages(client, 2), [f"{topic}|1|0|from 5", f"{topic}|1|0|from 3.1.1"], "messages")
+    clients = [subscriber(t, "-q", qos, topic=topic, version=version) for version in VERSIONS.values()]
+    for name, version in VERSIONS.items():
+        props = ["-D", "publish", "user-property", "a", "b"] if version == "5" else []
+        publish(t, topic, f"from {name}", *props, version=version, qos=qos)
+    for client in clients:
+        t.equal(messages(client, 3), [f"{topic}|{qos}|0|from {name}" for name in VERSIONS], "messages")
+
+
+@case("mqtt", each={f"{a} and {b}": (VERSIONS[a], VERSIONS[b]) for a, b in (("v3.1", "v5"), ("v5", "v3.1"))})
+def one_version_leaves_it_for_another(t, how):
+    """A retained message, a will, and what waits for a session that is away."""
+    here, there = how
+    topic = t.name("queue")
+    publish(t, topic + "/state", "retained", "-r", version=here)
+    reader = subscriber(t, "-q", 1, topic=topic + "/#", version=there)
+    t.equal(messages(reader, 1), [f"{topic}/state|1|1|retained"], "retained")
+    will = ["--will-topic", topic + "/will", "--will-payload", "gone", "--will-qos", 1, "--will-retain"]
+    subscriber(t, *will, topic="x", version=here).kill()
+    t.equal(messages(reader, 1), [f"{topic}/will|1|0|gone"], "the will")
+    keep = offline_session(t, there, topic + "/q", 2)
+    for qos in (1, 2):
+        publish(t, topic + "/q", f"with QoS {qos}", version=here, qos=qos)
+    away = subscriber(t, *keep, "-q", 2, topic=topic + "/q", version=there, resumed=True)
+    t.equal(messages(away, 2), [f"{topic}/q|{qos}|0|with QoS {qos}" for qos in (1, 2)], "what waited")
 
 
 @case("mqtt", each=VERSIONS)
@@ -114,10 +133,10 @@ def retained_survives_restart(t):
     t.equal(messages(client, 2), ["keep|0|1|new", "end|0|0|end"], "after kill -9")
 
 
-def offline_session(t, version):
+def offline_session(t, version, topic="queue/#", qos=1):
     """A subscriber that came, and went."""
     keep = ["-c", "-i", "offline"] + (["-x", "3600"] if version == "5" else [])
-    client = subscriber(t, *keep, "-q", 1, "-E", topic="queue/#", version=version)
+    client = subscriber(t, *keep, "-q", qos, "-E", topic=topic, version=version)
     client.end()
     return keep
 

@@ -14,6 +14,7 @@ from harness.mqtt import connection
 from harness.websocket import CLOSE, CONTINUATION, PING, TEXT, WebSocketWire, ask, frame
 
 PROTOCOL, UNACCEPTABLE, NORMAL = 1002, 1003, 1000
+MOSQUITTO = {paho.MQTTv31: "mqttv31", paho.MQTTv311: "311", paho.MQTTv5: "5"}
 
 
 def opened(t, version=mqtt.V5, size=1 << 20, **fields):
@@ -30,7 +31,7 @@ def count(t, name):
 def paho_and_mosquitto(t, version):
     over = Client(t, "over", version, transport="websockets").connect()
     t.equal(over.subscribe("to/over", 2), [2], "granted")
-    plain = subscriber(t, "-q", 2, topic="to/plain", version="5" if version == paho.MQTTv5 else "311")
+    plain = subscriber(t, "-q", 2, topic="to/plain", version=MOSQUITTO[version])
     for qos in (0, 1, 2):
         publish(t, "to/over", f"down {qos}", qos=qos)
         got = over.message()
@@ -97,7 +98,11 @@ def mqtt_js(t):
     for qos in "012":
         t.equal([line.split()[:2] for line in lines if line[0] == qos],
                 [[qos, str(max(len(f"{i} "), 8 + i * i * 40))] for i in range(20)], f"QoS {qos}")
-    t.run([*command, f"mqtt://{t.broker.mqtt}", "t", 20, json.dumps({"protocolVersion": 4})])
+    old = json.dumps({"protocolVersion": 3, "protocolId": "MQIsdp"})  # over WebSocket it offers `mqttv3.1`
+    for url, options in ((f"mqtt://{t.broker.mqtt}", json.dumps({"protocolVersion": 4})),
+                         (f"mqtt://{t.broker.mqtt}", old), (f"ws://{t.broker.http}/mqtt", old)):
+        again = t.run([*command, url, "t", 20, options]).splitlines()
+        t.equal(sorted(again), sorted(over), f"{url} with {options}")
 
 
 @case("stele", start=False)
