@@ -201,9 +201,14 @@ class Packet:
 class Wire:
     """One connection."""
 
-    def __init__(self, address, version=V5, limit_s=20):
+    def __init__(self, address, version=V5, limit_s=20, receive_buffer=None):
+        """`receive_buffer`: bytes that the kernel takes before they are read; as it likes if there is none."""
         self.version, self.limit_s = version, limit_s
-        self.socket = socket.create_connection(address, timeout=limit_s)
+        self.socket = socket.socket()
+        self.socket.settimeout(limit_s)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input, self.at = b"", 0  # what came, and how much of it is taken
         self.before_wait = None  # called before waiting for more
