@@ -286,6 +286,44 @@ TEST_F(SegmentStoreTest, TrimmedAndRemovedEntriesAreGoneAndTheirFilesUsedAgain) 
   EXPECT_EQ(read(kT, 0).size(), 40u);
 }
 
+// The keeper is woken by commits. What dies of a commit that comes while it waits for something else (a spare
+// being written, the checkpoint, a file on its way to become a spare, the pause between two moves) woke
+// nobody, and no commit follows. So the last one comes at any moment of its work.
+TEST_F(SegmentStoreTest, WhatDiesWhileTheKeeperIsBusyIsFreedWithoutAnotherCommit) {
+  options_.move_step_bytes = 1;
+  const auto fill_files = [&](std::uint64_t files) {
+    while (store_->stats().rolls < files) {
+      ASSERT_TRUE(append(kS, std::string(1000, 's')));
+      if (end(kS) % 16 == 0) ASSERT_TRUE(append(kT, std::string(500, 't')));
+    }
+  };
+  const auto trim_all = [&] {
+    store_->trim(kS, end(kS));
+    store_->trim(kT, end(kT));
+  };
+  const std::string directory = options_.directory;
+  const auto play = [&](std::uint64_t files, bool settled, int moment) {
+    SCOPED_TRACE(std::to_string(files) + " files, moment " + std::to_string(moment));
+    store_.reset();
+    options_.directory = directory + std::to_string(files) + "-" + std::to_string(moment);
+    ASSERT_TRUE(open());
+    runtime_.turns(10'000);
+    fill_files(files);
+    if (settled) {
+      runtime_.turns(10'000);
+      store_->trim(kS, end(kS) - 40);  // files to free, and files to move what is left out of
+    }
+    runtime_.turns(static_cast<std::uint64_t>(moment));
+    trim_all();
+    runtime_.turns(100'000);
+    EXPECT_EQ(store_->stats().files, 1u);
+    EXPECT_EQ(store_->stats().freed_files, files);
+    EXPECT_EQ(store_->stats().live_bytes, 0u);
+  };
+  for (int moment = 0; moment < 60; ++moment) play(1, false, moment);
+  for (int moment = 0; moment < 120; ++moment) play(4, true, moment);
+}
+
 TEST_F(SegmentStoreTest, ManyRestartsLeaveFewFiles) {
   ASSERT_TRUE(open());
   for (int i = 0; i < 50; ++i) {
