@@ -56,6 +56,9 @@ class Bytes {
   std::string_view view() const { return {data_, size_}; }
   operator std::string_view() const { return view(); }
 
+  // The bytes of memory that this slice keeps: its block's.
+  std::size_t held() const { return block_ ? block_->capacity : 0; }
+
   // The part [offset, offset+length); length is clipped to the end. Shares the block.
   Bytes slice(std::size_t offset, std::size_t length = SIZE_MAX) const;
   // A slice for a view that points into this one.

@@ -43,6 +43,7 @@ enum class Mutant {
   kUnsubscribedBeforeCommit,
   kTopicBeforeRouted,
   kRetainedBeforeCommit,
+  kTenantForgotten,
 };
 
 struct MutantInfo {

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/base64.h"
 #include "base/marks.h"
+#include "base/mutants.h"
 
 namespace stele::broker {
 
@@ -89,7 +90,8 @@ void AccessControl::say(Lines& lines, std::string what) {
 
 Principal AccessControl::accept(const meta::User& user) {
   ++stats_.logins;
-  return {.name = user.name, .tenant = user.tenant, .user = user.id};
+  const TenantId tenant = mutant(Mutant::kTenantForgotten) ? kDefaultTenant : user.tenant;
+  return {.name = user.name, .tenant = tenant, .user = user.id};
 }
 
 Result<Principal> AccessControl::nobody() {

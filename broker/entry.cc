@@ -251,11 +251,22 @@ Bytes batch_bytes(const storage::LogEntry& entry, const DataEntry& data) {
   return std::move(whole).freeze(size);
 }
 
+namespace {
+
+// Whether a batch is copied behind the head, so that its entry is one block; of others, only what changes is.
+// The entry stays in the log's caches: it may not keep much more memory than it has bytes, as a slice of what
+// connections are read into would.
+bool is_copied(const Bytes& batch) {
+  constexpr std::size_t kAlways = 2 << 10;  // cheaper than a piece of its own
+  constexpr std::size_t kNever = 32 << 10;
+  return batch.size() < kAlways || (batch.size() < kNever && batch.held() > 2 * batch.size());
+}
+
+}  // namespace
+
 storage::LogEntry encode_data(const Data& data, const DataEntryParts& parts) {
   const std::string_view head = encode_head(data, parts);
-  // A small batch is copied behind the head, so that an entry is one block; of a large one only what changes.
-  constexpr std::size_t kCopyBelow = 2048;
-  const std::size_t copied = data.batch.size() < kCopyBelow ? data.batch.size() : kBatchPrefix;
+  const std::size_t copied = is_copied(data.batch) ? data.batch.size() : kBatchPrefix;
   Buffer block(head.size() + copied);
   std::memcpy(block.data(), head.data(), head.size());
   std::memcpy(block.data() + head.size(), data.batch.data(), copied);

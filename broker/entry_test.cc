@@ -173,6 +173,21 @@ TEST(Entry, LargeBatchIsNotCopied) {
   EXPECT_LT(entry.head.size(), 100u);
 }
 
+// It stays in the log's caches, and would keep what the connections of a core were read into.
+TEST(Entry, KeepsNotMuchMoreMemoryThanItHasBytes) {
+  Data data = data_of(message("a", std::string(5000, 'p')));
+  const Bytes batch = Bytes::copy(data.batch);
+  data.batch = batch;
+  EXPECT_EQ(encode_data(data, {}).body.data(), batch.data() + kBatchPrefix);  // has its own block
+  Buffer slab(256 << 10);
+  std::memcpy(slab.data(), batch.data(), batch.size());
+  data.batch = slab.slice(0, batch.size());
+  const storage::LogEntry entry = encode_data(data, {});
+  EXPECT_TRUE(entry.body.empty());
+  data.batch = {};
+  EXPECT_TRUE(slab.unique());
+}
+
 TEST(Entry, CutShortIsCorrupt) {
   EXPECT_TRUE(rc::check([] {
     const Made made = any_entry();

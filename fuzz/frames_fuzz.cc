@@ -74,11 +74,11 @@ Cut mqtt_in_pieces(std::string_view rest, std::uint8_t size, mqtt::InputBudget& 
 
 Cut kafka_in_pieces(std::string_view rest, std::uint8_t size) {
   Cut cut;
-  kafka::FrameReader reader(kMaxFrameBytes);
+  kafka::FrameReader reader;
   while (!rest.empty() && !cut.failed) {
     reader.add(next_piece(rest, reader.read_buffer(), size));
-    auto frame = reader.next();
-    for (; frame && *frame; frame = reader.next()) cut.frames.emplace_back((*frame)->view());
+    auto frame = reader.next(kMaxFrameBytes);
+    for (; frame && *frame; frame = reader.next(kMaxFrameBytes)) cut.frames.emplace_back((*frame)->view());
     cut.failed = !frame;
   }
   return cut;

@@ -53,8 +53,8 @@ runtime::Task<Result<std::unique_ptr<Client>>> Client::connect(runtime::Runtime&
   if (options.client_id.size() > INT16_MAX) {
     co_return error(ErrorCode::kInvalidArgument, "a Kafka client id has at most 32767 bytes");
   }
-  STELE_CO_TRY(auto connection,
-               co_await runtime::connect(runtime, options.dial, to, options.connect_timeout, std::move(stop)));
+  STELE_CO_TRY(auto connection, co_await runtime::connect(runtime, options.dial, to, options.connect_timeout,
+                                                          std::move(stop)));
   auto client = std::unique_ptr<Client>(new Client(runtime, std::move(options)));
   client->connection_ = std::move(connection);
   client->connection_->start(*client);
@@ -149,9 +149,9 @@ void Client::send(std::string frame, std::int32_t correlation_id, runtime::Durat
 void Client::on_data(Bytes data) {
   if (closed_) return;
   IntrusiveList<Exchange> answered;
-  reader_->add(std::move(data));
+  reader_.add(std::move(data));
   while (true) {
-    auto frame = reader_->next();
+    auto frame = reader_.next(options_.max_response_bytes);
     if (!frame) return fail(std::move(frame).error());
     if (!*frame) break;
     if (auto taken = take(*std::move(*frame), answered); !taken) return fail(std::move(taken).error());

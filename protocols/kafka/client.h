@@ -168,11 +168,10 @@ class Client final : private runtime::ConnectionHandler, private runtime::Timer 
     std::int16_t min, max;
   };
 
-  Client(runtime::Runtime& runtime, ClientOptions options) : runtime_(runtime), options_(std::move(options)) {
-    reader_.emplace(options_.max_response_bytes);
-  }
+  Client(runtime::Runtime& runtime, ClientOptions options)
+      : runtime_(runtime), options_(std::move(options)) {}
 
-  std::span<char> read_buffer() override { return reader_->read_buffer(); }
+  std::span<char> read_buffer() override { return reader_.read_buffer(); }
   void on_data(Bytes data) override;
   void on_drained() override { room_.wake_all(); }
   void on_closed(const Error& why) override;
@@ -194,7 +193,7 @@ class Client final : private runtime::ConnectionHandler, private runtime::Timer 
   runtime::Runtime& runtime_;
   ClientOptions options_;
   std::unique_ptr<runtime::Connection> connection_;
-  std::optional<FrameReader> reader_;
+  FrameReader reader_;
   std::map<std::int16_t, VersionRange> versions_;
   std::int32_t next_correlation_id_ = 0;
   std::deque<Pending> pending_;  // in the order of sending

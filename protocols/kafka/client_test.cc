@@ -53,7 +53,7 @@ class ScriptedBroker {
   void take() {
     reader_.add(Bytes::copy(std::exchange(peer_->received, {})));
     while (true) {
-      auto frame = reader_.next();
+      auto frame = reader_.next(1 << 20);
       ASSERT_TRUE(frame);
       if (!*frame) return;
       auto request = parse_request((*frame)->view());
@@ -66,7 +66,7 @@ class ScriptedBroker {
   Answer answer_;
   runtime::Acceptor acceptor_;
   runtime::Peer* peer_ = nullptr;
-  FrameReader reader_{1 << 20};
+  FrameReader reader_;
   std::vector<std::int16_t> seen_;
   std::unique_ptr<runtime::Listener> listener_;
 };

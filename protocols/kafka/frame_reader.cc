@@ -23,20 +23,25 @@ void FrameReader::add(Bytes data) {
   input_ = std::move(data);
 }
 
-Result<std::optional<Bytes>> FrameReader::next() {
+// An empty slice would keep its block as well.
+void FrameReader::skip(std::size_t bytes) {
+  input_ = bytes == input_.size() ? Bytes() : input_.slice(bytes);
+}
+
+Result<std::optional<Bytes>> FrameReader::next(std::size_t max_frame_bytes) {
   if (!frame_) {
     const std::size_t part = std::min(input_.size(), kLengthBytes - length_filled_);
     std::memcpy(length_ + length_filled_, input_.data(), part);
     length_filled_ += part;
-    input_ = input_.slice(part);
+    skip(part);
     if (length_filled_ < kLengthBytes) return std::nullopt;
-    STELE_TRY(const auto length, frame_length({length_, kLengthBytes}, max_frame_bytes_));
+    STELE_TRY(const auto length, frame_length({length_, kLengthBytes}, max_frame_bytes));
     STELE_ASSERT(length.has_value());
     if (*length == 0) return error(ErrorCode::kMalformed, "an empty Kafka frame");
     length_filled_ = 0;
     if (input_.size() >= *length) {
       Bytes frame = input_.slice(0, *length);
-      input_ = input_.slice(*length);
+      skip(*length);
       return frame;
     }
     frame_ = Buffer(*length);
@@ -44,7 +49,7 @@ Result<std::optional<Bytes>> FrameReader::next() {
   const std::size_t part = std::min(input_.size(), frame_.capacity() - frame_filled_);
   if (part > 0) std::memcpy(frame_.data() + frame_filled_, input_.data(), part);
   frame_filled_ += part;
-  input_ = input_.slice(part);
+  skip(part);
   if (frame_filled_ < frame_.capacity()) return std::nullopt;
   const std::size_t size = std::exchange(frame_filled_, 0);
   return std::exchange(frame_, {}).freeze(size);

@@ -3,7 +3,7 @@
 //
 //   reader.add(std::move(data));
 //   while (true) {
-//     auto frame = reader.next();
+//     auto frame = reader.next(max_frame_bytes);
 //     if (!frame) … the connection cannot be read on
 //     if (!*frame) break;
 //     …
@@ -22,8 +22,6 @@ namespace stele::kafka {
 
 class FrameReader {
  public:
-  explicit FrameReader(std::size_t max_frame_bytes) : max_frame_bytes_(max_frame_bytes) {}
-
   // Where the rest of a frame goes (ConnectionHandler::read_buffer); empty while none has begun.
   std::span<char> read_buffer();
 
@@ -31,11 +29,12 @@ class FrameReader {
   void add(Bytes data);
 
   // The next frame without its length; a slice of what was added if it lay there whole. Nothing while it is
-  // not all there. kMalformed for a length that is not positive or too large.
-  Result<std::optional<Bytes>> next();
+  // not all there. kMalformed for a length that is not positive or above `max_frame_bytes`.
+  Result<std::optional<Bytes>> next(std::size_t max_frame_bytes);
 
  private:
-  const std::size_t max_frame_bytes_;
+  void skip(std::size_t bytes);
+
   Bytes input_;
   char length_[kLengthBytes];
   std::size_t length_filled_ = 0;

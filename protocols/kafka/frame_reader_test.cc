@@ -38,7 +38,7 @@ Result<std::vector<std::string>> read_in_pieces(FrameReader& reader, std::string
     wire.remove_prefix(size);
     reader.add(std::move(data));
     while (true) {
-      STELE_TRY(auto frame, reader.next());
+      STELE_TRY(auto frame, reader.next(1 << 20));
       if (!frame) break;
       frames.emplace_back(frame->view());
     }
@@ -50,27 +50,39 @@ RC_GTEST_PROP(FrameReader, GivesTheFramesHoweverTheyArrive, ()) {
   auto bodies = *rc::gen::container<std::vector<std::string>>(
       rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::arbitrary<char>())));
   const auto pieces = *rc::gen::container<std::vector<std::size_t>>(rc::gen::inRange<std::size_t>(1, 40));
-  FrameReader reader(1 << 20);
+  FrameReader reader;
   const auto frames = read_in_pieces(reader, framed(bodies), pieces);
   RC_ASSERT(frames.has_value());
   RC_ASSERT(*frames == bodies);
 }
 
 TEST(FrameReader, AWholeFrameIsASliceOfWhatArrived) {
-  FrameReader reader(100);
+  FrameReader reader;
   const Bytes wire = Bytes::copy(framed({"abc"}));
   reader.add(wire);
-  const auto frame = reader.next();
+  const auto frame = reader.next(100);
   ASSERT_TRUE(frame && *frame);
   EXPECT_EQ((*frame)->data(), wire.data() + 4);
+}
+
+TEST(FrameReader, KeepsNothingOfWhatArrivedOnceItIsTaken) {
+  Buffer slab(100);
+  for (const std::string& wire : {framed({"abc", "d"}), framed({"abc"}) + std::string("\0\0", 2)}) {
+    FrameReader reader;
+    std::memcpy(slab.data(), wire.data(), wire.size());
+    reader.add(slab.slice(0, wire.size()));
+    while (reader.next(100)->has_value()) {
+    }
+    EXPECT_TRUE(slab.unique());
+  }
 }
 
 TEST(FrameReader, RefusesLengthsThatMakeNoSense) {
   for (const std::string& wire :
        {std::string("\0\0\0\0", 4), std::string("\0\0\0\x65", 4), std::string("\xff\xff\xff\xff", 4)}) {
-    FrameReader reader(100);
+    FrameReader reader;
     reader.add(Bytes::copy(wire));
-    const auto frame = reader.next();
+    const auto frame = reader.next(100);
     ASSERT_FALSE(frame);
     EXPECT_EQ(frame.error().code, ErrorCode::kMalformed);
   }

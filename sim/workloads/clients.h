@@ -35,6 +35,7 @@ struct Workload {
   runtime::Endpoint http;
   // With users: the super user that all but those of run_denied log in as.
   std::optional<MqttPeer::Login> login;
+  bool neighbour = false;         // with users: one of another tenant, too
   std::uint64_t denials = 0;      // that run_denied has met
   std::uint64_t newcomers = 0;    // subscriptions and topics of run_newcomer that were confirmed
   bool loaded = false;            // an episode of load is on
@@ -182,5 +183,14 @@ inline constexpr std::uint32_t kDeniedPublisher = 900;
 runtime::Task<void> run_denied(runtime::Runtime& runtime, Workload& workload);
 // Makes that user and its topic. False: try again.
 runtime::Task<bool> make_denied_user(runtime::Runtime& runtime, Workload& workload);
+
+// The user of another tenant, who does everything under names that are also used in `default`. Neither ever
+// sees anything of the other: only receivers that are named so see messages of this publisher, and no others.
+inline constexpr std::uint32_t kNeighbourPublisher = 901;
+inline constexpr const char* kNeighbourReceivers = "the neighbour";
+inline constexpr const char* kNeighbourReader = "the neighbour's reader";
+runtime::Task<void> run_neighbour(runtime::Runtime& runtime, Workload& workload);
+// Makes the tenant, that user and its topic. False: try again.
+runtime::Task<bool> make_neighbour(runtime::Runtime& runtime, Workload& workload);
 
 }  // namespace stele::sim

@@ -50,12 +50,22 @@ void Ledger::acknowledged(const MessageId& id) {
   acknowledged_.insert(id);
 }
 
+bool Ledger::may_see(const std::string& who, const MessageId& id) {
+  const char* wrong = nullptr;
+  if (!sent_.contains(id)) {
+    wrong = ", which nobody sent";
+  } else if (!committed_.contains(id)) {
+    wrong = " before it was committed";
+  } else if (apart_ && (id.publisher == apart_->first) != who.starts_with(apart_->second)) {
+    wrong = ", which is of another tenant";
+  }
+  if (wrong != nullptr) world_.fail(who + " received message " + id.text() + wrong);
+  return wrong == nullptr;
+}
+
 void Ledger::received(const std::string& who, const MessageId& id, bool duplicate_allowed, bool gaps) {
   ++operations_;
-  if (!sent_.contains(id)) return world_.fail(who + " received message " + id.text() + ", which nobody sent");
-  if (!committed_.contains(id)) {
-    return world_.fail(who + " received message " + id.text() + " before it was committed");
-  }
+  if (!may_see(who, id)) return;
   Receiver& receiver = receivers_[who];
   if (!receiver.seen.insert(id)) {
     if (!duplicate_allowed)
@@ -73,10 +83,7 @@ void Ledger::received(const std::string& who, const MessageId& id, bool duplicat
 
 void Ledger::received_unordered(const std::string& who, const MessageId& id) {
   ++operations_;
-  if (!sent_.contains(id)) return world_.fail(who + " received message " + id.text() + ", which nobody sent");
-  if (!committed_.contains(id)) {
-    return world_.fail(who + " received message " + id.text() + " before it was committed");
-  }
+  if (!may_see(who, id)) return;
   receivers_[who].seen.insert(id);
 }
 

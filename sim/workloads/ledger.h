@@ -58,6 +58,11 @@ class Ledger {
   std::size_t acknowledged_count() const { return acknowledged_.size(); }
   std::size_t sent_count() const { return sent_.size(); }
 
+  // Messages of this publisher are seen by receivers whose names begin so, and they see no others.
+  void keep_apart(std::uint32_t publisher, std::string receivers) {
+    apart_.emplace(publisher, std::move(receivers));
+  }
+
   // ---- receiving. `who` names a receiver, for whom order is kept over all its connections.
   // Only what is committed may be seen; the first copies of one publisher and address come in order.
   // `gaps`: the receiver may miss messages (it was not connected). Otherwise too one may be missing here, for
@@ -76,7 +81,11 @@ class Ledger {
   std::uint64_t operations() const { return operations_; }
 
  private:
+  // Whether that receiver may see it at all.
+  bool may_see(const std::string& who, const MessageId& id);
+
   World& world_;
+  std::optional<std::pair<std::uint32_t, std::string>> apart_;
   MessageSet sent_, sent_again_, committed_, refused_;
   std::set<MessageId> acknowledged_;
   struct Receiver {

@@ -32,7 +32,8 @@ constexpr std::uint64_t kFaults = 12;
 constexpr std::uint64_t kCrashes = 2;
 constexpr std::uint64_t kDenials = 20;  // where there are users
 constexpr std::uint64_t kWills = 20;
-constexpr std::uint64_t kNewcomers = 20;  // where there are any
+constexpr std::uint64_t kNeighbours = 30;  // messages, where there is another tenant
+constexpr std::uint64_t kNewcomers = 20;   // where there are any
 // So many messages are sent in all.
 constexpr std::uint64_t kMessages = 20'000;
 // The menu's rates are for ordinary hours; episodes are none.
@@ -49,6 +50,7 @@ struct LateKnobs {
   const std::uint32_t newcomers = (bits >> 32) % 2 * 2;
   const std::uint32_t cores = static_cast<std::uint32_t>(2 + (bits >> 33) % 3);
   const bool slow_mail = newcomers > 0 && (bits >> 40) % 2 != 0;
+  const bool neighbour = (bits >> 48) % 4 == 0;
 };
 
 WorldConfig world_of(std::uint64_t seed) {
@@ -224,6 +226,7 @@ class Clients final : public Program {
     for (std::uint32_t number = 0; number < newcomers; ++number)
       scope_.spawn(run_newcomer(core, workload, number));
     if (workload.login) scope_.spawn(run_denied(core, workload));
+    if (workload.neighbour) scope_.spawn(run_neighbour(core, workload));
   }
 
  private:
@@ -271,6 +274,7 @@ runtime::Task<void> prepare(runtime::Runtime& runtime, Workload& workload, bool&
     auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
     if (client) {
       const bool done = (!workload.login || co_await make_denied_user(runtime, workload)) &&
+                        (!workload.neighbour || co_await make_neighbour(runtime, workload)) &&
                         co_await prepare_topics(**client) && co_await prepare_group(workload, **client);
       (*client)->close();
       if (done) break;
@@ -422,6 +426,8 @@ void NodeScenario::check_enough_happened() {
       {"faults", faults_->injected() - pauses_of_cores, kFaults},
       {"crashes", node_.crashes(), kCrashes},
       {"denials", workload_.denials, workload_.login ? kDenials : 0},
+      {"messages of the neighbour", ledger_.received_count(kNeighbourReader),
+       workload_.neighbour ? kNeighbours : 0},
       {"newcomers", workload_.newcomers, late_.newcomers > 0 ? kNewcomers : 0},
       {"wills that came", workload_.wills.came(), kWills},
       {"wills that had to stay away", workload_.wills.kept_away(), kWillsKeptAway},
@@ -450,6 +456,7 @@ ScenarioResult NodeScenario::run() {
   workload_.crew.exactly_once = knobs.chance(1, 2);
   group_delay_ = knobs.chance(1, 2) ? Duration(0) : Duration(knobs.between(0, 3'000'000'000));
   if (knobs.chance(1, 2)) workload_.login = MqttPeer::Login{"root", "the password of root"};
+  workload_.neighbour = workload_.login && late_.neighbour;
   fetch_sessions_.sessions = static_cast<std::uint32_t>(knobs.between(0, 4));
   fetch_sessions_.partitions = static_cast<std::uint64_t>(knobs.between(3, 12));
   fetch_sessions_.keep = Duration(knobs.between(0, 2'000'000'000));

@@ -115,7 +115,9 @@ std::string Shadow::describe(const std::string& client_id) const {
 std::int64_t Shadow::end_of(const std::string& topic, std::int32_t partition) const {
   for (const auto& [id, shard] : shards_) {
     for (const auto& [stream, state] : shard.state.streams()) {
-      if (stream.partition.value == partition && state.config().name == topic) return state.next().value;
+      const broker::StreamConfig& config = state.config();
+      if (config.tenant == kDefaultTenant && config.name == topic && stream.partition.value == partition)
+        return state.next().value;
     }
   }
   return 0;

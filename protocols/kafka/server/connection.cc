@@ -54,52 +54,19 @@ std::size_t KafkaConnection::max_frame_bytes() const {
 // ---- input ----------------------------------------------------------------------------------------------
 
 std::span<char> KafkaConnection::read_buffer() {
-  if (!frame_) return {};
-  return {frame_.data() + frame_filled_, frame_.capacity() - frame_filled_};
+  return reader_.read_buffer();
 }
 
 void KafkaConnection::on_data(Bytes data) {
   listener_.stats_.bytes_in += data.size();
   active_at_ = listener_.broker_.runtime().now();
   if (closing_) return;
-  if (frame_ && data.data() == frame_.data() + frame_filled_) {
-    frame_filled_ += data.size();  // was read into place
-    if (frame_filled_ == frame_.capacity())
-      take_frame(std::exchange(frame_, {}).freeze(std::exchange(frame_filled_, 0)));
-    return;
-  }
-  take(std::move(data));
-}
-
-// Cuts frames off the input. What is left over begins a frame that is not all there.
-void KafkaConnection::take(Bytes input) {
-  while (!input.empty() && !closing_) {
-    if (frame_) {
-      const std::size_t part = std::min(input.size(), frame_.capacity() - frame_filled_);
-      std::memcpy(frame_.data() + frame_filled_, input.data(), part);
-      frame_filled_ += part;
-      input = input.slice(part);
-      if (frame_filled_ < frame_.capacity()) return;
-      take_frame(std::exchange(frame_, {}).freeze(std::exchange(frame_filled_, 0)));
-      continue;
-    }
-    const std::size_t part = std::min(input.size(), kLengthBytes - length_filled_);
-    std::memcpy(length_bytes_ + length_filled_, input.data(), part);
-    length_filled_ += part;
-    input = input.slice(part);
-    if (length_filled_ < kLengthBytes) return;
-    length_filled_ = 0;
-    const auto length = frame_length({length_bytes_, kLengthBytes}, max_frame_bytes());
-    if (!length) return fail(length.error().message);
-    STELE_ASSERT(length->has_value());
-    if (**length == 0) return fail("an empty frame");
-    if (input.size() >= **length) {
-      Bytes frame = input.slice(0, **length);
-      input = input.slice(**length);
-      take_frame(std::move(frame));
-    } else {
-      frame_ = Buffer(**length);
-    }
+  reader_.add(std::move(data));
+  while (!closing_) {
+    auto frame = reader_.next(max_frame_bytes());
+    if (!frame) return fail(frame.error().message);
+    if (!*frame) return;
+    take_frame(**std::move(frame));
   }
 }
 

@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "broker/api.h"
 #include "protocols/kafka/codec.h"
+#include "protocols/kafka/frame_reader.h"
 #include "protocols/kafka/server/listener.h"
 #include "protocols/kafka/server/sasl.h"
 #include "runtime/network.h"
@@ -67,7 +68,6 @@ class KafkaConnection final : private runtime::ConnectionHandler, private runtim
   void on_closed(const Error& why) override;
   void on_timer() override;
 
-  void take(Bytes input);
   void take_frame(Bytes frame);
   void take_bare_message(const Bytes& message);
   runtime::Task<void> serve_bare(std::string message, std::uint64_t slot);
@@ -83,12 +83,7 @@ class KafkaConnection final : private runtime::ConnectionHandler, private runtim
   std::unique_ptr<runtime::Connection> connection_;
   SaslState sasl_;
 
-  // A frame that is not all there: its length's bytes first, then a buffer of its size.
-  char length_bytes_[kLengthBytes];
-  std::size_t length_filled_ = 0;
-  Buffer frame_;
-  std::size_t frame_filled_ = 0;
-
+  FrameReader reader_;
   std::deque<Slot> slots_;  // requests in order; the first has number first_slot_
   std::uint64_t first_slot_ = 0;
   bool paused_ = false;

@@ -44,13 +44,6 @@ KafkaError produce_error(const Error& error) {
   }
 }
 
-// A batch out of a read slab is copied, so that it does not keep the slab; a large frame has its own block.
-constexpr std::size_t kCopyBelow = 32 << 10;
-
-Bytes own(const Bytes& frame, std::string_view batch) {
-  return batch.size() < kCopyBelow ? Bytes::copy(batch) : frame.slice(batch);
-}
-
 Result<std::string_view> check(const meta::Topic& topic, std::optional<std::string_view> records) {
   if (!records) return error(ErrorCode::kMalformed, "a partition without records");
   STELE_TRY(const RecordBatchView batch, single_produced_batch(*records));
@@ -93,7 +86,7 @@ void produce_one(HandlerContext& context, const Bytes& frame, std::string_view n
   }
   ++round->left;
   const StreamId stream{topic->id, PartitionId(asked.index)};
-  context.broker.produce(context.principal, stream, own(frame, *batch),
+  context.broker.produce(context.principal, stream, frame.slice(*batch),
                          [round, place](Result<broker::ProduceOk> done) {
                            auto& answered = round->response.topics[place.first].partitions[place.second];
                            if (done) {
