@@ -53,7 +53,8 @@ constexpr MutantInfo kMutants[] = {
      "a change of a topic is confirmed before every core routes by it"},
     {Mutant::kRetainedBeforeCommit, "retained-before-commit",
      "a subscriber is given retained messages that are not committed"},
-    {Mutant::kTenantForgotten, "tenant-forgotten", "whoever logs in acts in the default tenant"},
+    {Mutant::kTenantForgotten, "tenant-forgotten",
+     "messages of any tenant are queued for the sessions of the first"},
 };
 Mutant selected = Mutant::kNone;
 }  // namespace

@@ -6,7 +6,6 @@
 #include "base/assert.h"
 #include "base/base64.h"
 #include "base/marks.h"
-#include "base/mutants.h"
 
 namespace stele::broker {
 
@@ -90,8 +89,7 @@ void AccessControl::say(Lines& lines, std::string what) {
 
 Principal AccessControl::accept(const meta::User& user) {
   ++stats_.logins;
-  const TenantId tenant = mutant(Mutant::kTenantForgotten) ? kDefaultTenant : user.tenant;
-  return {.name = user.name, .tenant = tenant, .user = user.id};
+  return {.name = user.name, .tenant = user.tenant, .user = user.id};
 }
 
 Result<Principal> AccessControl::nobody() {

@@ -133,7 +133,7 @@ void ShardState::note_received(Lsn lsn, const DataEntry& entry) {
 }
 
 void ShardState::queue_for_sessions(Lsn lsn, const DataEntry& entry, ApplyResult& result) {
-  auto tenant = tenants_.find(entry.tenant);
+  auto tenant = mutant(Mutant::kTenantForgotten) ? tenants_.begin() : tenants_.find(entry.tenant);
   if (tenant == tenants_.end() || tenant->second.trie.empty()) return;
   const FilterTrie& trie = tenant->second.trie;
   QueueItem item{.lsn = lsn, .bytes = clipped(entry.batch_size()), .qos = entry.qos, .retain = entry.retain};
