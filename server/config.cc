@@ -270,7 +270,7 @@ void add_limits(std::vector<Option>& all) {
   all.push_back(bytes("replay-bytes", &Config::replay_bytes, 1 << 20, 1ULL << 40,
                       "a core's shards write snapshots before a start would replay more than so much"));
   all.push_back(bytes("tail-cache-bytes", &Config::tail_cache_bytes, 1 << 20, kMany,
-                      "newest records kept in memory, on each core"));
+                      "newest records kept in memory, by each core and by the disk's log"));
   all.push_back(number("mqtt-max-connections", &Config::mqtt_max_connections, 1, 10'000'000,
                        "of a listener, on each core; more are closed"));
   all.push_back(bytes("mqtt-max-packet-bytes", &Config::mqtt_max_packet_bytes, 1 << 10, 256ULL << 20,

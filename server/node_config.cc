@@ -21,6 +21,7 @@ NodeConfig to_node_config(const Config& config) {
 
   out.journal.store.durability = config.durability;
   out.journal.store.file_bytes = config.log_file_bytes;
+  out.journal.store.tail_cache_bytes = config.tail_cache_bytes;
   out.journal_client.tail_bytes = config.tail_cache_bytes;
 
   out.broker.log.segment_bytes = config.segment_bytes;
