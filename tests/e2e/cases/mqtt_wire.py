@@ -362,14 +362,12 @@ def version_3_1(t):
     t.equal(wire.connack.session_present, 0, "there is no such flag")
     t.equal(wire.message().payload, b"while away", "of the kept session")
     wire.send(publish(topic, "own", 2, 5, version=V31))
-    kinds = set()
-    while len(kinds) < 2:
-        got = wire.receive()
-        kinds.add(got.type)
-        if got.type == mqtt.PUBLISH:
-            t.equal((got.qos, got.payload), (2, b"own"), "message")
-            wire.send(mqtt.pubrec(got.packet_id))
-    t.equal(kinds - {mqtt.PUBREL}, kinds & {mqtt.PUBREC, mqtt.PUBLISH}, "PUBREC and PUBLISH")
+    t.equal(wire.expect_among_messages(mqtt.PUBREC).packet_id, 5, "PUBREC")
     wire.send(mqtt.pubrel(5))
-    while wire.receive().type != mqtt.PUBCOMP:
-        pass
+    t.equal(wire.expect_among_messages(mqtt.PUBCOMP).packet_id, 5, "PUBCOMP")
+    got = wire.expect(mqtt.PUBLISH)
+    t.equal((got.qos, got.payload), (2, b"own"), "message")
+    wire.send(mqtt.pubrec(got.packet_id))
+    t.equal(wire.expect(mqtt.PUBREL).packet_id, got.packet_id, "PUBREL")
+    wire.send(mqtt.pubcomp(got.packet_id))
+    t.true(wire.is_quiet(), "nothing more")
