@@ -2,16 +2,16 @@
 //
 //   mqttload --port P [--mode pair|fanin|fanout|shared|pub|each|idle] [--pubs N --subs N] [--qos 0|1|2]
 //   [--size BYTES]
-//            [--rate MESSAGES_PER_S] [--window N] [--ahead N] [--ver 4|5] [--persist] [--warm S --dur S]
-//            [--pid BROKER] [--json]
+//            [--rate MESSAGES_PER_S] [--window N] [--ahead N] [--single] [--ver 4|5] [--persist]
+//            [--warm S --dur S] [--pid BROKER] [--json]
 //
 // pair: publisher i to subscriber i; fanin, fanout: all on one topic; shared: the subscribers are one $share
 // group; pub: no subscribers; each: every subscriber has a topic of its own, and each publisher sends to one
 // after the other (for the memory of many clients); idle: --subs clients that only connect. Without --rate it
 // sends as fast as the broker takes it, bounded by --window unacknowledged messages per publisher (QoS 1, 2)
 // and --ahead messages in all not yet received (20,000, but 2 MiB), so that it measures the broker and not a
-// growing queue. Latency runs from the moment at which a message was due to be sent: a broker that stalls is
-// charged for what had to wait.
+// growing queue. With --single each message has a send() of its own. Latency runs from the moment at which a
+// message was due to be sent: a broker that stalls is charged for what had to wait.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -56,6 +56,7 @@ struct Options {
   double rate = 0;
   double warm_s = 2;
   double measure_s = 8;
+  bool single = false;
   bool persist = false;
   bool json = false;
   int pid = 0;
@@ -397,6 +398,14 @@ class Load {
     for (Connection* c : publishers_) {
       if (!c->output.empty()) continue;
       const std::uint64_t now = now_ns();
+      if (options_.single) {
+        for (int i = 0; i < kSingles && c->output.empty() && may_send(*c); ++i) {
+          put_message(*c, now_ns());
+          flush(*c);
+          any = true;
+        }
+        continue;
+      }
       while (c->output.size() < kBatchBytes && may_send(*c)) put_message(*c, now);
       if (c->output.empty()) continue;
       flush(*c);
@@ -501,6 +510,7 @@ class Load {
   }
 
   static constexpr std::size_t kBatchBytes = 32768;
+  static constexpr int kSingles = 64;  // before others have their turn
   static constexpr int kConnecting = 100;
   static constexpr std::uint64_t kStillNs = 5'000'000'000;
 
@@ -530,8 +540,8 @@ Options parse(int argc, char** argv) {
   std::map<std::string, std::string> texts;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    if (flag == "--persist" || flag == "--json") {
-      (flag == "--json" ? o.json : o.persist) = true;
+    if (flag == "--persist" || flag == "--json" || flag == "--single") {
+      (flag == "--json" ? o.json : flag == "--single" ? o.single : o.persist) = true;
     } else if (flag.starts_with("--") && i + 1 < argc) {
       texts[flag.substr(2)] = argv[++i];
     } else {
