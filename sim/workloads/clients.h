@@ -189,6 +189,7 @@ runtime::Task<bool> make_denied_user(runtime::Runtime& runtime, Workload& worklo
 inline constexpr std::uint32_t kNeighbourPublisher = 901;
 inline constexpr const char* kNeighbourReceivers = "the neighbour";
 inline constexpr const char* kNeighbourReader = "the neighbour's reader";
+inline constexpr std::uint64_t kNeighbourMessages = 30;  // at least, at the end if not before
 runtime::Task<void> run_neighbour(runtime::Runtime& runtime, Workload& workload);
 // Makes the tenant, that user and its topic. False: try again.
 runtime::Task<bool> make_neighbour(runtime::Runtime& runtime, Workload& workload);

@@ -66,7 +66,7 @@ class Neighbour {
     }
     const runtime::Instant until = stay(runtime_, 10'000);
     while (!peer.closed() && runtime_.now() < until) {
-      while (workload_.busy() && pending_.size() < kWindow) {
+      while (wants_to_send() && pending_.size() < kWindow) {
         pending_.push_back(
             {{kNeighbourPublisher, 0, next_sequence_++}, next_packet_id(), workload_.world.now()});
         workload_.ledger.sent(pending_.back().id);
@@ -101,7 +101,7 @@ class Neighbour {
 
   // Everything that was acknowledged has come.
   bool finished() const {
-    if (!pending_.empty() || !subscribed_) return false;
+    if (!pending_.empty() || !subscribed_ || next_sequence_ < kNeighbourMessages) return false;
     std::set<MessageId> to_read, to_come;
     for (const MessageId& id : workload_.ledger.acknowledged()) {
       if (id.publisher != kNeighbourPublisher) continue;
@@ -120,6 +120,9 @@ class Neighbour {
     Time sent_at;
   };
 
+  bool wants_to_send() const {
+    return workload_.busy() || (workload_.stopping && next_sequence_ < kNeighbourMessages);
+  }
   static void send(MqttPeer& peer, const Pending& one, bool again) {
     peer.publish("sensors/0/0", payload_of(one.id), 1, one.packet_id, again, false);
   }

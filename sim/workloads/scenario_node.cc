@@ -32,8 +32,7 @@ constexpr std::uint64_t kFaults = 12;
 constexpr std::uint64_t kCrashes = 2;
 constexpr std::uint64_t kDenials = 20;  // where there are users
 constexpr std::uint64_t kWills = 20;
-constexpr std::uint64_t kNeighbours = 30;  // messages, where there is another tenant
-constexpr std::uint64_t kNewcomers = 20;   // where there are any
+constexpr std::uint64_t kNewcomers = 20;  // where there are any
 // So many messages are sent in all.
 constexpr std::uint64_t kMessages = 20'000;
 // The menu's rates are for ordinary hours; episodes are none.
@@ -427,7 +426,7 @@ void NodeScenario::check_enough_happened() {
       {"crashes", node_.crashes(), kCrashes},
       {"denials", workload_.denials, workload_.login ? kDenials : 0},
       {"messages of the neighbour", ledger_.received_count(kNeighbourReader),
-       workload_.neighbour ? kNeighbours : 0},
+       workload_.neighbour ? kNeighbourMessages / 2 : 0},
       {"newcomers", workload_.newcomers, late_.newcomers > 0 ? kNewcomers : 0},
       {"wills that came", workload_.wills.came(), kWills},
       {"wills that had to stay away", workload_.wills.kept_away(), kWillsKeptAway},
