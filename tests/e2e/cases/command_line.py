@@ -271,3 +271,24 @@ def version_and_help(t):
     t.run([t.options.stele], ok=False)
     t.run([t.options.stele, "topic", "list", "--http", "127.0.0.1:1"], ok=False)
     t.true("127.0.0.1:1" in t.stderr, f"the error names the address: {t.stderr}")
+
+
+def environment_of(t):
+    with open(f"/proc/{t.broker.process.pid}/environ", encoding="utf-8") as file:
+        return dict(line.split("=", 1) for line in file.read().split("\0") if line)
+
+
+@case("stele", start=False)
+def string_functions(t):
+    """glibc's are taken without AVX-512, unless somebody has said what glibc should do."""
+    os.environ.pop("GLIBC_TUNABLES", None)
+    t.start()
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        has_avx512 = " avx512f " in file.read()
+    t.equal("GLIBC_TUNABLES" in environment_of(t), has_avx512, "the tunables are set")
+    with open(f"/proc/{t.broker.process.pid}/comm", encoding="utf-8") as file:
+        t.equal(file.read(), "stele\n", "the name of the process")
+    t.broker.kill()
+    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.check=0"
+    t.broker.start()
+    t.equal(environment_of(t)["GLIBC_TUNABLES"], "glibc.malloc.check=0", "what the environment says")
