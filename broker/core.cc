@@ -168,6 +168,13 @@ Task<void> Core::stop() {
   co_await scope_.close();
 }
 
+void Core::give_up() {
+  stopping_ = true;  // no shard is taken over again
+  std::vector<std::shared_ptr<Shard>> shards;
+  for (auto& [id, shard] : shards_) shards.push_back(shard);
+  for (auto& shard : shards) shard->give_up();
+}
+
 Shard* Core::shard(ShardId id) {
   auto found = shards_.find(id);
   return found != shards_.end() && found->second->serving() ? found->second.get() : nullptr;

@@ -59,6 +59,9 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<Result<void>> start();
   // No new work is taken; shards write their snapshots and end. Connections are closed before.
   runtime::Task<void> stop();
+  // The node stops, before or during stop(): nobody waits any longer for what this core's shards cannot
+  // store, be it because the metadata's database has failed and a log has no next segment.
+  void give_up();
 
   // ---- Broker
   runtime::Runtime& runtime() override { return runtime_; }

@@ -238,6 +238,12 @@ void Shard::on_lost(const Error& why) {
   core_.on_shard_lost(id_, why);
 }
 
+void Shard::give_up() {
+  if (!serving_ || waiters_.empty()) return;
+  STELE_MARK("shard: given up while the node stops");
+  on_lost({ErrorCode::kUnavailable, "the node stops, and what was to be stored still waits"});
+}
+
 void Shard::wake_at_turn_end() {
   if (!linked()) core_.runtime().at_turn_end(*this);
 }

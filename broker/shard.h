@@ -80,6 +80,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
 
   // Retention, expiry, wills, forward progress, snapshots, trimming.
   void tick();
+  // The node stops: if something waits to be committed, that is over, as if the log were lost.
+  void give_up();
   // What a start would replay, in bytes of the log; and whether a snapshot would save more than it costs.
   std::uint64_t replay_bytes() const { return log_bytes_; }
   bool worth_a_snapshot() const { return serving_ && !snapshotting_ && log_bytes_ >= snapshot_size_; }

@@ -360,9 +360,16 @@ http::NodeDescription Node::describe() const {
 
 // ---- stop -----------------------------------------------------------------------------------------------
 
+namespace {
+// So long a stop waits for what is under way to be stored, again and again.
+constexpr runtime::Duration kPatience = std::chrono::seconds(5);
+}  // namespace
+
 Task<void> Node::stop() {
   stopping_ = true;
   serving_ = false;
+  runtime::Scope patience;
+  patience.spawn(lose_patience(patience.token()));
   // What start() still works on must not be closed under it.
   while (starting_) co_await started_.wait();
   for (auto& listener : shared_->http) co_await listener->stop();
@@ -372,6 +379,7 @@ Task<void> Node::stop() {
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     co_await on_core<bool>(core, [](OnCore& there) { return stop_broker(there); });
   }
+  co_await patience.close();
   // All shards have ended: nobody mails anybody any more.
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     co_await on_core<bool>(core, [](OnCore& there) { return drop_broker(there); });
@@ -390,6 +398,20 @@ Task<void> Node::stop() {
   shared_->meta.reset();
   shared_->journal.reset();
   shared_->lock.reset();
+}
+
+// Connections and shards end when what they wait for is stored, which a log may never be able to again.
+Task<void> Node::lose_patience(runtime::StopToken stop) {
+  while (co_await runtime::sleep(runtime_, kPatience, stop)) {
+    for (std::size_t core = 0; core < cores_.size(); ++core) {
+      co_await on_core<bool>(core, [](OnCore& there) { return give_up(there); });
+    }
+  }
+}
+
+Task<bool> Node::give_up(OnCore& there) {
+  if (there.broker) there.broker->give_up();
+  co_return true;
 }
 
 Task<bool> Node::close_listeners(OnCore& there) {

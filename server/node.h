@@ -138,6 +138,8 @@ class Node final : public http::NodeInfo {
   static runtime::Task<bool> introduce(OnCore& there, std::vector<broker::Core*> brokers);
   static runtime::Task<bool> all_started(OnCore& there);
   static runtime::Task<Result<Listening>> listen_here(OnCore& there, const NodeConfig& config, Listening at);
+  runtime::Task<void> lose_patience(runtime::StopToken stop);
+  static runtime::Task<bool> give_up(OnCore& there);
   static runtime::Task<bool> close_listeners(OnCore& there);
   static runtime::Task<bool> stop_broker(OnCore& there);
   static runtime::Task<bool> drop_broker(OnCore& there);

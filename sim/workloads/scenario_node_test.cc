@@ -55,6 +55,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Regression{64, 30, "QoS 2 overtook QoS 0 of the same publisher to a live subscriber"},
                     Regression{330, 30, "a client used an identifier again that had been sent twice"},
                     Regression{467, 30, "a fetch from a thin stream outlasted its group member's session"},
+                    Regression{
+                        1253, 30,
+                        "a stop waited for clients whose sessions could not be stored, as the meta database "
+                        "had failed"},
+                    Regression{1342, 30, "likewise"},
                     Regression{85, 30, "a node whose meta database had failed went on refusing everything"}));
 
 TEST(NodeScenarioTwice, ASeedMeansOneRun) {
