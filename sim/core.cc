@@ -187,6 +187,7 @@ void Core::run_turn() {
   if (!alive()) return;
   const Duration took = world_.config().schedule.turn.draw(world_.random(Concern::kSchedule));
   busy_until_ = std::max(busy_until_, world_.now() + took * host_.slowness());
+  world_.trace().busy(world_.now(), busy_until_ - world_.now(), subject());
   plan_next_turn();
 }
 

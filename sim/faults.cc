@@ -113,8 +113,9 @@ void Faults::begin(Entry& entry) {
     return;
   }
   ++injected_[kind];
-  world_.trace().line(world_.now(), EventKind::kFault, Subject{entry.host.id().value, 0},
-                      format_faults({entry.fault}));
+  std::string text = format_faults({entry.fault});
+  text.pop_back();  // the line's end
+  world_.trace().line(world_.now(), EventKind::kFault, Subject{entry.host.id().value, 0}, text);
   if (entry.fault.lasts <= Duration(0)) return;
   entry.active = true;
   world_.schedule_after(entry.ends, entry.fault.lasts);
@@ -327,13 +328,12 @@ std::uint64_t Faults::met(FaultKind kind) const {
   }
 }
 
-std::string Faults::summary() const {
-  std::string out;
+std::vector<Faults::Count> Faults::counts() const {
+  std::vector<Count> out;
   for (std::size_t i = 0; i < kFaultKinds; ++i) {
     if (injected_[i] + skipped_[i] == 0) continue;
     const auto kind = static_cast<FaultKind>(i);
-    out += std::string(to_string(kind)) + " injected=" + std::to_string(injected_[i]) +
-           " skipped=" + std::to_string(skipped_[i]) + " met=" + std::to_string(met(kind)) + "\n";
+    out.push_back({kind, injected_[i], skipped_[i], met(kind)});
   }
   return out;
 }

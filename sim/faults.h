@@ -111,8 +111,12 @@ class Faults {
   // How often something met a fault of the kind: an operation that failed, bytes that were held, a process
   // that started again.
   std::uint64_t met(FaultKind kind) const;
-  // "kind injected=… skipped=… met=…" a line, of kinds that were injected.
-  std::string summary() const;
+  // Of all kinds that were to be injected.
+  struct Count {
+    FaultKind kind;
+    std::uint64_t injected, skipped, met;
+  };
+  std::vector<Count> counts() const;
 
  private:
   struct Entry;

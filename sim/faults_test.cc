@@ -208,7 +208,7 @@ TEST(Faults, EveryKindIsInjectedAndMetAndAfterThemAllGoesOn) {
       injected[FaultKind(kind)] += faults.injected(FaultKind(kind));
       met[FaultKind(kind)] += faults.met(FaultKind(kind));
     }
-    EXPECT_NE(faults.summary().find("injected="), std::string::npos);
+    EXPECT_FALSE(faults.counts().empty());
   }
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
     EXPECT_GT(injected[FaultKind(kind)], 0u) << to_string(FaultKind(kind));

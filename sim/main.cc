@@ -1,15 +1,18 @@
 // The simulator: runs scenarios from seeds.
 //
-//   sim --seed N [--scenario S] [--minutes M] [--trace] [--mutant NAME]
-//   sim --seeds A..B [--keep-going]                          many, one after the other
-//   sim --list-mutants
+//   sim --seed N [--scenario S] [--minutes M] [--mutant NAME] [--commit C]
+//       [--trace] [--every-event] [--node NAME] [--until SECONDS] [--trace-file FILE] [--break-at EVENT]
+//   sim --seeds A..B [--keep-going] [--stats]                many, one after the other
+//   sim --list-scenarios | --list-mutants
 //
-// The last line of a run is `seed=N scenario=S result=ok|fail ops=… faults=… crashes=… hash=H`.
+// The last line of a run is `seed=N scenario=S result=ok|fail ops=… faults=… crashes=… hash=H`. C is printed
+// where a failure says how to run it again.
 #include <malloc.h>
 
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +20,7 @@
 
 #include "base/marks.h"
 #include "base/mutants.h"
+#include "base/nearest.h"
 #include "sim/scenario.h"
 
 namespace stele::sim {
@@ -27,20 +31,34 @@ struct Arguments {
   std::string scenario = "node";
   std::uint64_t minutes = 30;
   bool many = false;
-  bool trace = false;
+  Observation observe;
+  std::string commit;
   bool keep_going = false;
-  bool marks = false;
+  bool stats = false;
   std::string mutant;
 };
 
 [[noreturn]] void usage(const std::string& why) {
-  std::fprintf(
-      stderr,
-      "%s\n"
-      "usage: sim --seed N | --seeds A..B  [--scenario S] [--minutes M] [--trace] [--keep-going] [--marks]"
-      " [--mutant NAME]\n",
-      why.c_str());
+  std::fprintf(stderr,
+               "%s\n"
+               "usage: sim --seed N | --seeds A..B  [--scenario S] [--minutes M] [--mutant NAME] "
+               "[--keep-going] [--stats]\n"
+               "       [--trace] [--every-event] [--node NAME] [--until SECONDS] [--trace-file FILE] "
+               "[--break-at EVENT]\n",
+               why.c_str());
   std::exit(2);
+}
+
+// Of a name that there is not.
+template <class Infos>
+[[noreturn]] void no_such(const std::string& what, const std::string& name, const Infos& infos) {
+  std::vector<std::string_view> names;
+  std::string all;
+  for (const auto& info : infos) {
+    names.push_back(info.name);
+    all += " " + std::string(info.name);
+  }
+  usage("no " + what + " '" + name + "'" + did_you_mean(name, names) + "; there are:" + all);
 }
 
 std::uint64_t number(std::string_view text) {
@@ -74,11 +92,27 @@ Arguments parse(int count, char** values) {
     } else if (flag == "--minutes") {
       out.minutes = number(value());
     } else if (flag == "--trace") {
-      out.trace = true;
+      out.observe.lines = true;
+    } else if (flag == "--every-event") {
+      out.observe.lines = out.observe.events = true;
+    } else if (flag == "--node") {
+      out.observe.node = value();
+    } else if (flag == "--until") {
+      out.observe.until = std::chrono::seconds(number(value()));
+    } else if (flag == "--trace-file") {
+      out.observe.trace_file = value();
+    } else if (flag == "--break-at") {
+      out.observe.break_at = number(value());
+    } else if (flag == "--commit") {
+      out.commit = value();
     } else if (flag == "--keep-going") {
       out.keep_going = true;
-    } else if (flag == "--marks") {
-      out.marks = true;
+    } else if (flag == "--stats") {
+      out.stats = true;
+    } else if (flag == "--list-scenarios") {
+      for (const ScenarioInfo& info : all_scenarios())
+        std::printf("%s: %s\n", std::string(info.name).c_str(), std::string(info.what).c_str());
+      std::exit(0);
     } else if (flag == "--list-mutants") {
       for (const MutantInfo& info : all_mutants()) std::printf("%s\n", std::string(info.name).c_str());
       std::exit(0);
@@ -95,11 +129,7 @@ Arguments parse(int count, char** values) {
 
 void select(const std::string& name) {
   const auto mutant = find_mutant(name);
-  if (!mutant) {
-    std::string known;
-    for (const MutantInfo& info : all_mutants()) known += " " + std::string(info.name);
-    usage("no planted bug '" + name + "'; there are:" + known);
-  }
+  if (!mutant) no_such("planted bug", name, all_mutants());
 #ifdef STELE_MUTANTS
   select_mutant(*mutant);
 #else
@@ -107,23 +137,36 @@ void select(const std::string& name) {
 #endif
 }
 
+std::string stats(const ScenarioResult& result) {
+  nlohmann::json out = {{"faults", nlohmann::json::object()}, {"marks", nlohmann::json::object()}};
+  for (const FaultCount& count : result.fault_counts)
+    out["faults"][std::string(count.kind)] = {count.injected, count.skipped, count.met};
+  for (const Mark* mark : all_marks()) out["marks"][std::string(mark->name())] = mark->count();
+  out["events"] = result.events;
+  out["simulated_s"] = std::chrono::duration<double>(result.simulated).count();
+  return out.dump();
+}
+
 int run(const Arguments& arguments) {
   const ScenarioInfo* scenario = nullptr;
   for (const ScenarioInfo& info : all_scenarios()) {
     if (info.name == arguments.scenario) scenario = &info;
   }
-  if (!scenario) usage("no scenario '" + arguments.scenario + "'");
+  if (!scenario) no_such("scenario", arguments.scenario, all_scenarios());
   if (!arguments.mutant.empty()) select(arguments.mutant);
   std::uint64_t failed = 0;
   for (std::uint64_t seed = arguments.first; seed <= arguments.last; ++seed) {
     const ScenarioResult result = scenario->run(
-        {.seed = seed, .duration = std::chrono::minutes(arguments.minutes), .trace = arguments.trace});
+        {.seed = seed, .duration = std::chrono::minutes(arguments.minutes), .observe = arguments.observe});
     if (!result.ok) {
       ++failed;
-      std::printf("%s\n%s\nreplay: ./simulate --seed %llu --scenario %s --minutes %llu\n",
-                  result.lines.c_str(), result.why.c_str(), static_cast<unsigned long long>(seed),
-                  arguments.scenario.c_str(), static_cast<unsigned long long>(arguments.minutes));
+      std::string again = "./simulate --seed " + std::to_string(seed) + " --scenario " + arguments.scenario +
+                          " --minutes " + std::to_string(arguments.minutes);
+      if (!arguments.mutant.empty()) again += " --mutant " + arguments.mutant;
+      if (!arguments.commit.empty()) again += " --commit " + arguments.commit;
+      std::printf("%s\n%s\nreplay: %s\n", result.lines.c_str(), result.why.c_str(), again.c_str());
     }
+    if (arguments.stats) std::printf("stats=%s\n", stats(result).c_str());
     std::printf(
         "seed=%llu scenario=%s result=%s ops=%llu faults=%llu crashes=%llu hash=%016llx\n",
         static_cast<unsigned long long>(seed), arguments.scenario.c_str(), result.ok ? "ok" : "fail",
@@ -131,12 +174,6 @@ int run(const Arguments& arguments) {
         static_cast<unsigned long long>(result.crashes), static_cast<unsigned long long>(result.hash));
     std::fflush(stdout);
     if (!result.ok && !arguments.keep_going) break;
-  }
-  if (arguments.marks) {
-    for (const Mark* mark : all_marks()) {
-      std::printf("mark %s %llu\n", std::string(mark->name()).c_str(),
-                  static_cast<unsigned long long>(mark->count()));
-    }
   }
   return failed == 0 ? 0 : 1;
 }

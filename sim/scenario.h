@@ -9,13 +9,20 @@
 #include <vector>
 
 #include "runtime/time.h"
+#include "sim/observe.h"
 
 namespace stele::sim {
 
 struct ScenarioOptions {
   std::uint64_t seed = 1;
   runtime::Duration duration = std::chrono::minutes(30);  // virtual
-  bool trace = false;  // every event and line to standard output as it happens
+  Observation observe;
+};
+
+// Of one kind: injected, of those without anything to break, and how often something met one.
+struct FaultCount {
+  std::string_view kind;
+  std::uint64_t injected = 0, skipped = 0, met = 0;
 };
 
 struct ScenarioResult {
@@ -24,6 +31,7 @@ struct ScenarioResult {
   std::string lines;  // the last lines of the trace, when not ok
   std::uint64_t operations = 0;
   std::uint64_t faults = 0;
+  std::vector<FaultCount> fault_counts;  // of kinds that there were
   std::uint64_t crashes = 0;
   std::uint64_t events = 0;
   std::uint64_t hash = 0;

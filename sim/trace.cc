@@ -36,6 +36,8 @@ std::string_view to_string(EventKind kind) {
       return "log";
     case EventKind::kNote:
       return "note";
+    case EventKind::kBusy:
+      return "busy";
   }
   return "?";
 }
@@ -57,15 +59,16 @@ void Trace::name_host(std::uint32_t host, std::string name) {
 }
 
 void Trace::line(Time at, EventKind kind, Subject subject, std::string_view text) {
-  Entry& entry = next(lines_, line_count_);
+  TraceEntry& entry = next(lines_, line_count_);
+  entry.event = number_;
   entry.at = at;
   entry.kind = kind;
   entry.subject = subject;
   entry.text.assign(text);
-  if (sink_) sink_(format(entry));
+  if (sink_) sink_(entry);
 }
 
-std::string Trace::format(const Entry& entry) const {
+std::string Trace::format(const TraceEntry& entry) const {
   std::string out = format_time(entry.at) + " ";
   out += entry.subject.host < names_.size() ? names_[entry.subject.host] : std::string("?");
   if (entry.subject.host) out += "/" + std::to_string(entry.subject.part);
@@ -75,17 +78,17 @@ std::string Trace::format(const Entry& entry) const {
   return out;
 }
 
-std::string Trace::print(std::vector<const Entry*> entries, std::uint32_t only) const {
+std::string Trace::print(std::vector<const TraceEntry*> entries, std::uint32_t only) const {
   std::sort(entries.begin(), entries.end(), [](auto* a, auto* b) { return a->sequence < b->sequence; });
   std::string out;
-  for (const Entry* entry : entries) {
+  for (const TraceEntry* entry : entries) {
     if (only == 0 || entry->subject.host == only) out += format(*entry) + "\n";
   }
   return out;
 }
 
 std::string Trace::text(std::uint32_t only) const {
-  std::vector<const Entry*> all;
+  std::vector<const TraceEntry*> all;
   for (std::size_t i = 0; i < std::min<std::uint64_t>(event_count_, events_.size()); ++i) {
     all.push_back(&events_[i]);
   }
@@ -96,7 +99,7 @@ std::string Trace::text(std::uint32_t only) const {
 }
 
 std::string Trace::lines() const {
-  std::vector<const Entry*> all;
+  std::vector<const TraceEntry*> all;
   for (std::size_t i = 0; i < std::min<std::uint64_t>(line_count_, lines_.size()); ++i) {
     all.push_back(&lines_[i]);
   }

@@ -29,6 +29,7 @@ enum class EventKind : std::uint8_t {
   kCrash,    // a process ends
   kLog,      // a line of a process
   kNote,     // a line of a workload or checker
+  kBusy,     // a core was busy with a turn from `at` on; told to the sink alone
 };
 std::string_view to_string(EventKind kind);
 
@@ -38,22 +39,44 @@ struct Subject {
   std::uint32_t part = 0;
 };
 
+struct TraceEntry {
+  std::uint64_t sequence = 0;
+  std::uint64_t event = 0;  // its number; of a line, that of the event during which it came
+  Time at{};
+  EventKind kind{};
+  Subject subject;
+  Duration lasts{};  // of kBusy
+  std::string text;  // of lines
+};
+
 class Trace {
  public:
-  using Sink = std::function<void(std::string_view line)>;
+  using Sink = std::function<void(const TraceEntry& entry)>;
 
   Trace(std::size_t events, std::size_t lines);
 
   void name_host(std::uint32_t host, std::string name);
+  const std::vector<std::string>& hosts() const { return names_; }  // by number, "world" first
   void event(Time at, EventKind kind, Subject subject) {
+    ++number_;
     if (events_.empty()) return;
-    Entry& entry = next(events_, event_count_);
+    TraceEntry& entry = next(events_, event_count_);
+    entry.event = number_;
     entry.at = at;
     entry.kind = kind;
     entry.subject = subject;
-    if (sink_) sink_(format(entry));
+    if (sink_) sink_(entry);
   }
   void line(Time at, EventKind kind, Subject subject, std::string_view text);
+  void busy(Time from, Duration lasts, Subject core) {
+    if (sink_)
+      sink_({.event = number_,
+             .at = from,
+             .kind = EventKind::kBusy,
+             .subject = core,
+             .lasts = lasts,
+             .text = {}});
+  }
 
   // Every entry from now on goes there too, as it happens.
   void set_sink(Sink sink) { sink_ = std::move(sink); }
@@ -63,24 +86,20 @@ class Trace {
   // The lines alone.
   std::string lines() const;
 
+  // "12.345678901 node/0 log: warn journal: slow disk".
+  std::string format(const TraceEntry& entry) const;
+
  private:
-  struct Entry {
-    std::uint64_t sequence = 0;
-    Time at{};
-    EventKind kind{};
-    Subject subject;
-    std::string text;
-  };
-  Entry& next(std::vector<Entry>& ring, std::uint64_t& count) {
-    Entry& entry = ring[count++ % ring.size()];
+  TraceEntry& next(std::vector<TraceEntry>& ring, std::uint64_t& count) {
+    TraceEntry& entry = ring[count++ % ring.size()];
     entry.sequence = sequence_++;
     return entry;
   }
-  std::string format(const Entry& entry) const;
-  std::string print(std::vector<const Entry*> entries, std::uint32_t only) const;
+  std::string print(std::vector<const TraceEntry*> entries, std::uint32_t only) const;
 
-  std::vector<Entry> events_;
-  std::vector<Entry> lines_;
+  std::vector<TraceEntry> events_;
+  std::vector<TraceEntry> lines_;
+  std::uint64_t number_ = 0;  // of the event under way
   std::uint64_t event_count_ = 0;
   std::uint64_t line_count_ = 0;
   std::uint64_t sequence_ = 0;

@@ -105,6 +105,7 @@ void World::step() {
             (static_cast<std::uint64_t>(subject.host) << 32) ^ subject.part);
   hash_.add(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
   trace_.event(now_, event.kind(), subject);
+  if (counters_.events == break_at_) __builtin_debugtrap();
   event.fire();
 }
 

@@ -119,6 +119,10 @@ class World {
   const Counters& counters() const { return counters_; }
   Trace& trace() { return trace_; }
 
+  // A debugger gets hold of the program just before the event of that number, as a trace of every event gives
+  // it.
+  void break_at(std::uint64_t event) { break_at_ = event; }
+
   // For the parts of the engine.
   void schedule(Event& event, Time at) {
     queue_.schedule(event, std::max(at, now_), random(Concern::kSchedule).next());
@@ -143,6 +147,7 @@ class World {
   Trace trace_;
   std::optional<std::string> failure_;
   std::uint64_t events_at_now_ = 0;
+  std::uint64_t break_at_ = 0;
   Process* running_ = nullptr;
   IntrusiveList<Action> actions_;
   std::unique_ptr<Fabric> fabric_;

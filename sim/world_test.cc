@@ -200,7 +200,7 @@ TEST(Trace, HoldsTheLogOfSimulatedProcesses) {
   World world(1);
   Host& host = world.add_host("node");
   std::vector<std::string> sunk;
-  world.trace().set_sink([&](std::string_view line) { sunk.emplace_back(line); });
+  world.trace().set_sink([&](const TraceEntry& entry) { sunk.push_back(world.trace().format(entry)); });
   host.boot(2, program([](ProcessContext& p) -> Task<void> {
               p.core(0).log().write(runtime::LogLevel::kWarn, "journal", "slow disk");
               p.core(0).log().write(runtime::LogLevel::kDebug, "journal", "not asked for");

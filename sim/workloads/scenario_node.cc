@@ -439,10 +439,8 @@ void NodeScenario::check_enough_happened() {
 }
 
 ScenarioResult NodeScenario::run() {
-  if (options_.trace) {
-    world_.trace().set_sink(
-        [](std::string_view line) { std::printf("%.*s\n", static_cast<int>(line.size()), line.data()); });
-  }
+  std::optional<Observer> observer;
+  if (options_.observe.any()) observer.emplace(world_, options_.observe);
   runtime::Random& knobs = world_.random(Concern::kKnobs);
   cores_ = static_cast<std::uint32_t>(knobs.between(1, 3));
   shards_ = static_cast<std::uint32_t>(1) << knobs.below(5);
@@ -507,6 +505,8 @@ ScenarioResult NodeScenario::run() {
   }
   out.operations = ledger_.operations();
   out.faults = faults_->injected();
+  for (const auto& [kind, injected, skipped, met] : faults_->counts())
+    out.fault_counts.push_back({to_string(kind), injected, skipped, met});
   out.crashes = node_.crashes();
   out.events = world_.counters().events;
   out.hash = world_.hash();
@@ -522,6 +522,8 @@ ScenarioResult run_node(const ScenarioOptions& options) {
 
 ScenarioResult run_canary(const ScenarioOptions& options) {
   World world(options.seed);
+  std::optional<Observer> observer;
+  if (options.observe.any()) observer.emplace(world, options.observe);
   world.fail("the canary fails always");
   const RunResult result = world.run_for(std::chrono::seconds(1));
   ScenarioResult out;
