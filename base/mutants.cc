@@ -55,6 +55,12 @@ constexpr MutantInfo kMutants[] = {
      "a subscriber is given retained messages that are not committed"},
     {Mutant::kTenantForgotten, "tenant-forgotten",
      "messages of any tenant are queued for the sessions of the first"},
+    {Mutant::kOrderOfAddresses, "order-of-addresses",
+     "events of one instant happen in the order of their addresses", false},
+    {Mutant::kOrderOfHashMap, "order-of-hash-map",
+     "what is to be done at a turn's end is done in a hash map's order", false},
+    {Mutant::kUninitialisedByte, "uninitialised-byte",
+     "how long a turn takes depends on memory that nobody has set", false},
 };
 Mutant selected = Mutant::kNone;
 }  // namespace

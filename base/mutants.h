@@ -44,12 +44,17 @@ enum class Mutant {
   kTopicBeforeRouted,
   kRetainedBeforeCommit,
   kTenantForgotten,
+  // Not of the broker: what makes two runs of one seed differ.
+  kOrderOfAddresses,
+  kOrderOfHashMap,
+  kUninitialisedByte,
 };
 
 struct MutantInfo {
   Mutant mutant;
   std::string_view name;  // as given to ./simulate --mutant
   std::string_view what;
+  bool repeatable = true;  // two runs of one seed are the same
 };
 // All of them but kNone, in order.
 std::span<const MutantInfo> all_mutants();

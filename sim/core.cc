@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <cstdlib>
+#include <unordered_set>
 #include <utility>
 
 #include "base/assert.h"
+#include "base/mutants.h"
 #include "sim/files.h"
 #include "sim/network.h"
 #include "sim/process.h"
@@ -161,6 +164,25 @@ void Core::plan_next_turn() {
   if (timers_.size() > 0) wake_by(host_.clock().when(timers_.next()));
 }
 
+namespace {
+
+// What lies where a block of memory begins that was somebody else's.
+std::uint8_t unset_byte() {
+  void* const block = std::malloc(24);
+  const std::uint8_t byte = *static_cast<volatile std::uint8_t*>(block);
+  std::free(block);
+  return byte;
+}
+
+}  // namespace
+
+void Core::shuffle_hooks() {
+  std::unordered_set<runtime::TurnEndHook*> all;
+  while (!hooks_.empty()) all.insert(&hooks_.pop_front());
+  for (runtime::TurnEndHook* hook : all)
+    hooks_.push_back(*hook);  // NOLINT: in any order, which is what is planted
+}
+
 void Core::fire() {
   Running running(process_);
   run_turn();
@@ -181,11 +203,13 @@ void Core::run_turn() {
     posted_.pop_front();
     work();
   }
+  if (mutant(Mutant::kOrderOfHashMap)) shuffle_hooks();
   while (!hooks_.empty()) hooks_.pop_front().on_turn_end();
 
   in_turn_ = false;
   if (!alive()) return;
-  const Duration took = world_.config().schedule.turn.draw(world_.random(Concern::kSchedule));
+  Duration took = world_.config().schedule.turn.draw(world_.random(Concern::kSchedule));
+  if (mutant(Mutant::kUninitialisedByte)) took += Duration(unset_byte());
   busy_until_ = std::max(busy_until_, world_.now() + took * host_.slowness());
   world_.trace().busy(world_.now(), busy_until_ - world_.now(), subject());
   plan_next_turn();

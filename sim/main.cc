@@ -1,9 +1,10 @@
 // The simulator: runs scenarios from seeds.
 //
 //   sim --seed N [--scenario S] [--minutes M] [--mutant NAME] [--commit C]
-//       [--trace] [--every-event] [--node NAME] [--until SECONDS] [--trace-file FILE] [--break-at EVENT]
+//       [--trace] [--every-event] [--node NAME] [--until SECONDS] [--trace-file FILE] [--fingerprints FILE]
+//       [--break-at EVENT]
 //   sim --seeds A..B [--keep-going] [--stats]                many, one after the other
-//   sim --list-scenarios | --list-mutants
+//   sim --list-scenarios | --list-mutants | --list-nondeterminism
 //
 // The last line of a run is `seed=N scenario=S result=ok|fail ops=… faults=… crashes=… hash=H`. C is printed
 // where a failure says how to run it again.
@@ -101,6 +102,8 @@ Arguments parse(int count, char** values) {
       out.observe.until = std::chrono::seconds(number(value()));
     } else if (flag == "--trace-file") {
       out.observe.trace_file = value();
+    } else if (flag == "--fingerprints") {
+      out.observe.fingerprint_file = value();
     } else if (flag == "--break-at") {
       out.observe.break_at = number(value());
     } else if (flag == "--commit") {
@@ -113,8 +116,11 @@ Arguments parse(int count, char** values) {
       for (const ScenarioInfo& info : all_scenarios())
         std::printf("%s: %s\n", std::string(info.name).c_str(), std::string(info.what).c_str());
       std::exit(0);
-    } else if (flag == "--list-mutants") {
-      for (const MutantInfo& info : all_mutants()) std::printf("%s\n", std::string(info.name).c_str());
+    } else if (flag == "--list-mutants" || flag == "--list-nondeterminism") {
+      for (const MutantInfo& info : all_mutants()) {
+        if (info.repeatable == (flag == "--list-mutants"))
+          std::printf("%s\n", std::string(info.name).c_str());
+      }
       std::exit(0);
     } else if (flag == "--mutant") {
       out.mutant = value();

@@ -38,35 +38,45 @@ std::string name_of(std::uint32_t lane) {
   return "core " + std::to_string(lane);
 }
 
+std::FILE* open_file(const std::string& path) {
+  if (path.empty()) return nullptr;
+  std::FILE* file = std::fopen(path.c_str(), "w");
+  if (file != nullptr) return file;
+  std::perror(("sim: " + path).c_str());
+  std::exit(2);
+}
+
+void close_file(std::FILE* file, const std::string& path) {
+  if (file != nullptr && std::fclose(file) != 0) std::perror(("sim: " + path).c_str());
+}
+
 double us(Duration duration) {
   return static_cast<double>(duration.count()) / 1000;
 }
 
 }  // namespace
 
-Observer::Observer(World& world, Observation what) : world_(world), what_(std::move(what)) {
-  if (!what_.trace_file.empty()) {
-    file_ = std::fopen(what_.trace_file.c_str(), "w");
-    if (file_ == nullptr) {
-      std::perror(("sim: " + what_.trace_file).c_str());
-      std::exit(2);
-    }
-    std::fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", file_);
-  }
+Observer::Observer(World& world, Observation what)
+    : world_(world),
+      what_(std::move(what)),
+      file_(open_file(what_.trace_file)),
+      fingerprints_(open_file(what_.fingerprint_file)) {
+  if (file_ != nullptr) std::fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", file_);
   world_.break_at(what_.break_at);
+  world_.write_fingerprints(fingerprints_);
   world_.trace().set_sink([this](const TraceEntry& entry) { see(entry); });
 }
 
 Observer::~Observer() {
   world_.trace().set_sink(nullptr);
+  world_.write_fingerprints(nullptr);
   finish();
 }
 
 void Observer::finish() {
-  if (file_ != nullptr) {
-    std::fputs("\n]}\n", file_);
-    if (std::fclose(std::exchange(file_, nullptr)) != 0) std::perror(("sim: " + what_.trace_file).c_str());
-  }
+  if (file_ != nullptr) std::fputs("\n]}\n", file_);
+  close_file(std::exchange(file_, nullptr), what_.trace_file);
+  close_file(std::exchange(fingerprints_, nullptr), what_.fingerprint_file);
   std::fflush(stdout);
 }
 

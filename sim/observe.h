@@ -18,9 +18,12 @@ struct Observation {
   bool events = false;            // every event as well, with its number
   std::string node;               // of this host alone; empty: of all
   std::optional<Duration> until;  // there the program ends, with exit status 0
-  std::string trace_file;      // in Chrome's JSON format, which Perfetto opens: a lane for each node and core
-  std::uint64_t break_at = 0;  // SIGTRAP before the event of that number
-  bool any() const { return lines || events || until || !trace_file.empty() || break_at != 0; }
+  std::string trace_file;  // in Chrome's JSON format, which Perfetto opens: a lane for each node and core
+  std::string fingerprint_file;  // the world's hash after each event
+  std::uint64_t break_at = 0;    // SIGTRAP before the event of that number
+  bool any() const {
+    return lines || events || until || !trace_file.empty() || !fingerprint_file.empty() || break_at != 0;
+  }
 };
 
 // Lives with the world. One at a time.
@@ -42,6 +45,7 @@ class Observer {
   World& world_;
   const Observation what_;
   std::FILE* file_ = nullptr;
+  std::FILE* fingerprints_ = nullptr;
   std::uint64_t written_ = 0;
   std::vector<std::uint64_t> named_;  // lanes that the file has names of
 };

@@ -97,6 +97,7 @@ class Core final : public runtime::Runtime, private Event {
   };
   void fire() override;
   void run_turn();
+  void shuffle_hooks();
   void receive(std::uint32_t from, Posted work);
   void wake_by(Time time);
   void plan_next_turn();

@@ -107,6 +107,10 @@ void World::step() {
   trace_.event(now_, event.kind(), subject);
   if (counters_.events == break_at_) __builtin_debugtrap();
   event.fire();
+  if (fingerprints_ != nullptr) {
+    const std::uint64_t now = hash();
+    std::fwrite(&now, sizeof now, 1, fingerprints_);
+  }
 }
 
 std::optional<RunResult> World::broken() {

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -24,6 +25,7 @@
 
 #include "base/hash.h"
 #include "base/intrusive_list.h"
+#include "base/mutants.h"
 #include "model/ids.h"
 #include "runtime/random.h"
 #include "runtime/runtime.h"
@@ -123,9 +125,15 @@ class World {
   // it.
   void break_at(std::uint64_t event) { break_at_ = event; }
 
+  // hash() after each event from now on goes there, eight bytes each, in the machine's order: two runs that
+  // should be one differ from the first difference on. Null: no more.
+  void write_fingerprints(std::FILE* file) { fingerprints_ = file; }
+
   // For the parts of the engine.
   void schedule(Event& event, Time at) {
-    queue_.schedule(event, std::max(at, now_), random(Concern::kSchedule).next());
+    std::uint64_t tie_break = random(Concern::kSchedule).next();
+    if (mutant(Mutant::kOrderOfAddresses)) tie_break = reinterpret_cast<std::uintptr_t>(&event);
+    queue_.schedule(event, std::max(at, now_), tie_break);
   }
   void schedule_after(Event& event, Duration delay) { schedule(event, now_ + delay); }
   Counters& count() { return counters_; }
@@ -148,6 +156,7 @@ class World {
   std::optional<std::string> failure_;
   std::uint64_t events_at_now_ = 0;
   std::uint64_t break_at_ = 0;
+  std::FILE* fingerprints_ = nullptr;
   Process* running_ = nullptr;
   IntrusiveList<Action> actions_;
   std::unique_ptr<Fabric> fabric_;
