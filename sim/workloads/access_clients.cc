@@ -22,10 +22,6 @@ const MqttPeer::Login kDenied{"denied", "the password of denied"};
 // The one thing that it may do: write here. It only ever tries to reach other places from it.
 const std::string kOwnTopic = "denied.own";
 
-std::string basic(const MqttPeer::Login& login) {
-  return "Basic " + base64_encode(login.user + ":" + login.password);
-}
-
 class Attempts {
  public:
   Attempts(runtime::Runtime& runtime, Workload& workload) : runtime_(runtime), workload_(workload) {}
@@ -185,21 +181,30 @@ kafka::ClientOptions kafka_options(const Workload& workload) {
   return options;
 }
 
+std::string basic(const MqttPeer::Login& login) {
+  return "Basic " + base64_encode(login.user + ":" + login.password);
+}
+
+Task<bool> make_over_http(runtime::Runtime& runtime, Workload& workload,
+                          std::vector<std::pair<std::string, std::string>> all) {
+  for (auto& [target, body] : all) {
+    http::Request request{.method = "POST", .target = target};
+    request.headers.add("authorization", basic(*workload.login));
+    request.body = std::move(body);
+    const auto response = co_await http::send_request(runtime, workload.http, std::move(request));
+    if (!response || (response->status != 201 && response->status != 409)) co_return false;
+  }
+  co_return true;
+}
+
 Task<bool> make_denied_user(runtime::Runtime& runtime, Workload& workload) {
-  const std::pair<const char*, std::string> made[] = {
+  std::vector<std::pair<std::string, std::string>> made = {
       {"/v1/users", R"({"name": ")" + kDenied.user + R"(", "password": ")" + kDenied.password + R"("})"},
       {"/v1/topics", R"({"name": ")" + kOwnTopic + R"("})"},
       {"/v1/acls",
        R"({"user": ")" + kDenied.user + R"(", "operations": ["write"], "topic": ")" + kOwnTopic + R"("})"},
   };
-  for (const auto& [target, body] : made) {
-    http::Request request{.method = "POST", .target = target};
-    request.headers.add("authorization", basic(*workload.login));
-    request.body = body;
-    const auto response = co_await http::send_request(runtime, workload.http, std::move(request));
-    if (!response || (response->status != 201 && response->status != 409)) co_return false;
-  }
-  co_return true;
+  return make_over_http(runtime, workload, std::move(made));
 }
 
 Task<void> run_denied(runtime::Runtime& runtime, Workload& workload) {

@@ -176,6 +176,12 @@ runtime::Task<void> run_newcomer(runtime::Runtime& runtime, Workload& workload, 
 // The options of a Kafka client that logs in, if there are users.
 kafka::ClientOptions kafka_options(const Workload& workload);
 
+// The value of `Authorization` for that user.
+std::string basic(const MqttPeer::Login& login);
+// POSTs each body to its path, as the super user: what is there already is fine. False: try again.
+runtime::Task<bool> make_over_http(runtime::Runtime& runtime, Workload& workload,
+                                   std::vector<std::pair<std::string, std::string>> all);
+
 // A user who may write one topic and nothing else, whose name and password are right, mostly: whatever it
 // tries in any protocol must be refused, also what it tries by way of that topic, and nothing of it may ever
 // be seen. Its messages bear this publisher's number.

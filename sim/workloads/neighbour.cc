@@ -7,7 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "base/base64.h"
 #include "protocols/http/client.h"
 #include "protocols/kafka/client.h"
 #include "sim/workloads/clients.h"
@@ -27,10 +26,6 @@ const std::string kClientId = "keeper-of-all";
 const std::string kSubscriber = "the neighbour's session";
 const std::string kReader = kNeighbourReader;
 constexpr std::size_t kWindow = 4;
-
-std::string basic(const MqttPeer::Login& login) {
-  return "Basic " + base64_encode(login.user + ":" + login.password);
-}
 
 kafka::ClientOptions login() {
   kafka::ClientOptions options;
@@ -216,18 +211,12 @@ class Neighbour {
 }  // namespace
 
 Task<bool> make_neighbour(runtime::Runtime& runtime, Workload& workload) {
-  const std::pair<const char*, std::string> made[] = {
+  std::vector<std::pair<std::string, std::string>> made = {
       {"/v1/tenants", R"({"name": "next door"})"},
       {"/v1/users", R"({"name": ")" + kNeighbour.user + R"(", "password": ")" + kNeighbour.password +
                         R"(", "tenant": "next door", "super_user": true})"},
   };
-  for (const auto& [target, body] : made) {
-    http::Request request{.method = "POST", .target = target};
-    request.headers.add("authorization", basic(*workload.login));
-    request.body = body;
-    const auto response = co_await http::send_request(runtime, workload.http, std::move(request));
-    if (!response || (response->status != 201 && response->status != 409)) co_return false;
-  }
+  if (!co_await make_over_http(runtime, workload, std::move(made))) co_return false;
   auto client = co_await kafka::Client::connect(runtime, workload.kafka, login());
   if (!client) co_return false;
   const auto topic =
