@@ -238,8 +238,15 @@ void Shard::on_lost(const Error& why) {
   core_.on_shard_lost(id_, why);
 }
 
+// What a forward waits for may be another shard's log, so also who waits for one counts.
+bool Shard::anybody_waits() const {
+  return !waiters_.empty() || !reveals_.empty() || !awaiting_forwards_.empty() || !duplicates_.empty() ||
+         !wills_under_way_.empty() ||
+         std::ranges::any_of(clients_, [](const auto& client) { return !client.second.waiting.empty(); });
+}
+
 void Shard::give_up() {
-  if (!serving_ || waiters_.empty()) return;
+  if (!serving_ || !anybody_waits()) return;
   STELE_MARK("shard: given up while the node stops");
   on_lost({ErrorCode::kUnavailable, "the node stops, and what was to be stored still waits"});
 }

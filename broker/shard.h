@@ -80,7 +80,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
 
   // Retention, expiry, wills, forward progress, snapshots, trimming.
   void tick();
-  // The node stops: if something waits to be committed, that is over, as if the log were lost.
+  // The node stops: if anybody waits for an answer, here or of a shard that this one forwards to, that is
+  // over, as if the log were lost.
   void give_up();
   // What a start would replay, in bytes of the log; and whether a snapshot would save more than it costs.
   std::uint64_t replay_bytes() const { return log_bytes_; }
@@ -326,6 +327,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     runtime::Notification freed;
     std::uint32_t wills_under_way = 0;  // published, and not yet wherever they go
   };
+  bool anybody_waits() const;
   runtime::Task<Result<SessionOpened>> open(SessionOptions options, std::optional<WillContent> will,
                                             CoreId from, std::uint64_t attachment);
   void take_over(Connected& connected);

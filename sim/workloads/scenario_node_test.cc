@@ -60,6 +60,9 @@ INSTANTIATE_TEST_SUITE_P(
                         "a stop waited for clients whose sessions could not be stored, as the meta database "
                         "had failed"},
                     Regression{1342, 30, "likewise"},
+                    Regression{174, 30,
+                               "a stop waited for a client whose will was on its way to a shard whose log "
+                               "had failed"},
                     Regression{85, 30, "a node whose meta database had failed went on refusing everything"}));
 
 TEST(NodeScenarioTwice, ASeedMeansOneRun) {
