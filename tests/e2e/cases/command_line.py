@@ -10,7 +10,6 @@ from harness.broker import Failure
 from harness.case import case
 from harness.kafka import Kcat
 from harness.mqtt import connection
-from harness.namespaces import mount_small_disk
 
 LISTEN = ["--mqtt", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
 
@@ -208,47 +207,6 @@ def _answers(t):
         return True
     except (OSError, Failure):
         return False
-
-
-@case("stele", start=False, timeout=180)
-def disk_full(t):
-    """New writes are refused, what was acknowledged is there, and with room again it goes on."""
-    where = t.dir / "disk"
-    resize = mount_small_disk(where, "24m")
-    t.start(data=where / "data")
-    t.stele("topic", "create", "log", "--capture", "log/#")
-    acked = 0
-    refusal = None
-    wire = connection(t)
-    wire.socket.settimeout(30)
-    while refusal is None and acked < 5000:
-        wire.send(mqtt.publish("log/x", f"{acked:06}" + "x" * 20000, 1, acked + 1))
-        got = wire.receive()
-        if got is not None and got.type == mqtt.PUBACK and got.reason < 0x80:
-            acked += 1
-        else:
-            refusal = got or "the end of the connection"
-    t.log(f"{acked} acknowledged, then {refusal}")
-    t.true(acked > 100, f"only {acked} messages fit")
-    t.true(refusal is not None, "a full disk refuses")
-    if t.broker.is_running():
-        t.broker.process.send_signal(signal.SIGTERM)
-    t.broker.process.wait(30)
-    said = (t.dir / "broker.log").read_text(errors="replace")
-    t.true("writes are refused until there is room" in said and "no space left" in said.lower(), f"log: {said[:500]}")
-    resize("200m")
-    t.broker.start()
-    kept = Kcat(t).payloads("log")
-    t.equal([p[:6] for p in kept[:acked]], [f"{i:06}" for i in range(acked)], "what was acknowledged")
-    connection(t).publish("log/x", "more")
-    t.equal(Kcat(t).payloads("log")[-1], "more", "and it goes on")
-
-
-@case("stele", start=False)
-def disk_full_at_start(t):
-    where = t.dir / "disk"
-    mount_small_disk(where, "64k")
-    refused(t, data=where / "data", words=["space"])
 
 
 @case("stele", start=False, each={"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT})
