@@ -111,13 +111,14 @@ void Core::on_shard_lost(ShardId id, const Error& why) {
   ++stats_.shards_lost;
   runtime_.log().write(runtime::LogLevel::kError, "broker",
                        "shard " + std::to_string(id.value) + " lost its log: " + why.to_string());
-  if (stopping_) return;
+  if (stopping_ || given_up_) return;
   scope_.spawn(retake(id));
 }
 
 Task<void> Core::retake(ShardId id) {
   STELE_MARK("broker: shard taken over again");
-  for (runtime::Duration pause = 100ms; !stopping_; pause = std::min<runtime::Duration>(pause * 2, 5s)) {
+  for (runtime::Duration pause = 100ms; !stopping_ && !given_up_;
+       pause = std::min<runtime::Duration>(pause * 2, 5s)) {
     if (!co_await runtime::sleep(runtime_, pause, scope_.token())) co_return;
     // Dropped here and not in the call that told of it, in which it was still at work.
     if (auto found = shards_.find(id); found != shards_.end()) {
@@ -169,7 +170,7 @@ Task<void> Core::stop() {
 }
 
 void Core::give_up() {
-  stopping_ = true;  // no shard is taken over again
+  given_up_ = true;
   std::vector<std::shared_ptr<Shard>> shards;
   for (auto& [id, shard] : shards_) shards.push_back(shard);
   for (auto& shard : shards) shard->give_up();

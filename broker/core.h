@@ -296,7 +296,8 @@ class Core final : public Broker, private runtime::TurnEndHook {
   // Mail routed by a view that this core has not seen yet.
   std::vector<Mail> early_;
   bool stopping_ = false;
-  runtime::Scope scope_;  // last: its tasks use all of the above
+  bool given_up_ = false;  // no shard is taken over again
+  runtime::Scope scope_;   // last: its tasks use all of the above
 };
 
 // ---- templates ------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Regression{174, 30,
                                "a stop waited for a client whose will was on its way to a shard whose log "
                                "had failed"},
+                    Regression{1661, 30, "a node that stopped told of a topic's settings of before"},
                     Regression{85, 30, "a node whose meta database had failed went on refusing everything"}));
 
 TEST(NodeScenarioTwice, ASeedMeansOneRun) {
