@@ -79,7 +79,14 @@ class Neighbour {
   Task<void> kafka() {
     auto client = co_await kafka::Client::connect(runtime_, workload_.kafka, login());
     if (!client) co_return;
-    (void)co_await (runtime_.random().chance(1, 4) ? look_around(**client) : read(**client));
+    if (runtime_.random().chance(1, 4)) {
+      (void)co_await look_around(**client);
+    } else {
+      // At the end all of it, in one go.
+      std::int64_t before = 0;
+      do before = next_offset_;
+      while (co_await read(**client) && workload_.stopping && next_offset_ > before);
+    }
     (*client)->close();
   }
 
