@@ -20,7 +20,7 @@ class Member {
       : runtime_(runtime), workload_(workload), client_id_(std::move(client_id)) {}
 
   bool subscribed = false;
-  Time opened_at{};  // the connection
+  Time began_at{};  // the connection: what comes on it was sent after that
 
   void take(MqttPeer& peer, const mqtt::Packet& packet) {
     if (const auto* suback = std::get_if<mqtt::Suback>(&packet)) take_suback(*suback);
@@ -44,7 +44,7 @@ class Member {
     workload_.ledger.received_unordered("crew", *id);
     // What was sent on an earlier connection may lie in the network for long.
     const auto had = workload_.crew.had.find(*id);
-    if (had != workload_.crew.had.end() && had->second < opened_at) {
+    if (had != workload_.crew.had.end() && had->second < began_at) {
       return workload_.world.fail(client_id_ + ": message " + id->text() +
                                   " was given to somebody with QoS 2 before");
     }
@@ -93,10 +93,10 @@ Task<void> run_shared_member(runtime::Runtime& runtime, Workload& workload, std:
     const bool clean = !kept || (kind == CrewMember::kUnsteady && runtime.random().chance(1, 5));
     const mqtt::Version version = runtime.random().chance(1, 2) ? mqtt::Version::kV5 : mqtt::Version::kV311;
     // A clean session of 3.1.1 ends with its connection.
+    state.began_at = workload.world.now();
     auto connected = co_await come(runtime, workload, client_id, clean, kept ? UINT32_MAX : 0, version);
     if (!connected) continue;
     MqttPeer& peer = *connected->peer;
-    state.opened_at = workload.world.now();
     if (kind == CrewMember::kSteady && state.subscribed && !connected->session_present) {
       workload.world.fail(client_id + ": its session is gone");
       break;
