@@ -163,7 +163,7 @@ runtime::Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std
 
 // Clients with wills that go in every way, and the session that is kept and sees what came of each; until the
 // end there are as many as there should be.
-inline constexpr std::uint64_t kWillsKeptAway = 5;  // at least so many must not come
+inline constexpr std::uint64_t kWillsThatCome = 20, kWillsKeptAway = 5;  // at least; so many must not come
 runtime::Task<void> run_will_client(runtime::Runtime& runtime, Workload& workload, std::uint32_t number);
 runtime::Task<void> run_will_watcher(runtime::Runtime& runtime, Workload& workload);
 // Clients with wills, messages that expire and sessions that do.

@@ -31,7 +31,6 @@ constexpr std::uint64_t kOperations = 1500;
 constexpr std::uint64_t kFaults = 12;
 constexpr std::uint64_t kCrashes = 2;
 constexpr std::uint64_t kDenials = 20;  // where there are users
-constexpr std::uint64_t kWills = 20;
 constexpr std::uint64_t kNewcomers = 20;  // where there are any
 // So many messages are sent in all.
 constexpr std::uint64_t kMessages = 20'000;
@@ -428,7 +427,7 @@ void NodeScenario::check_enough_happened() {
       {"messages of the neighbour", ledger_.received_count(kNeighbourReader),
        workload_.neighbour ? kNeighbourMessages / 2 : 0},
       {"newcomers", workload_.newcomers, late_.newcomers > 0 ? kNewcomers : 0},
-      {"wills that came", workload_.wills.came(), kWills},
+      {"wills that came", workload_.wills.came(), kWillsThatCome},
       {"wills that had to stay away", workload_.wills.kept_away(), kWillsKeptAway},
   };
   const auto minutes = static_cast<std::uint64_t>(options_.duration / 1min);

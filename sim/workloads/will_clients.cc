@@ -220,7 +220,8 @@ Task<void> run_will_client(runtime::Runtime& runtime, Workload& workload, std::u
   int rounds_in_calm = 0;
   const auto goes_on = [&] {
     return rounds_in_calm < kRoundsInCalm ||
-           (rounds_in_calm < kMostRoundsInCalm && workload.wills.kept_away() < kWillsKeptAway);
+           (rounds_in_calm < kMostRoundsInCalm &&
+            (workload.wills.came() < kWillsThatCome || workload.wills.kept_away() < kWillsKeptAway));
   };
   while (goes_on() && !workload.world.failed()) {
     const bool done = co_await client.round();
