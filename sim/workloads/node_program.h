@@ -17,6 +17,8 @@ class NodeProgram final : public Program {
   ~NodeProgram() override;
   void on_terminate() override;
   server::Node& node() { return *node_; }
+  // It has started, and nobody has asked it to end.
+  bool serves() const { return !stopping_ && node_->serving(); }
 
  private:
   static runtime::Task<void> start(NodeProgram& self);

@@ -30,7 +30,7 @@ namespace {
 constexpr std::uint64_t kOperations = 1500;
 constexpr std::uint64_t kFaults = 12;
 constexpr std::uint64_t kCrashes = 2;
-constexpr std::uint64_t kDenials = 20;  // where there are users
+constexpr std::uint64_t kDenials = 20;    // where there are users
 constexpr std::uint64_t kNewcomers = 20;  // where there are any
 // So many messages are sent in all.
 constexpr std::uint64_t kMessages = 20'000;
@@ -114,6 +114,7 @@ class NodeScenario {
   Host& clients_;
   Pace pace_;
   std::optional<Faults> faults_;
+  NodeProgram* program_ = nullptr;        // of the process that runs, if one does
   bool faulty_ = false;                   // faults may come
   std::uint64_t disk_faults_before_ = 0;  // when the process began
   Time process_began_{};
@@ -165,9 +166,11 @@ void NodeScenario::boot_node() {
     // Now and then it does not get far.
     runtime::Random& random = world_.random(Concern::kFaults);
     if (faulty_ && random.chance(1, 6)) node_.crash_at_file_operation(1 + random.below(200));
-    return std::make_unique<NodeProgram>(process, config(process), [this, &process](const Error& error) {
-      start_failed(error, process.incarnation());
-    });
+    auto program = std::make_unique<NodeProgram>(
+        process, config(process),
+        [this, &process](const Error& error) { start_failed(error, process.incarnation()); });
+    program_ = program.get();
+    return program;
   });
 }
 
@@ -480,6 +483,11 @@ ScenarioResult NodeScenario::run() {
   if (!world_.failed()) result = world_.run_for(options_.duration);
   faulty_ = false;
   faults_->stop();
+  // The calm begins with a node that serves: one that was asked to end may not have come to it.
+  if (!world_.failed()) {
+    result = world_.run_until([this] { return node_.running() && program_->serves(); }, kCalmDown);
+    if (result.reason == StopReason::kTime) world_.fail("after the faults, the node does not serve");
+  }
   workload_.stopping = true;
   if (!world_.failed()) {
     result = world_.run_until([this] { return finished(); }, kCalmDown);
