@@ -6,6 +6,8 @@
 #include "base/assert.h"
 #include "base/marks.h"
 #include "journal/shard_log.h"
+#include "runtime/for_each.h"
+#include "runtime/scope.h"
 #include "server/data_format.h"
 #include "server/node_parts.h"
 
@@ -373,9 +375,10 @@ Task<void> Node::stop() {
   // What start() still works on must not be closed under it.
   while (starting_) co_await started_.wait();
   for (auto& listener : shared_->http) co_await listener->stop();
-  for (std::size_t core = 0; core < cores_.size(); ++core) {
+  // At once: each may have to wait for clients that do not take their last bytes.
+  co_await runtime::for_each(cores_.size(), cores_.size(), [this](std::size_t core) -> Task<void> {
     co_await on_core<bool>(core, [](OnCore& there) { return close_listeners(there); });
-  }
+  });
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     co_await on_core<bool>(core, [](OnCore& there) { return stop_broker(there); });
   }
@@ -415,9 +418,11 @@ Task<bool> Node::give_up(OnCore& there) {
 }
 
 Task<bool> Node::close_listeners(OnCore& there) {
-  for (auto& listener : there.mqtt) co_await listener->stop();
-  if (there.websocket) co_await there.websocket->mqtt->stop();
-  for (auto& listener : there.kafka) co_await listener->stop();
+  runtime::Scope closing;
+  for (auto& listener : there.mqtt) closing.spawn(listener->stop());
+  if (there.websocket) closing.spawn(there.websocket->mqtt->stop());
+  for (auto& listener : there.kafka) closing.spawn(listener->stop());
+  co_await closing.join();
   co_return true;
 }
 
