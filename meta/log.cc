@@ -160,7 +160,9 @@ void OneNodeLog::finished() {
   running_ = false;
   if (on_failure_ && machine_->failed()) {
     STELE_MARK("meta: database failed");
-    const Error why{ErrorCode::kIo, "the meta database failed: " + machine_->failed()->message};
+    const Error& failure = *machine_->failed();
+    const Error why{failure.code == ErrorCode::kCorrupt ? ErrorCode::kCorrupt : ErrorCode::kIo,
+                    "the meta database failed: " + failure.message};
     runtime_.post(runtime_.core(), [tell = std::exchange(on_failure_, {}), why] { tell(why); });
   }
   pump();

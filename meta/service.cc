@@ -18,12 +18,20 @@ using runtime::Task;
 
 namespace {
 
-Task<Result<void>> make_cluster(runtime::Runtime& runtime, MetaLog& log, std::uint32_t shard_count) {
+Task<Result<void>> make_cluster(runtime::Runtime& runtime, MetaLog& log, const MetaServiceOptions& options) {
   if (!log.view()->cluster().id.empty()) co_return Result<void>();
+  if (!options.may_be_new) {
+    STELE_MARK("meta: the database is lost, not new");
+    co_return error(ErrorCode::kCorrupt,
+                    options.directory +
+                        "/meta.db: is missing, or lost what it held, though there is a journal; "
+                        "restore the file from a copy");
+  }
   const Envelope envelope{.time = runtime.wall_now(),
                           .random = Uuid{runtime.random().next(), runtime.random().next()}};
-  STELE_CO_TRY(const std::string answer, co_await log.propose(encode_command(
-                                             envelope, CreateCluster{.shard_count = shard_count, .id = {}})));
+  STELE_CO_TRY(const std::string answer,
+               co_await log.propose(
+                   encode_command(envelope, CreateCluster{.shard_count = options.shard_count, .id = {}})));
   STELE_CO_CHECK(decode_answer_to<CreateCluster>(answer));
   co_return Result<void>();
 }
@@ -36,7 +44,7 @@ Task<Result<std::unique_ptr<MetaService>>> MetaService::open(runtime::Runtime& r
   auto state = std::make_shared<ServiceState>(runtime);
   STELE_CO_TRY(state->log, co_await OneNodeLog::open(runtime, options.directory, options.limits));
   state->log->on_failure(std::move(options.on_failure));
-  STELE_CO_CHECK(co_await make_cluster(runtime, *state->log, options.shard_count));
+  STELE_CO_CHECK(co_await make_cluster(runtime, *state->log, options));
   // The log belongs to the state, so its callback must not keep the state alive.
   state->log->on_view([weak = std::weak_ptr(state)](const std::shared_ptr<const MetaView>& view) {
     if (auto self = weak.lock()) ServiceState::on_view(self, view);

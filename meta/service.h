@@ -20,6 +20,8 @@ namespace stele::meta {
 struct MetaServiceOptions {
   std::string directory;           // of the database; made if missing
   std::uint32_t shard_count = 64;  // of the cluster, when there is none yet
+  // False where there has been a cluster: a database without one is then kCorrupt, and none is made.
+  bool may_be_new = true;
   OneNodeLog::Limits limits;
   // The database failed: every command and read from now on does too, and only a new process may tell what it
   // holds. Called once, in a turn of its own.
@@ -30,7 +32,8 @@ struct ServiceState;
 
 class MetaService {
  public:
-  // Opens the database, and makes a cluster if there is none. The caller holds the lock of the directory.
+  // Opens the database, and makes a cluster if there is none and may be none. The caller holds the lock of
+  // the directory.
   static runtime::Task<Result<std::unique_ptr<MetaService>>> open(runtime::Runtime& runtime,
                                                                   MetaServiceOptions options);
   MetaService(const MetaService&) = delete;

@@ -110,6 +110,16 @@ TEST(MetaService, RefusesADamagedDatabase) {
   EXPECT_EQ(process.failure->code, ErrorCode::kCorrupt) << process.failure->message;
 }
 
+TEST(MetaService, ALostDatabaseIsNoNewOne) {
+  storage::MemoryFiles disk;
+  Process process(disk);
+  process.start({.directory = "data/meta", .may_be_new = false, .limits = {}});
+  process.run();
+  ASSERT_TRUE(process.failure);
+  EXPECT_EQ(process.failure->code, ErrorCode::kCorrupt);
+  EXPECT_TRUE(process.failure->message.contains("data/meta/meta.db")) << process.failure->message;
+}
+
 TEST(MetaService, ChangesAreHeardOnEveryCore) {
   storage::MemoryFiles disk;
   Process process(disk);
@@ -171,6 +181,41 @@ TEST(MetaService, ReadsShards) {
   EXPECT_EQ((**shards)[0], (**taken)[0]);
   EXPECT_EQ((**shards)[1].epoch, Epoch(0));
   EXPECT_EQ(unknown->error().code, ErrorCode::kNotFound);
+}
+
+// A page that is damaged and not read when the database is opened.
+TEST(MetaService, WhoComesAfterAFailureIsToldWhatIsDamagedToo) {
+  storage::MemoryFiles disk;
+  {
+    Process process(disk);
+    process.start();
+    process.run();
+  }
+  std::string& database = disk.content("data/meta/meta.db");
+  const std::string sound = database;
+  int found = 0;
+  for (std::size_t page = 0; page < sound.size(); page += 4096) {
+    database = sound;
+    database[page + 50] ^= 1;
+    Process process(disk);
+    process.start();
+    process.run();
+    if (!process.up) continue;
+    std::optional<Result<std::vector<Shard>>> first, second;
+    process.scope.spawn(read(*process.clients[1], {ShardId(5)}, first));
+    process.run();
+    process.scope.spawn(read(*process.clients[2], {ShardId(5)}, second));
+    process.run();
+    ASSERT_TRUE(first && second);
+    if (*first) continue;
+    ++found;
+    ASSERT_FALSE(*second);
+    for (const auto& answer : {*first, *second}) {
+      EXPECT_EQ(answer.error().code, ErrorCode::kCorrupt) << answer.error().message;
+      EXPECT_TRUE(answer.error().message.contains("data/meta/meta.db")) << answer.error().message;
+    }
+  }
+  EXPECT_GT(found, 0);
 }
 
 Task<void> close(MetaService& service, bool& closed) {

@@ -85,9 +85,15 @@ Result<void> StateMachine::load() {
   return {};
 }
 
+// Whoever comes later is told of what, too.
+Error StateMachine::failed_before() const {
+  return {failed_->code == ErrorCode::kCorrupt ? ErrorCode::kCorrupt : ErrorCode::kIo,
+          "the meta database failed before; restart the process: " + failed_->message};
+}
+
 Result<std::vector<std::string>> StateMachine::apply(runtime::BlockingFiles& files, std::uint64_t first_index,
                                                      std::span<const std::string> commands, Inputs inputs) {
-  if (failed_) return error(ErrorCode::kIo, "the meta database failed before; restart the process");
+  if (failed_) return std::unexpected(failed_before());
   STELE_ASSERT(first_index >= 1 && first_index <= applied_ + 1);
   std::vector<std::string> answers(commands.size());
   const std::size_t skipped = std::min<std::size_t>(commands.size(), applied_ + 1 - first_index);
@@ -160,7 +166,7 @@ Result<std::string> StateMachine::apply_one(std::uint64_t index, const std::stri
 
 Result<std::vector<Shard>> StateMachine::read_shards(runtime::BlockingFiles& files,
                                                      std::span<const ShardId> ids, Inputs inputs) {
-  if (failed_) return error(ErrorCode::kIo, "the meta database failed before; restart the process");
+  if (failed_) return std::unexpected(failed_before());
   const storage::SqliteVfs::Job job(vfs_, files, inputs);
   Tables tables(*database_);
   std::vector<Shard> shards;

@@ -57,6 +57,7 @@ class StateMachine {
   StateMachine() = default;
   Result<void> prepare_schema();
   Result<void> load();
+  Error failed_before() const;
   Result<std::string> apply_one(std::uint64_t index, const std::string& command,
                                 std::vector<struct ViewChange>& changes);
 

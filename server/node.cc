@@ -131,6 +131,10 @@ Task<Result<void>> Node::open_meta() {
   options.directory = config_.data + "/meta";
   options.shard_count = config_.shards;
   options.on_failure = config_.on_failure;
+  // A cluster was there before the first entry of a journal. A new one would let go of all that the journal
+  // holds.
+  STELE_CO_TRY(const auto held, co_await runtime_.files().list(config_.data + "/journal"));
+  options.may_be_new = held.empty();
   STELE_CO_TRY(shared_->meta, co_await meta::MetaService::open(runtime_, options));
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     STELE_CO_CHECK(
