@@ -35,6 +35,10 @@ bool Host::running() const {
   return process_ && process_->alive();
 }
 
+Program* Host::program() const {
+  return running() ? process_->program() : nullptr;
+}
+
 void Host::boot(std::uint32_t cores, ProgramFactory factory) {
   STELE_ASSERT(!process_);
   factory_ = std::move(factory);

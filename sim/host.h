@@ -103,6 +103,7 @@ class Host {
   void set_on_down(std::function<void()> callback) { on_down_ = std::move(callback); }
 
   bool running() const;                                // a process is alive
+  Program* program() const;                            // what it runs; null if none, or before it is made
   bool down() const { return !process_ && factory_; }  // one was, and may be restarted
   bool powered() const { return powered_; }
   std::uint64_t crashes() const { return crashes_; }

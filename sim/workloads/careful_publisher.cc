@@ -66,8 +66,11 @@ bool CarefulPublisher::take(MqttPeer& peer, const mqtt::Packet& packet) {
   if (const auto* pubrec = std::get_if<mqtt::Pubrec>(&packet)) {
     const auto found = find(pubrec->packet_id, 2);
     if (found == pending_.end() || found->released) return false;
-    // Refused, the identifier is not free while another copy may still be taken.
-    if (!is_success(pubrec->reason)) return --found->copies == 0 && settle(found, pubrec->reason);
+    // Refused, the identifier is not free while another copy may still be taken, which then comes later.
+    if (!is_success(pubrec->reason)) {
+      workload_.ledger.refused(found->id);
+      return --found->copies == 0 && settle(found, pubrec->reason);
+    }
     acknowledged(found->id);
     found->released = true;
     peer.send(mqtt::Pubrel{.packet_id = found->packet_id});

@@ -52,6 +52,7 @@ class Ledger {
   void refused(const MessageId& id) { refused_.insert(id); }
   // The shadow says so.
   void committed(const MessageId& id) { committed_.insert(id); }
+  bool was_refused(const MessageId& id) const { return refused_.contains(id); }
   bool was_sent_again(const MessageId& id) const { return sent_again_.contains(id); }
   bool is_committed(const MessageId& id) const { return committed_.contains(id); }
   bool is_acknowledged(const MessageId& id) const { return acknowledged_.contains(id); }

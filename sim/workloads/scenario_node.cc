@@ -93,6 +93,7 @@ class NodeScenario {
   std::vector<Fault> draw_plan();
   void begin_load(Duration base);
   void start_failed(const Error& error, std::uint64_t incarnation);
+  bool serves() const;
   std::uint64_t disk_faults_met();
   // In this process, or the last one.
   bool disk_failed() { return disk_faults_met() > disk_faults_before_; }
@@ -114,7 +115,6 @@ class NodeScenario {
   Host& clients_;
   Pace pace_;
   std::optional<Faults> faults_;
-  NodeProgram* program_ = nullptr;        // of the process that runs, if one does
   bool faulty_ = false;                   // faults may come
   std::uint64_t disk_faults_before_ = 0;  // when the process began
   Time process_began_{};
@@ -166,12 +166,15 @@ void NodeScenario::boot_node() {
     // Now and then it does not get far.
     runtime::Random& random = world_.random(Concern::kFaults);
     if (faulty_ && random.chance(1, 6)) node_.crash_at_file_operation(1 + random.below(200));
-    auto program = std::make_unique<NodeProgram>(
-        process, config(process),
-        [this, &process](const Error& error) { start_failed(error, process.incarnation()); });
-    program_ = program.get();
-    return program;
+    return std::make_unique<NodeProgram>(process, config(process), [this, &process](const Error& error) {
+      start_failed(error, process.incarnation());
+    });
   });
+}
+
+bool NodeScenario::serves() const {
+  const auto* program = static_cast<const NodeProgram*>(node_.program());
+  return program && program->serves();
 }
 
 std::uint64_t NodeScenario::disk_faults_met() {
@@ -485,7 +488,7 @@ ScenarioResult NodeScenario::run() {
   faults_->stop();
   // The calm begins with a node that serves: one that was asked to end may not have come to it.
   if (!world_.failed()) {
-    result = world_.run_until([this] { return node_.running() && program_->serves(); }, kCalmDown);
+    result = world_.run_until([this] { return serves(); }, kCalmDown);
     if (result.reason == StopReason::kTime) world_.fail("after the faults, the node does not serve");
   }
   workload_.stopping = true;
