@@ -65,6 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
                    "had failed"},
         Regression{546, 30, "the calm began before a new process had its program"},
         Regression{1570, 30, "of a message sent twice one copy was refused, the other came later"},
+        Regression{5867, 30, "a run in which hardly anybody was served ended before it had shown anything"},
         Regression{1661, 30, "a node that stopped told of a topic's settings of before"},
         Regression{85, 30, "a node whose meta database had failed went on refusing everything"}));
 
