@@ -108,6 +108,24 @@ def directory_of_a_newer_version(t):
     t.equal(wire.message().payload, b"r", "what was in it")
 
 
+@case("stele")
+def database_is_lost(t):
+    """Missing or empty beside a log that is not: a new one would let go of all that the log holds."""
+    connection(t).publish("kept", "r", retain=True)
+    t.broker.stop()
+    database, copy = t.broker.data / "meta" / "meta.db", t.dir / "meta.db"
+    database.rename(copy)
+    log = {path: path.read_bytes() for path in (t.broker.data / "journal").iterdir() if path.is_file()}
+    for _ in range(2):  # it leaves an empty one
+        refused(t, words=[database, "missing"])
+        t.equal({path: path.read_bytes() for path in log if path.exists()}, log, "the log")
+    copy.rename(database)
+    t.broker.start()
+    wire = connection(t)
+    wire.subscribe("kept")
+    t.equal(wire.message().payload, b"r", "what was kept")
+
+
 @case("stele", start=False, each={"1 key": ("durabilty = 'fsync'\n", "durability"), "another": ("kafak = 'off'\n", "kafka")})
 def wrong_config_key(t, what):
     text, right = what
