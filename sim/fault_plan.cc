@@ -91,20 +91,6 @@ std::string format_duration(Duration duration) {
   return format_time(Time(duration));
 }
 
-// "12.5" seconds, up to nine digits behind the point.
-std::optional<Duration> parse_duration(std::string_view text) {
-  const std::size_t point = std::min(text.find('.'), text.size());
-  std::string digits(text.substr(0, point));
-  std::string fraction(text.substr(std::min(point + 1, text.size())));
-  if (digits.empty() || digits.size() > 9 || fraction.size() > 9) return std::nullopt;
-  fraction.resize(9, '0');
-  digits += fraction;
-  std::int64_t ns = 0;
-  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), ns);
-  if (failure != std::errc() || end != digits.data() + digits.size() || ns < 0) return std::nullopt;
-  return Duration(ns);
-}
-
 std::optional<std::uint64_t> parse_number(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -1,28 +1,39 @@
-// The simulator: runs scenarios from seeds.
+// The simulator: runs scenarios from seeds, and cases.
 //
-//   sim --seed N [--scenario S] [--minutes M] [--mutant NAME] [--commit C]
+//   sim --seed N [--scenario S] [--minutes M] [--knob NAME=VALUE]… [--mutant NAME] [--commit C]
 //       [--trace] [--every-event] [--node NAME] [--until SECONDS] [--trace-file FILE] [--fingerprints FILE]
-//       [--break-at EVENT]
-//   sim --seeds A..B [--keep-going] [--stats]                many, one after the other
-//   sim --list-scenarios | --list-mutants | --list-nondeterminism
+//       [--break-at EVENT] [--write-case FILE]
+//   sim --case FILE …                          what a case says instead of what a seed draws
+//   sim … --shrink FILE [--shrink-seconds S] [--jobs J]
+//                                              if it fails: a smaller case that fails likewise, into that
+//   file sim --seeds A..B [--keep-going] [--stats]  many, one after the other sim --list-scenarios |
+//   --list-mutants | --list-nondeterminism | --list-knobs
 //
 // The last line of a run is `seed=N scenario=S result=ok|fail ops=… faults=… crashes=… hash=H`. C is printed
 // where a failure says how to run it again.
 #include <malloc.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/marks.h"
 #include "base/mutants.h"
 #include "base/nearest.h"
 #include "sim/scenario.h"
+#include "sim/shrink.h"
+#include "sim/tries.h"
+#include "sim/workloads/node_knobs.h"
 
 namespace stele::sim {
 namespace {
@@ -30,20 +41,25 @@ namespace {
 struct Arguments {
   std::uint64_t first = 1, last = 1;
   std::string scenario = "node";
-  std::uint64_t minutes = 30;
+  std::optional<std::uint64_t> minutes;
   bool many = false;
   Observation observe;
   std::string commit;
   bool keep_going = false;
   bool stats = false;
   std::string mutant;
+  std::string case_file, write_case, shrink_into;
+  std::vector<std::pair<std::string, std::uint64_t>> knobs;
+  std::size_t jobs = 1;
+  std::uint64_t shrink_seconds = 300;
 };
 
 [[noreturn]] void usage(const std::string& why) {
   std::fprintf(stderr,
                "%s\n"
-               "usage: sim --seed N | --seeds A..B  [--scenario S] [--minutes M] [--mutant NAME] "
-               "[--keep-going] [--stats]\n"
+               "usage: sim --seed N | --seeds A..B | --case FILE  [--scenario S] [--minutes M] "
+               "[--knob NAME=VALUE] [--mutant NAME] [--keep-going] [--stats]\n"
+               "       [--write-case FILE] [--shrink FILE [--shrink-seconds S] [--jobs J]]\n"
                "       [--trace] [--every-event] [--node NAME] [--until SECONDS] [--trace-file FILE] "
                "[--break-at EVENT]\n",
                why.c_str());
@@ -69,6 +85,41 @@ std::uint64_t number(std::string_view text) {
   return value;
 }
 
+// What cannot be had ends the program.
+template <class T>
+T the(Result<T> result) {
+  if (!result) usage(result.error().message);
+  return *std::move(result);
+}
+
+std::string read_file(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "r");
+  if (file == nullptr) usage("cannot read " + path);
+  std::string out;
+  char some[4096];
+  for (std::size_t got = 0; (got = std::fread(some, 1, sizeof some, file)) > 0;) out.append(some, got);
+  std::fclose(file);
+  return out;
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  std::FILE* file = std::fopen(path.c_str(), "w");
+  if (file == nullptr) usage("cannot write " + path);
+  std::fwrite(text.data(), 1, text.size(), file);
+  if (std::fclose(file) != 0) usage("cannot write " + path);
+}
+
+void list_knobs() {
+  for (const Knob& knob : node_knobs()) {
+    std::string extremes;
+    for (const std::uint64_t choice : knob.choices) extremes += " " + std::to_string(choice);
+    std::string range;
+    if (knob.low < knob.high) range = std::to_string(knob.low) + " to " + std::to_string(knob.high) + ", ";
+    std::printf("%-34s usually %llu; %sextremes%s\n", std::string(knob.name).c_str(),
+                static_cast<unsigned long long>(knob.usual), range.c_str(), extremes.c_str());
+  }
+}
+
 Arguments parse(int count, char** values) {
   Arguments out;
   bool seeds = false;
@@ -92,6 +143,22 @@ Arguments parse(int count, char** values) {
       out.scenario = value();
     } else if (flag == "--minutes") {
       out.minutes = number(value());
+    } else if (flag == "--case") {
+      out.case_file = value();
+      seeds = true;
+    } else if (flag == "--write-case") {
+      out.write_case = value();
+    } else if (flag == "--shrink") {
+      out.shrink_into = value();
+    } else if (flag == "--shrink-seconds") {
+      out.shrink_seconds = number(value());
+    } else if (flag == "--jobs") {
+      out.jobs = std::max<std::size_t>(number(value()), 1);
+    } else if (flag == "--knob") {
+      const std::string_view knob = value();
+      const std::size_t equals = knob.find('=');
+      if (equals == std::string_view::npos) usage("--knob NAME=VALUE");
+      out.knobs.emplace_back(knob.substr(0, equals), number(knob.substr(equals + 1)));
     } else if (flag == "--trace") {
       out.observe.lines = true;
     } else if (flag == "--every-event") {
@@ -113,8 +180,11 @@ Arguments parse(int count, char** values) {
     } else if (flag == "--stats") {
       out.stats = true;
     } else if (flag == "--list-scenarios") {
-      for (const ScenarioInfo& info : all_scenarios())
-        std::printf("%s: %s\n", std::string(info.name).c_str(), std::string(info.what).c_str());
+      for (const BuiltInFile& file : built_in_scenarios())
+        std::printf("%s: %s\n", std::string(file.name).c_str(), the(find_scenario(file.name)).title.c_str());
+      std::exit(0);
+    } else if (flag == "--list-knobs") {
+      list_knobs();
       std::exit(0);
     } else if (flag == "--list-mutants" || flag == "--list-nondeterminism") {
       for (const MutantInfo& info : all_mutants()) {
@@ -150,32 +220,89 @@ std::string stats(const ScenarioResult& result) {
   for (const Mark* mark : all_marks()) out["marks"][std::string(mark->name())] = mark->count();
   out["events"] = result.events;
   out["simulated_s"] = std::chrono::duration<double>(result.simulated).count();
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  out["cpu_s"] = seconds(used.ru_utime) + seconds(used.ru_stime);  // of the process so far
+  out["peak_bytes"] = static_cast<std::uint64_t>(used.ru_maxrss) * 1024;
   return out.dump();
 }
 
-int run(const Arguments& arguments) {
-  const ScenarioInfo* scenario = nullptr;
-  for (const ScenarioInfo& info : all_scenarios()) {
-    if (info.name == arguments.scenario) scenario = &info;
+// Tells what went wrong, and how to run it again.
+void tell(const Arguments& arguments, const Case& of, const ScenarioResult& result) {
+  std::string again = "./simulate ";
+  if (arguments.case_file.empty()) {
+    again += "--seed " + std::to_string(of.seed) + " --scenario " + of.scenario;
+    if (arguments.minutes) again += " --minutes " + std::to_string(*arguments.minutes);
+  } else {
+    again += "--case " + arguments.case_file;
   }
-  if (!scenario) no_such("scenario", arguments.scenario, all_scenarios());
+  for (const auto& [name, value] : arguments.knobs) again += " --knob " + name + "=" + std::to_string(value);
+  if (!arguments.mutant.empty()) again += " --mutant " + arguments.mutant;
+  if (!arguments.commit.empty()) again += " --commit " + arguments.commit;
+  std::printf("%s\n%s\nreplay: %s\n", result.lines.c_str(), result.why.c_str(), again.c_str());
+  std::fflush(stdout);
+  if (arguments.mutant.empty() && fails_without_faults(of)) {
+    std::printf("It fails without any fault, too: the scenario may not be able to come to its end at all.\n");
+  }
+}
+
+// A smaller case that fails in the same way.
+void shrink_into(const Arguments& arguments, const Case& of) {
+  constexpr std::chrono::seconds kLimit{60};
+  const auto kind = try_cases({of}, kLimit).front();
+  if (!kind) {
+    std::printf("it does not fail: there is nothing to make smaller\n");
+    return;
+  }
+  const std::time_t end = std::time(nullptr) + static_cast<std::time_t>(arguments.shrink_seconds);
+  const TryCases still_fails = [&](const std::vector<Case>& cases) -> std::optional<std::size_t> {
+    if (std::time(nullptr) > end) return std::nullopt;
+    const auto kinds = try_cases(cases, kLimit);
+    const auto found = std::ranges::find(kinds, kind);
+    if (found == kinds.end()) return std::nullopt;
+    return static_cast<std::size_t>(found - kinds.begin());
+  };
+  Case smaller = shrink(of, still_fails, {.at_once = arguments.jobs});
+  if (smaller.found.empty()) smaller.found = *kind;
+  write_file(arguments.shrink_into, format_case(smaller));
+  std::printf("from %zu faults, %zu clients and %zu episodes to %zu, %zu and %zu: %s\n", of.faults.size(),
+              of.clients.size(), of.episodes.size(), smaller.faults.size(), smaller.clients.size(),
+              smaller.episodes.size(), arguments.shrink_into.c_str());
+}
+
+Case case_of(const Arguments& arguments, const std::optional<ScenarioFile>& scenario, std::uint64_t seed) {
+  std::optional<Duration> duration;
+  if (arguments.minutes) duration = std::chrono::minutes(*arguments.minutes);
+  Case out = scenario ? draw_case(*scenario, seed, duration)
+                      : the(parse_case(arguments.case_file, read_file(arguments.case_file)));
+  for (const auto& [name, value] : arguments.knobs) {
+    if (auto set = out.knobs.set(name, value); !set) usage(set.error().message);
+  }
+  return out;
+}
+
+int run(const Arguments& arguments) {
+  std::optional<ScenarioFile> scenario;
+  if (arguments.case_file.empty()) scenario = the(find_scenario(arguments.scenario));
   if (!arguments.mutant.empty()) select(arguments.mutant);
   std::uint64_t failed = 0;
   for (std::uint64_t seed = arguments.first; seed <= arguments.last; ++seed) {
-    const ScenarioResult result = scenario->run(
-        {.seed = seed, .duration = std::chrono::minutes(arguments.minutes), .observe = arguments.observe});
-    if (!result.ok) {
-      ++failed;
-      std::string again = "./simulate --seed " + std::to_string(seed) + " --scenario " + arguments.scenario +
-                          " --minutes " + std::to_string(arguments.minutes);
-      if (!arguments.mutant.empty()) again += " --mutant " + arguments.mutant;
-      if (!arguments.commit.empty()) again += " --commit " + arguments.commit;
-      std::printf("%s\n%s\nreplay: %s\n", result.lines.c_str(), result.why.c_str(), again.c_str());
+    const Case of = case_of(arguments, scenario, seed);
+    if (!arguments.write_case.empty()) write_file(arguments.write_case, format_case(of));
+    if (!arguments.shrink_into.empty()) {
+      shrink_into(arguments, of);
+      continue;
     }
+    const ScenarioResult result = run_case(of, arguments.observe);
+    if (!result.ok) tell(arguments, of, result);
+    failed += !result.ok;
     if (arguments.stats) std::printf("stats=%s\n", stats(result).c_str());
     std::printf(
         "seed=%llu scenario=%s result=%s ops=%llu faults=%llu crashes=%llu hash=%016llx\n",
-        static_cast<unsigned long long>(seed), arguments.scenario.c_str(), result.ok ? "ok" : "fail",
+        static_cast<unsigned long long>(of.seed), of.scenario.c_str(), result.ok ? "ok" : "fail",
         static_cast<unsigned long long>(result.operations), static_cast<unsigned long long>(result.faults),
         static_cast<unsigned long long>(result.crashes), static_cast<unsigned long long>(result.hash));
     std::fflush(stdout);

@@ -1,23 +1,20 @@
-// A scenario: a whole system under workloads and faults, from one seed, judged.
+// Scenarios: a whole system under workloads and faults, from one seed, judged. A scenario is a text file in
+// sim/scenarios/; with a seed it makes a case (workloads/case.h), which is run.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "runtime/time.h"
 #include "sim/observe.h"
+#include "sim/workloads/case.h"
 
 namespace stele::sim {
-
-struct ScenarioOptions {
-  std::uint64_t seed = 1;
-  runtime::Duration duration = std::chrono::minutes(30);  // virtual
-  Observation observe;
-};
 
 // Of one kind: injected, of those without anything to break, and how often something met one.
 struct FaultCount {
@@ -38,18 +35,18 @@ struct ScenarioResult {
   runtime::Duration simulated{};
 };
 
-using Scenario = ScenarioResult (*)(const ScenarioOptions& options);
-struct ScenarioInfo {
-  std::string_view name;
-  std::string_view what;
-  Scenario run;
-};
-// The first is the default.
-const std::vector<ScenarioInfo>& all_scenarios();
+ScenarioResult run_case(const Case& of, const Observation& observe = {});
+// Whether the case cannot come to its end although nothing breaks: then it says nothing about the system.
+bool fails_without_faults(const Case& of);
 
-// One node with MQTT and Kafka clients (scenario_node.cc).
-ScenarioResult run_node(const ScenarioOptions& options);
-// Fails always: shows that a failure is seen as one.
-ScenarioResult run_canary(const ScenarioOptions& options);
+// The files that are built in: their names without ".toml", and what is in them.
+struct BuiltInFile {
+  std::string_view name;
+  std::string_view text;
+};
+std::span<const BuiltInFile> built_in_scenarios();
+std::span<const BuiltInFile> built_in_regressions();
+// kInvalidArgument: there is none of that name (and the nearest), or what is wrong with it.
+Result<ScenarioFile> find_scenario(std::string_view name);
 
 }  // namespace stele::sim

@@ -1,6 +1,7 @@
 #include "sim/trace.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <utility>
 
@@ -48,6 +49,19 @@ std::string format_time(Time at) {
   std::snprintf(text, sizeof text, "%lld.%09lld", static_cast<long long>(ns / 1'000'000'000),
                 static_cast<long long>(ns % 1'000'000'000));
   return text;
+}
+
+std::optional<Duration> parse_duration(std::string_view text) {
+  const std::size_t point = std::min(text.find('.'), text.size());
+  std::string digits(text.substr(0, point));
+  std::string fraction(text.substr(std::min(point + 1, text.size())));
+  if (digits.empty() || digits.size() > 9 || fraction.size() > 9) return std::nullopt;
+  fraction.resize(9, '0');
+  digits += fraction;
+  std::int64_t ns = 0;
+  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), ns);
+  if (failure != std::errc() || end != digits.data() + digits.size() || ns < 0) return std::nullopt;
+  return Duration(ns);
 }
 
 Trace::Trace(std::size_t events, std::size_t lines)

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -109,5 +110,7 @@ class Trace {
 
 // "12.000345678": seconds since the world began.
 std::string format_time(Time at);
+// "12.5" seconds, up to nine digits behind the point.
+std::optional<Duration> parse_duration(std::string_view text);
 
 }  // namespace stele::sim

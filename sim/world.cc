@@ -13,15 +13,17 @@ namespace stele::sim {
 namespace {
 
 std::array<runtime::Random, kConcerns> make_streams(std::uint64_t seed) {
-  const auto stream = [seed](Concern concern) {
-    return runtime::Random(Hasher().add(seed).add(static_cast<std::uint64_t>(concern)).value());
-  };
+  const auto stream = [seed](Concern concern) { return stream_of(seed, concern); };
   return {stream(Concern::kSchedule), stream(Concern::kNetwork), stream(Concern::kDisk),
           stream(Concern::kProcess),  stream(Concern::kClock),   stream(Concern::kFaults),
           stream(Concern::kWorkload), stream(Concern::kKnobs)};
 }
 
 }  // namespace
+
+runtime::Random stream_of(std::uint64_t seed, Concern concern) {
+  return runtime::Random(Hasher().add(seed).add(static_cast<std::uint64_t>(concern)).value());
+}
 
 std::string_view to_string(StopReason reason) {
   switch (reason) {

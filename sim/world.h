@@ -51,6 +51,8 @@ enum class Concern : std::uint8_t {
   kKnobs
 };
 constexpr std::size_t kConcerns = 8;
+// As a world of that seed has it at its beginning.
+runtime::Random stream_of(std::uint64_t seed, Concern concern);
 
 enum class StopReason : std::uint8_t {
   kDone,      // the predicate holds

@@ -99,6 +99,9 @@ runtime::Duration short_pause(runtime::Runtime& runtime, std::int64_t max_ms);
 // Until there is something to do.
 runtime::Task<void> wait_while_quiet(runtime::Runtime& runtime, Workload& workload);
 
+// Makes what is to be there before the load begins; `ready` ends it, wherever it is.
+runtime::Task<void> prepare(runtime::Runtime& runtime, Workload& workload, bool& ready);
+
 // MQTT QoS 1 into captured addresses `sensors/P/A`; unacknowledged ones are sent again, in order.
 runtime::Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std::uint32_t publisher,
                                        std::uint32_t window);

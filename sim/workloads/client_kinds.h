@@ -1,0 +1,28 @@
+// The clients that a scenario can have, by name. A new workload gets its line here, and can be named in a
+// scenario.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "runtime/runtime.h"
+#include "runtime/scope.h"
+#include "sim/knobs.h"
+
+namespace stele::sim {
+
+struct ClientOfCase;
+struct Workload;
+
+// In the order in which they start.
+std::span<const std::string_view> client_kind_names();
+// How many of a kind there can be.
+std::uint32_t most_clients(std::string_view kind);
+// Whether a run with these knobs has any of them.
+bool knobs_allow(std::string_view kind, const Knobs& knobs);
+// Starts one on a core of a client's host; `client` is of a kind that there is.
+void start_client(runtime::Scope& scope, runtime::Runtime& core, Workload& workload,
+                  const ClientOfCase& client);
+
+}  // namespace stele::sim

@@ -1,0 +1,86 @@
+#include "sim/workloads/end_checks.h"
+
+#include <set>
+#include <string>
+
+#include "sim/workloads/case.h"
+#include "sim/workloads/clients.h"
+#include "sim/workloads/shadow.h"
+
+namespace stele::sim {
+
+std::string unfinished(const Workload& workload, const Shadow& shadow) {
+  std::set<MessageId> wanted;
+  for (const MessageId& id : workload.ledger.acknowledged()) {
+    if (workload.mqtt_publishers.contains(id.publisher)) wanted.insert(id);
+  }
+  std::string out;
+  if (workload.wills.missing() > 0) {
+    out += "; " + std::to_string(workload.wills.missing()) + " wills have not come, the first " +
+           workload.wills.first_missing();
+  }
+  const auto crew_lacks = workload.ledger.missing("crew", wanted_by_crew(workload));
+  if (!crew_lacks.empty()) {
+    out +=
+        "; the crew lacks " + std::to_string(crew_lacks.size()) + ", the first " + crew_lacks.front().text();
+  }
+  for (const char* who : {"keeper-of-all", "keeper-too", "keeper-once", "sensor-consumer-sensors"}) {
+    const auto missing = workload.ledger.missing(who, wanted);
+    if (missing.empty()) continue;
+    out += "; " + std::string(who) + " lacks " + std::to_string(missing.size()) + " of " +
+           std::to_string(wanted.size()) + " from " + missing.front().text() + " to " +
+           missing.back().text() + " (" + shadow.describe(who) + ")";
+  }
+  return out;
+}
+
+void check_produced(Workload& workload, const Case& of) {
+  const bool orders_are_read = of.has({"kafka-consumer", 0}),
+             sensors_are_read = of.has({"kafka-consumer", 1});
+  for (const auto& [place, id] : workload.produced) {
+    if (!orders_are_read) break;
+    auto found = workload.records.find(place);
+    const auto& [topic, partition, offset] = place;
+    const std::string where =
+        topic + "-" + std::to_string(partition) + " at offset " + std::to_string(offset);
+    if (found == workload.records.end()) {
+      return workload.world.fail("message " + id.text() + " was acknowledged for " + where +
+                                 " and is not there");
+    }
+    if (MessageId::parse(found->second) != id) {
+      return workload.world.fail("message " + id.text() + " was acknowledged for " + where +
+                                 ", which holds another");
+    }
+  }
+  for (const MessageId& id : workload.ledger.acknowledged()) {
+    if (of.has_any("group-member") && workload.kafka_producers.contains(id.publisher) &&
+        !workload.ledger.has_received("group-orders.eu", id)) {
+      return workload.world.fail("message " + id.text() +
+                                 " was acknowledged and no member of the group has read it");
+    }
+    if (!sensors_are_read || !workload.mqtt_publishers.contains(id.publisher)) continue;
+    if (!workload.ledger.has_received("sensor-consumer-sensors", id)) {
+      return workload.world.fail("message " + id.text() +
+                                 " was acknowledged and is not in the topic that captures it");
+    }
+  }
+}
+
+void check_exactly_once(Workload& workload) {
+  std::set<MessageId> seen;
+  for (const auto& [place, payload] : workload.records) {
+    if (std::get<0>(place) != "sensors") continue;
+    const auto id = MessageId::parse(payload);
+    if (!id || !workload.exactly_once.contains(*id)) continue;
+    if (!seen.insert(*id).second) {
+      return workload.world.fail("message " + id->text() +
+                                 ", sent with QoS 2, is twice in the topic that captures it");
+    }
+    if (workload.refused_exactly_once.contains(*id)) {
+      return workload.world.fail("message " + id->text() +
+                                 ", sent with QoS 2, was refused and is kept all the same");
+    }
+  }
+}
+
+}  // namespace stele::sim

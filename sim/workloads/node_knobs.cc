@@ -1,0 +1,91 @@
+#include "sim/workloads/node_knobs.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <vector>
+
+namespace stele::sim {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::uint64_t ns(Duration duration) {
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+std::vector<Knob> declare() {
+  return {
+      // The world (sim/config.h).
+      {"schedule.turn_max_ns", ns(20us), {500, ns(500us)}, 500, ns(500us)},
+      {"schedule.post_max_ns", ns(5us), {ns(1us), ns(1ms), ns(20ms)}, ns(1us), ns(20ms)},
+      {"schedule.offload_max_ns", ns(50us), {ns(10us), ns(5ms)}, ns(10us), ns(5ms)},
+      {"network.latency_max_ns", ns(800us), {ns(60us), ns(20ms), ns(150ms)}, ns(60us), ns(150ms)},
+      {"network.bytes_per_second", 1'000'000'000, {2'000'000}, 2'000'000, 1'000'000'000},
+      {"network.window_bytes", 256 << 10, {600, 16 << 10, 4 << 20}, 600, 4 << 20},
+      {"network.read_bytes", 64 << 10, {7, 1500}, 7, 64 << 10},
+      {"network.partial_reads_of_8", 1, {0, 6}},
+      {"network.give_up_ns", ns(60s), {ns(8s), ns(900s)}, ns(8s), ns(900s)},
+      {"disk.write_max_ns", ns(100us), {ns(20us), ns(4ms)}, ns(20us), ns(4ms)},
+      {"disk.sync_max_ns", ns(3ms), {ns(100us), ns(40ms)}, ns(100us), ns(40ms)},
+      {"disk.sector_bytes", 512, {512, 4096}},
+      {"disk.tear_one_in", 4, {0, 1}},
+      {"disk.early_write_back_one_in", 16, {0, 3}},
+      {"clock.wall_skew_max_ns", ns(500ms), {0, ns(30s)}, 0, ns(30s)},
+      {"clock.drift_ppm_max", 200, {0, 2000}, 0, 2000},
+      // The node.
+      {"node.cores", 2, {1, 4}, 1, 4},
+      {"node.shards", 16, {1, 2, 4, 8, 16}},
+      // Of the starts among the faults, one in so many crashes on its way; 0: none.
+      {"node.start_crash_one_in", 6, {0}},
+      {"log.file_bytes", 256 << 10, {16 << 10}, 16 << 10, 2 << 20},
+      {"log.segment_bytes", 512 << 10, {8 << 10}, 8 << 10, 4 << 20},
+      {"log.snapshot_bytes", 64 << 10, {16 << 10}, 16 << 10, 512 << 10},
+      {"log.tail_bytes", 256 << 10, {16 << 10}, 16 << 10, 2 << 20},
+      {"broker.live_bytes", 256 << 10, {256, 8 << 20}, 256, 8 << 20},
+      {"group.rebalance_delay_ns", 0, {0, ns(3s)}, 0, ns(3s)},
+      {"kafka.fetch_sessions", 4, {0}, 0, 4},
+      {"kafka.fetch_session_partitions", 12, {3}, 3, 12},
+      {"kafka.fetch_session_keep_ns", ns(2s), {0}, 0, ns(2s)},
+      // The clients. 0: no, 1: yes.
+      {"clients.log_in", 0, {0, 1}},
+      {"clients.neighbour", 0, {0, 0, 0, 1}},  // another tenant's, where they log in
+      {"clients.websocket", 0, {0, 0, 1}},
+      {"clients.crew_exactly_once", 0, {0, 1}},
+      {"clients.newcomers", 0, {0, 1}},
+  };
+}
+
+}  // namespace
+
+std::span<const Knob> node_knobs() {
+  static const std::vector<Knob> knobs = declare();
+  return knobs;
+}
+
+WorldConfig world_config(const Knobs& knobs) {
+  const auto duration = [&](std::string_view name) { return Duration(knobs[name]); };
+  WorldConfig config;
+  config.schedule.turn.max = duration("schedule.turn_max_ns");
+  config.schedule.post.max = duration("schedule.post_max_ns");
+  config.schedule.offload.max = duration("schedule.offload_max_ns");
+  config.network.latency.max = duration("network.latency_max_ns");
+  config.network.bytes_per_second = knobs["network.bytes_per_second"];
+  // A window that takes a round trip to open lets at least 100 KB a second through: slow, not hopeless.
+  const auto round_trip_us = static_cast<std::size_t>(2 * config.network.latency.max / 1us);
+  config.network.window_bytes = std::max<std::size_t>(knobs["network.window_bytes"], round_trip_us / 10);
+  config.network.read_bytes = knobs["network.read_bytes"];
+  config.network.partial_reads_of_8 = static_cast<std::uint32_t>(knobs["network.partial_reads_of_8"]);
+  config.network.give_up = duration("network.give_up_ns");
+  config.disk.write.max = duration("disk.write_max_ns");
+  config.disk.sync.max = duration("disk.sync_max_ns");
+  config.disk.sector_bytes = knobs["disk.sector_bytes"];
+  config.disk.tear_one_in = static_cast<std::uint32_t>(knobs["disk.tear_one_in"]);
+  config.disk.early_write_back_one_in = static_cast<std::uint32_t>(knobs["disk.early_write_back_one_in"]);
+  config.clock.wall_skew_max = duration("clock.wall_skew_max_ns");
+  config.clock.drift_ppm_max = static_cast<std::int64_t>(knobs["clock.drift_ppm_max"]);
+  return config;
+}
+
+}  // namespace stele::sim

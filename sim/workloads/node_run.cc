@@ -1,0 +1,341 @@
+// One node, whole and unchanged, with MQTT and Kafka clients, while its machine and its network fail. Judged
+// throughout and at the end (clients.h, shadow.h, ledger.h, end_checks.h).
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/message_batch.h"
+#include "sim/faults.h"
+#include "sim/host.h"
+#include "sim/network.h"
+#include "sim/scenario.h"
+#include "sim/workloads/case.h"
+#include "sim/workloads/client_kinds.h"
+#include "sim/workloads/clients.h"
+#include "sim/workloads/end_checks.h"
+#include "sim/workloads/node_knobs.h"
+#include "sim/workloads/node_program.h"
+#include "sim/workloads/shadow.h"
+#include "sim/world.h"
+
+namespace stele::sim {
+
+using namespace std::chrono_literals;
+using runtime::Duration;
+
+namespace {
+
+// After the faults everything must be done within so much virtual time.
+constexpr Duration kCalmDown = 10min;
+
+class NodeRun {
+ public:
+  NodeRun(const Case& of, const Observation& observe);
+  ScenarioResult run();
+
+ private:
+  server::NodeConfig config(ProcessContext& process);
+  void boot_node();
+  void prepare_clients();
+  void begin_load();
+  void begin_faults();
+  void end_faults();
+  void judge();
+  void start_failed(const Error& error, std::uint64_t incarnation);
+  bool serves() const;
+  std::uint64_t disk_faults_met();
+  // In this process, or the last one.
+  bool disk_failed() { return disk_faults_met() > disk_faults_before_; }
+  void note_committed(const broker::DataEntry& data, std::string_view batch);
+  void note_offsets(const broker::ShardState& state);
+  std::uint64_t floor(const std::string& name) const;
+  void check_enough_happened();
+  ScenarioResult result(const RunResult& end);
+
+  const Case& of_;
+  World world_;
+  std::optional<Observer> observer_;
+  Shadow shadow_;
+  Ledger ledger_;
+  Workload workload_;
+  Host& node_;
+  Host& clients_;
+  std::optional<Faults> faults_;
+  bool faulty_ = false;                   // faults may come
+  std::uint64_t disk_faults_before_ = 0;  // when the process began
+  Time process_began_{};
+};
+
+// What the clients of a case run as.
+class Clients final : public Program {
+ public:
+  Clients(ProcessContext& process, Workload& workload, const std::vector<ClientOfCase>& clients) {
+    for (const ClientOfCase& client : clients) start_client(scope_, process.core(0), workload, client);
+  }
+
+ private:
+  runtime::Scope scope_;
+};
+
+NodeRun::NodeRun(const Case& of, const Observation& observe)
+    : of_(of),
+      world_(of.seed, world_config(of.knobs)),
+      shadow_(world_),
+      ledger_(world_),
+      workload_{.world = world_, .ledger = ledger_, .mqtt = {}, .kafka = {}, .http = {}, .login = {}},
+      node_(world_.add_host("node")),
+      clients_(world_.add_host("clients")) {
+  if (observe.any()) observer_.emplace(world_, observe);
+  shadow_.on_data = [this](const broker::DataEntry& data, std::string_view batch) {
+    note_committed(data, batch);
+  };
+  shadow_.on_control = [this](const broker::ShardState& state) { note_offsets(state); };
+  workload_.end_of = [this](const std::string& topic, std::int32_t partition) {
+    return shadow_.end_of(topic, partition);
+  };
+  workload_.is_numbered = [this](const std::string& client_id, std::uint16_t packet_id) {
+    return shadow_.is_numbered(client_id, packet_id);
+  };
+  workload_.disk_fails = [this] { return disk_failed(); };
+  workload_.is_subscribed = [this](const std::string& client_id, const std::string& filter) {
+    return shadow_.is_subscribed(client_id, filter);
+  };
+  workload_.has_will = [this](const std::string& payload) { return shadow_.has_will(payload); };
+  workload_.crew.exactly_once = of.knobs["clients.crew_exactly_once"] != 0;
+  if (of.knobs["clients.log_in"] != 0) workload_.login = MqttPeer::Login{"root", "the password of root"};
+  workload_.neighbour = workload_.login && of.knobs["clients.neighbour"] != 0;
+  workload_.mqtt = {.tcp = {node_.ip(), 1883}};
+  if (of.knobs["clients.websocket"] != 0) workload_.mqtt.websocket = runtime::Endpoint{node_.ip(), 8080};
+  workload_.kafka = {node_.ip(), 9092};
+  workload_.http = {node_.ip(), 8080};
+}
+
+// ---- the system -----------------------------------------------------------------------------------------
+
+server::NodeConfig NodeRun::config(ProcessContext& process) {
+  const Knobs& knobs = of_.knobs;
+  server::NodeConfig config;
+  config.data = "/data";
+  config.shards = static_cast<std::uint32_t>(knobs["node.shards"]);
+  config.mqtt = {{process.host().ip(), 1883}};
+  config.kafka = {{process.host().ip(), 9092}};
+  config.advertise_kafka = runtime::Endpoint{process.host().ip(), 9092};
+  config.http = {{process.host().ip(), 8080}};
+  config.journal.store.file_bytes = knobs["log.file_bytes"];
+  config.journal.store.tail_cache_bytes = knobs["log.tail_bytes"];
+  config.journal.store.max_batch_bytes = std::max<std::uint64_t>(knobs["log.file_bytes"] / 4, 4096);
+  config.journal_client.tail_bytes = knobs["log.tail_bytes"];
+  config.broker.log.segment_bytes = knobs["log.segment_bytes"];
+  config.broker.snapshot_log_bytes = knobs["log.snapshot_bytes"];
+  config.broker.replay_bytes = 2 * knobs["log.snapshot_bytes"];
+  config.broker.max_live_bytes = knobs["broker.live_bytes"];
+  config.broker.observer = &shadow_;
+  config.broker.default_partitions = 2;
+  config.kafka_options.fetch_sessions = {
+      .sessions = static_cast<std::uint32_t>(knobs["kafka.fetch_sessions"]),
+      .partitions = knobs["kafka.fetch_session_partitions"],
+      .keep = Duration(knobs["kafka.fetch_session_keep_ns"]),
+  };
+  config.broker.groups.min_session = 1s;
+  config.broker.groups.initial_rebalance_delay = Duration(knobs["group.rebalance_delay_ns"]);
+  config.version = "simulated";
+  if (workload_.login) config.administrator = {workload_.login->user, workload_.login->password};
+  return config;
+}
+
+void NodeRun::boot_node() {
+  node_.boot(static_cast<std::uint32_t>(of_.knobs["node.cores"]), [this](ProcessContext& process) {
+    if (disk_failed()) workload_.disk_failed.emplace_back(process_began_, world_.now());
+    process_began_ = world_.now();
+    disk_faults_before_ = disk_faults_met();
+    // Now and then it does not get far.
+    runtime::Random& random = world_.random(Concern::kFaults);
+    const std::uint64_t one_in = of_.knobs["node.start_crash_one_in"];
+    if (faulty_ && one_in > 0 && random.chance(1, one_in))
+      node_.crash_at_file_operation(1 + random.below(200));
+    return std::make_unique<NodeProgram>(process, config(process), [this, &process](const Error& error) {
+      start_failed(error, process.incarnation());
+    });
+  });
+}
+
+bool NodeRun::serves() const {
+  const auto* program = static_cast<const NodeProgram*>(node_.program());
+  return program && program->serves();
+}
+
+std::uint64_t NodeRun::disk_faults_met() {
+  const DiskEffects& effects = node_.disk().effects();
+  return effects.syncs_failed + effects.reads_failed + effects.writes_failed + effects.no_space;
+}
+
+// With a disk that fails it may; the next process tries again.
+void NodeRun::start_failed(const Error& error, std::uint64_t incarnation) {
+  if (disk_failed()) return;
+  world_.fail("the node does not start: " + error.to_string() + " (process " + std::to_string(incarnation) +
+              ")");
+}
+
+// ---- clients and faults ---------------------------------------------------------------------------------
+
+void NodeRun::prepare_clients() {
+  bool ready = false;
+  clients_.boot(1, program([this, &ready](ProcessContext& process) {
+                  return prepare(process.core(0), workload_, ready);
+                }));
+  const RunResult result = world_.run_until([&] { return ready; }, 1min);
+  if (result.reason == StopReason::kTime) world_.fail("the node does not serve within a minute");
+  clients_.crash(CrashMode::kKill);
+}
+
+void NodeRun::begin_load() {
+  clients_.boot(1, [this](ProcessContext& process) {
+    return std::make_unique<Clients>(process, workload_, of_.clients);
+  });
+  for (const Episode& episode : of_.episodes) {
+    world_.after(episode.begin, [this, &episode] {
+      workload_.loaded = true;
+      workload_.send_until = ledger_.sent_count() + episode.messages;
+    });
+    world_.after(episode.load_end, [this] { workload_.loaded = false; });
+  }
+}
+
+void NodeRun::begin_faults() {
+  for (std::uint32_t i = 0; i < of_.faults_drawn; ++i) (void)world_.random(Concern::kFaults).next();
+  std::vector<Fault> plan = of_.faults;
+  for (Fault& fault : plan) {
+    fault.at += world_.elapsed();
+    if (fault.kind != FaultKind::kNoSpace) continue;
+    workload_.short_of_space.emplace_back(Time(fault.at), Time(fault.at + fault.lasts + 10s));
+  }
+  faults_.emplace(world_, std::move(plan));
+  faults_->supervise(node_);
+  faulty_ = true;
+}
+
+// Everything is healed, and the clients come to an end.
+void NodeRun::end_faults() {
+  faulty_ = false;
+  faults_->stop();
+  // The calm begins with a node that serves: one that was asked to end may not have come to it.
+  if (!world_.failed()) {
+    const RunResult result = world_.run_until([this] { return serves(); }, kCalmDown);
+    if (result.reason == StopReason::kTime) world_.fail("after the faults, the node does not serve");
+  }
+  // In an unlucky run hardly anybody was served: its clients go on until they have shown something.
+  if (!world_.failed() && ledger_.operations() < floor("operations")) {
+    workload_.loaded = true;
+    workload_.send_until = UINT64_MAX;
+    world_.run_until([this] { return ledger_.operations() >= floor("operations"); }, kCalmDown);
+    workload_.loaded = false;
+  }
+  workload_.stopping = true;
+  if (world_.failed()) return;
+  const RunResult result = world_.run_until([this] { return workload_.running.empty(); }, kCalmDown);
+  if (result.reason != StopReason::kTime) return;
+  std::string who;
+  for (const std::string& name : workload_.running) who += " " + name;
+  world_.fail("after the faults, clients are not done within the time:" + who +
+              unfinished(workload_, shadow_));
+}
+
+// ---- judging --------------------------------------------------------------------------------------------
+
+void NodeRun::note_committed(const broker::DataEntry& data, std::string_view batch) {
+  broker::for_each_message(Bytes::copy(batch), data.address, false,
+                           [&](const MessageView& message, const Bytes&, std::uint32_t) {
+                             const auto id = MessageId::parse(message.payload);
+                             if (id && id->publisher == kDeniedPublisher) {
+                               return world_.fail("a message of a user without rights was kept");
+                             }
+                             if (id) ledger_.committed(*id);
+                             if (data.will && !data.stream_only) {
+                               workload_.wills.published(std::string(message.payload));
+                             }
+                           });
+}
+
+void NodeRun::note_offsets(const broker::ShardState& state) {
+  const broker::GroupState* group = state.groups().find({kDefaultTenant, "workers"});
+  if (!group) return;
+  for (const auto& [stream, committed] : group->offsets)
+    workload_.group.logged(stream.partition.value, committed.offset.value);
+}
+
+std::uint64_t NodeRun::floor(const std::string& name) const {
+  const auto found = of_.floors.find(name);
+  return found == of_.floors.end() ? 0 : found->second;
+}
+
+void NodeRun::check_enough_happened() {
+  struct Floor {
+    const char* name;
+    std::uint64_t happened;
+    bool possible = true;
+  };
+  const std::uint64_t pauses_of_cores = faults_->injected(FaultKind::kCorePauses);
+  const Floor floors[] = {
+      {"operations", ledger_.operations()},
+      {"faults", faults_->injected() - pauses_of_cores},
+      {"crashes", node_.crashes()},
+      {"denials", workload_.denials, of_.has_any("denied")},
+      {"messages-of-the-neighbour", ledger_.received_count(kNeighbourReader), of_.has_any("neighbour")},
+      {"newcomers", workload_.newcomers, of_.has_any("newcomer")},
+      {"wills", workload_.wills.came(), of_.has_any("will-client")},
+      {"wills-kept-away", workload_.wills.kept_away(), of_.has_any("will-client")},
+  };
+  for (const auto& [name, happened, possible] : floors) {
+    if (!possible || happened >= floor(name)) continue;
+    return world_.fail("too little happened to show anything: " + std::to_string(happened) + " " + name);
+  }
+}
+
+void NodeRun::judge() {
+  if (!world_.failed()) check_produced(workload_, of_);
+  if (!world_.failed()) check_exactly_once(workload_);
+  if (!world_.failed()) check_enough_happened();
+}
+
+ScenarioResult NodeRun::run() {
+  boot_node();
+  prepare_clients();
+  begin_load();
+  begin_faults();
+  RunResult end;
+  if (!world_.failed()) end = world_.run_for(of_.duration);
+  end_faults();
+  judge();
+  world_.mix(shadow_.hash());
+  world_.mix(ledger_.operations());
+  end = world_.run_for(0ns);
+  return result(end);
+}
+
+ScenarioResult NodeRun::result(const RunResult& end) {
+  ScenarioResult out;
+  out.ok = !world_.failed() && !end.broken();
+  out.why = end.detail;
+  if (!out.ok) out.lines = world_.trace().lines();
+  out.operations = ledger_.operations();
+  out.faults = faults_->injected();
+  for (const auto& [kind, injected, skipped, met] : faults_->counts())
+    out.fault_counts.push_back({to_string(kind), injected, skipped, met});
+  out.crashes = node_.crashes();
+  out.events = world_.counters().events;
+  out.hash = world_.hash();
+  out.simulated = world_.elapsed();
+  return out;
+}
+
+}  // namespace
+
+ScenarioResult run_case(const Case& of, const Observation& observe) {
+  return NodeRun(of, observe).run();
+}
+
+}  // namespace stele::sim

@@ -1,0 +1,73 @@
+// The scenarios on a few seeds, what once failed, and that a seed means one run.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "sim/scenario.h"
+
+namespace stele::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+Case draw(std::string_view scenario, std::uint64_t seed, Duration duration) {
+  return draw_case(find_scenario(scenario).value(), seed, duration);
+}
+
+class NodeScenario : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(NodeScenario, KeepsWhatItAcknowledged) {
+  const ScenarioResult result = run_case(draw("node", GetParam(), 2min));
+  EXPECT_TRUE(result.ok) << result.lines << result.why << "\nreplay: ./simulate --seed " << GetParam()
+                         << " --scenario node --minutes 2";
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, NodeScenario, testing::Range<std::uint64_t>(1, 8));
+
+// Cases that once found something (sim/regressions/).
+class Regression : public testing::TestWithParam<BuiltInFile> {};
+
+TEST_P(Regression, StaysGone) {
+  const std::string path = "sim/regressions/" + std::string(GetParam().name) + ".toml";
+  const auto of = parse_case(path, GetParam().text);
+  ASSERT_TRUE(of) << of.error().to_string();
+  const ScenarioResult result = run_case(*of);
+  EXPECT_TRUE(result.ok) << result.lines << result.why << "\nonce: " << of->found
+                         << "\nreplay: ./simulate --case " << path;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, Regression, testing::ValuesIn(built_in_regressions()), [](const auto& info) {
+  std::string name(info.param.name);
+  for (char& c : name) c = c == '-' ? '_' : c;
+  return name;
+});
+
+TEST(Scenarios, ASeedMeansOneRun) {
+  const Case of = draw("node", 3, 1min);
+  const ScenarioResult once = run_case(of);
+  const ScenarioResult again = run_case(of);
+  EXPECT_EQ(once.hash, again.hash);
+  EXPECT_EQ(once.operations, again.operations);
+}
+
+TEST(Scenarios, ACaseIsTheRunThatItWasWrittenFrom) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const Case drawn = draw("node", seed, 1min);
+    const auto read = parse_case("written", format_case(drawn));
+    ASSERT_TRUE(read) << read.error().to_string();
+    EXPECT_EQ(run_case(drawn).hash, run_case(*read).hash) << "seed " << seed;
+  }
+}
+
+TEST(Canary, FailsAlways) {
+  const Case of = draw("canary", 1, 1min);
+  const ScenarioResult result = run_case(of);
+  EXPECT_FALSE(result.ok);
+  EXPECT_EQ(result.why, "the canary fails always");
+  EXPECT_TRUE(fails_without_faults(of)) << "which is what says that it is no fault of the system";
+}
+
+}  // namespace
+}  // namespace stele::sim
