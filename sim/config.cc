@@ -1,48 +1,63 @@
 #include "sim/config.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace stele::sim {
+
+using namespace std::chrono_literals;
+
 namespace {
 
-using std::chrono::microseconds;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-template <class T, std::size_t N>
-T one_of(runtime::Random& random, const T (&choices)[N]) {
-  return choices[random.below(N)];
+constexpr std::uint64_t ns(Duration duration) {
+  return static_cast<std::uint64_t>(duration.count());
 }
 
 }  // namespace
 
-WorldConfig WorldConfig::draw(std::uint64_t seed) {
-  runtime::Random random(mix64(seed ^ 0x6b6e6f6273ULL));  // "knobs"
+std::span<const Knob> world_knobs() {
+  static const std::vector<Knob> knobs = {
+      {"schedule.turn_max_ns", ns(20us), {500, ns(500us)}, 500, ns(500us)},
+      {"schedule.post_max_ns", ns(5us), {ns(1us), ns(1ms), ns(20ms)}, ns(1us), ns(20ms)},
+      {"schedule.offload_max_ns", ns(50us), {ns(10us), ns(5ms)}, ns(10us), ns(5ms)},
+      {"network.latency_max_ns", ns(800us), {ns(60us), ns(20ms), ns(150ms)}, ns(60us), ns(150ms)},
+      {"network.bytes_per_second", 1'000'000'000, {2'000'000}, 2'000'000, 1'000'000'000},
+      {"network.window_bytes", 256 << 10, {600, 16 << 10, 4 << 20}, 600, 4 << 20},
+      {"network.read_bytes", 64 << 10, {7, 1500, 1500, 64 << 10}},
+      {"network.partial_reads_of_8", 1, {0, 6}},
+      {"network.give_up_ns", ns(60s), {ns(8s), ns(900s)}, ns(8s), ns(900s)},
+      {"disk.write_max_ns", ns(100us), {ns(20us), ns(4ms)}, ns(20us), ns(4ms)},
+      {"disk.sync_max_ns", ns(3ms), {ns(100us), ns(40ms)}, ns(100us), ns(40ms)},
+      {"disk.sector_bytes", 512, {512, 4096}},
+      {"disk.tear_one_in", 4, {0, 1}},
+      {"disk.early_write_back_one_in", 16, {0, 3}},
+      {"clock.wall_skew_max_ns", ns(500ms), {0, ns(30s)}, 0, ns(30s)},
+      {"clock.drift_ppm_max", 200, {0, 2000}, 0, 2000},
+  };
+  return knobs;
+}
+
+WorldConfig WorldConfig::of(const Knobs& knobs) {
+  const auto duration = [&](std::string_view name) { return Duration(knobs[name]); };
   WorldConfig config;
-  config.schedule.turn.max = one_of<Duration>(random, {Duration(500), microseconds(20), microseconds(500)});
-  config.schedule.post.max = one_of<Duration>(random, {microseconds(1), microseconds(5), milliseconds(1)});
-  config.schedule.offload.max =
-      one_of<Duration>(random, {microseconds(10), microseconds(50), milliseconds(5)});
-
-  config.network.latency.max =
-      one_of<Duration>(random, {microseconds(60), microseconds(800), milliseconds(20), milliseconds(150)});
-  config.network.bytes_per_second = one_of<std::uint64_t>(random, {2'000'000, 100'000'000, 1'000'000'000});
-  config.network.window_bytes = one_of<std::size_t>(random, {600, 16 * 1024, 256 * 1024, 4 << 20});
+  config.schedule.turn.max = duration("schedule.turn_max_ns");
+  config.schedule.post.max = duration("schedule.post_max_ns");
+  config.schedule.offload.max = duration("schedule.offload_max_ns");
+  config.network.latency.max = duration("network.latency_max_ns");
+  config.network.bytes_per_second = knobs["network.bytes_per_second"];
   // A window that takes a round trip to open lets at least 100 KB a second through: slow, not hopeless.
-  const auto round_trip_us = static_cast<std::size_t>(2 * config.network.latency.max / microseconds(1));
-  config.network.window_bytes = std::max(config.network.window_bytes, round_trip_us / 10);
-  config.network.read_bytes = one_of<std::size_t>(random, {7, 1500, 64 * 1024, 64 * 1024});
-  config.network.partial_reads_of_8 = one_of<std::uint32_t>(random, {0, 1, 6});
-  config.network.give_up = one_of<Duration>(random, {seconds(8), seconds(60), seconds(900)});
-
-  config.disk.write.max = one_of<Duration>(random, {microseconds(20), microseconds(100), milliseconds(4)});
-  config.disk.sync.max = one_of<Duration>(random, {microseconds(100), milliseconds(3), milliseconds(40)});
-  config.disk.sector_bytes = one_of<std::size_t>(random, {512, 4096});
-  config.disk.tear_one_in = one_of<std::uint32_t>(random, {0, 1, 4});
-  config.disk.early_write_back_one_in = one_of<std::uint32_t>(random, {0, 3, 16});
-
-  config.clock.wall_skew_max = one_of<Duration>(random, {Duration(0), milliseconds(500), seconds(30)});
-  config.clock.drift_ppm_max = one_of<std::int64_t>(random, {0, 200, 2000});
+  const auto round_trip_us = static_cast<std::size_t>(2 * config.network.latency.max / 1us);
+  config.network.window_bytes = std::max<std::size_t>(knobs["network.window_bytes"], round_trip_us / 10);
+  config.network.read_bytes = knobs["network.read_bytes"];
+  config.network.partial_reads_of_8 = static_cast<std::uint32_t>(knobs["network.partial_reads_of_8"]);
+  config.network.give_up = duration("network.give_up_ns");
+  config.disk.write.max = duration("disk.write_max_ns");
+  config.disk.sync.max = duration("disk.sync_max_ns");
+  config.disk.sector_bytes = knobs["disk.sector_bytes"];
+  config.disk.tear_one_in = static_cast<std::uint32_t>(knobs["disk.tear_one_in"]);
+  config.disk.early_write_back_one_in = static_cast<std::uint32_t>(knobs["disk.early_write_back_one_in"]);
+  config.clock.wall_skew_max = duration("clock.wall_skew_max_ns");
+  config.clock.drift_ppm_max = static_cast<std::int64_t>(knobs["clock.drift_ppm_max"]);
   return config;
 }
 

@@ -1,14 +1,17 @@
-// What a world is like when nothing is broken. Every field is a knob: draw() gives each of them a value from
-// the seed, extreme ones included, so that runs differ in more than their faults.
+// What a world is like when nothing is broken. What may differ from run to run are knobs (sim/knobs.h):
+// draw() gives each of them a value from the seed, extreme ones included, so that runs differ in more than
+// their faults.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "model/ids.h"
 #include "runtime/random.h"
 #include "runtime/runtime.h"
+#include "sim/knobs.h"
 #include "sim/time.h"
 
 namespace stele::sim {
@@ -55,6 +58,8 @@ struct ClockConfig {
   std::int64_t drift_ppm_max = 200;
 };
 
+std::span<const Knob> world_knobs();
+
 struct WorldConfig {
   ScheduleConfig schedule;
   NetworkConfig network;
@@ -67,7 +72,9 @@ struct WorldConfig {
   std::size_t trace_events = 4096;
   std::size_t trace_lines = 4096;
 
-  static WorldConfig draw(std::uint64_t seed);
+  // Of knobs among which world_knobs() are.
+  static WorldConfig of(const Knobs& knobs);
+  static WorldConfig draw(std::uint64_t seed) { return of(Knobs::draw(world_knobs(), seed)); }
 };
 
 }  // namespace stele::sim

@@ -23,10 +23,10 @@ std::uint64_t draw_between(runtime::Random& random, std::uint64_t low, std::uint
 
 std::uint64_t draw_one(const Knob& knob, std::uint64_t seed) {
   runtime::Random random(Hasher().add(seed).add(knob.name).value());
-  const std::uint64_t way = random.below(4);
+  const std::uint64_t way = random.below(6);
   const bool has_range = knob.low < knob.high;
-  if (way == 0) return knob.usual;
-  if (!knob.choices.empty() && (way == 1 || !has_range)) {
+  if (way < 3) return knob.usual;
+  if (!knob.choices.empty() && (way == 3 || !has_range)) {
     return knob.choices[random.below(knob.choices.size())];
   }
   return has_range ? draw_between(random, knob.low, knob.high) : knob.usual;

@@ -1,9 +1,10 @@
 #include "sim/workloads/node_knobs.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cstddef>
+#include <initializer_list>
 #include <vector>
+
+#include "sim/config.h"
 
 namespace stele::sim {
 
@@ -16,24 +17,8 @@ constexpr std::uint64_t ns(Duration duration) {
 }
 
 std::vector<Knob> declare() {
-  return {
-      // The world (sim/config.h).
-      {"schedule.turn_max_ns", ns(20us), {500, ns(500us)}, 500, ns(500us)},
-      {"schedule.post_max_ns", ns(5us), {ns(1us), ns(1ms), ns(20ms)}, ns(1us), ns(20ms)},
-      {"schedule.offload_max_ns", ns(50us), {ns(10us), ns(5ms)}, ns(10us), ns(5ms)},
-      {"network.latency_max_ns", ns(800us), {ns(60us), ns(20ms), ns(150ms)}, ns(60us), ns(150ms)},
-      {"network.bytes_per_second", 1'000'000'000, {2'000'000}, 2'000'000, 1'000'000'000},
-      {"network.window_bytes", 256 << 10, {600, 16 << 10, 4 << 20}, 600, 4 << 20},
-      {"network.read_bytes", 64 << 10, {7, 1500}, 7, 64 << 10},
-      {"network.partial_reads_of_8", 1, {0, 6}},
-      {"network.give_up_ns", ns(60s), {ns(8s), ns(900s)}, ns(8s), ns(900s)},
-      {"disk.write_max_ns", ns(100us), {ns(20us), ns(4ms)}, ns(20us), ns(4ms)},
-      {"disk.sync_max_ns", ns(3ms), {ns(100us), ns(40ms)}, ns(100us), ns(40ms)},
-      {"disk.sector_bytes", 512, {512, 4096}},
-      {"disk.tear_one_in", 4, {0, 1}},
-      {"disk.early_write_back_one_in", 16, {0, 3}},
-      {"clock.wall_skew_max_ns", ns(500ms), {0, ns(30s)}, 0, ns(30s)},
-      {"clock.drift_ppm_max", 200, {0, 2000}, 0, 2000},
+  std::vector<Knob> knobs(world_knobs().begin(), world_knobs().end());
+  const std::initializer_list<Knob> own = {
       // The node.
       {"node.cores", 2, {1, 4}, 1, 4},
       {"node.shards", 16, {1, 2, 4, 8, 16}},
@@ -43,18 +28,41 @@ std::vector<Knob> declare() {
       {"log.segment_bytes", 512 << 10, {8 << 10}, 8 << 10, 4 << 20},
       {"log.snapshot_bytes", 64 << 10, {16 << 10}, 16 << 10, 512 << 10},
       {"log.tail_bytes", 256 << 10, {16 << 10}, 16 << 10, 2 << 20},
+      {"storage.block_bytes", 256 << 10, {512}, 512, 256 << 10},
+      {"storage.read_bytes", 128 << 10, {512}, 512, 128 << 10},
+      {"storage.index_own_bytes", 64 << 10, {1, 1 << 20}, 1 << 10, 1 << 20},
+      {"storage.index_span_bytes", 4 << 20, {4 << 10}, 4 << 10, 4 << 20},
+      {"storage.move_below_percent", 30, {1, 90}, 1, 90},
+      {"storage.move_step_bytes", 1 << 20, {4 << 10}, 4 << 10, 1 << 20},
+      {"storage.spare_files", 2, {0, 8}},
+      {"storage.open_files", 64, {1, 2}, 1, 64},
+      {"journal.in_flight_bytes", 32 << 20, {1, 64 << 10}, 1 << 10, 32 << 20},
+      {"broker.publishing_bytes", 32 << 20, {1, 64 << 10}, 4 << 10, 32 << 20},
+      {"broker.delivery_read_bytes", 256 << 10, {1, 4 << 10}, 512, 256 << 10},
+      {"broker.session_in_flight_bytes", 16 << 20, {1, 4 << 10}, 1 << 10, 16 << 20},
+      {"broker.share_window", 256, {1, 2}, 1, 256},
+      {"broker.share_window_bytes", 1 << 20, {1}, 1 << 10, 1 << 20},
+      {"broker.forward_window", 1024, {1, 2}, 1, 1024},
+      {"broker.forward_window_bytes", 4 << 20, {1}, 1 << 10, 4 << 20},
+      {"mqtt.in_flight", 512, {1, 2}, 1, 512},
+      {"mqtt.receive_maximum", 1024, {32}, 32, 1024},
+      {"mqtt.topic_aliases", 16, {0, 1}, 0, 16},
+      {"kafka.requests_in_flight", 64, {1, 2}, 1, 64},
+      {"kafka.response_bytes_queued", 32 << 20, {1}, 1 << 10, 32 << 20},
       {"broker.live_bytes", 256 << 10, {256, 8 << 20}, 256, 8 << 20},
       {"group.rebalance_delay_ns", 0, {0, ns(3s)}, 0, ns(3s)},
       {"kafka.fetch_sessions", 4, {0}, 0, 4},
       {"kafka.fetch_session_partitions", 12, {3}, 3, 12},
       {"kafka.fetch_session_keep_ns", ns(2s), {0}, 0, ns(2s)},
       // The clients. 0: no, 1: yes.
-      {"clients.log_in", 0, {0, 1}},
-      {"clients.neighbour", 0, {0, 0, 0, 1}},  // another tenant's, where they log in
-      {"clients.websocket", 0, {0, 0, 1}},
-      {"clients.crew_exactly_once", 0, {0, 1}},
-      {"clients.newcomers", 0, {0, 1}},
+      {"clients.log_in", 0, {1}},
+      {"clients.neighbour", 0, {1}},  // another tenant's, where they log in
+      {"clients.websocket", 0, {0, 1, 1}},
+      {"clients.crew_exactly_once", 0, {1}},
+      {"clients.newcomers", 0, {1}},
   };
+  knobs.insert(knobs.end(), own);
+  return knobs;
 }
 
 }  // namespace
@@ -62,30 +70,6 @@ std::vector<Knob> declare() {
 std::span<const Knob> node_knobs() {
   static const std::vector<Knob> knobs = declare();
   return knobs;
-}
-
-WorldConfig world_config(const Knobs& knobs) {
-  const auto duration = [&](std::string_view name) { return Duration(knobs[name]); };
-  WorldConfig config;
-  config.schedule.turn.max = duration("schedule.turn_max_ns");
-  config.schedule.post.max = duration("schedule.post_max_ns");
-  config.schedule.offload.max = duration("schedule.offload_max_ns");
-  config.network.latency.max = duration("network.latency_max_ns");
-  config.network.bytes_per_second = knobs["network.bytes_per_second"];
-  // A window that takes a round trip to open lets at least 100 KB a second through: slow, not hopeless.
-  const auto round_trip_us = static_cast<std::size_t>(2 * config.network.latency.max / 1us);
-  config.network.window_bytes = std::max<std::size_t>(knobs["network.window_bytes"], round_trip_us / 10);
-  config.network.read_bytes = knobs["network.read_bytes"];
-  config.network.partial_reads_of_8 = static_cast<std::uint32_t>(knobs["network.partial_reads_of_8"]);
-  config.network.give_up = duration("network.give_up_ns");
-  config.disk.write.max = duration("disk.write_max_ns");
-  config.disk.sync.max = duration("disk.sync_max_ns");
-  config.disk.sector_bytes = knobs["disk.sector_bytes"];
-  config.disk.tear_one_in = static_cast<std::uint32_t>(knobs["disk.tear_one_in"]);
-  config.disk.early_write_back_one_in = static_cast<std::uint32_t>(knobs["disk.early_write_back_one_in"]);
-  config.clock.wall_skew_max = duration("clock.wall_skew_max_ns");
-  config.clock.drift_ppm_max = static_cast<std::int64_t>(knobs["clock.drift_ppm_max"]);
-  return config;
 }
 
 }  // namespace stele::sim

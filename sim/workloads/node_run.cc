@@ -83,7 +83,7 @@ class Clients final : public Program {
 
 NodeRun::NodeRun(const Case& of, const Observation& observe)
     : of_(of),
-      world_(of.seed, world_config(of.knobs)),
+      world_(of.seed, WorldConfig::of(of.knobs)),
       shadow_(world_),
       ledger_(world_),
       workload_{.world = world_, .ledger = ledger_, .mqtt = {}, .kafka = {}, .http = {}, .login = {}},
@@ -128,11 +128,32 @@ server::NodeConfig NodeRun::config(ProcessContext& process) {
   config.journal.store.file_bytes = knobs["log.file_bytes"];
   config.journal.store.tail_cache_bytes = knobs["log.tail_bytes"];
   config.journal.store.max_batch_bytes = std::max<std::uint64_t>(knobs["log.file_bytes"] / 4, 4096);
+  config.journal.store.max_block_bytes = knobs["storage.block_bytes"];
+  config.journal.store.read_bytes = knobs["storage.read_bytes"];
+  config.journal.store.index_own_bytes = knobs["storage.index_own_bytes"];
+  config.journal.store.index_span_bytes = knobs["storage.index_span_bytes"];
+  config.journal.store.move_below_percent = static_cast<std::uint32_t>(knobs["storage.move_below_percent"]);
+  config.journal.store.move_step_bytes = knobs["storage.move_step_bytes"];
+  config.journal.store.spare_files = static_cast<std::uint32_t>(knobs["storage.spare_files"]);
+  config.journal.store.max_open_files = static_cast<std::uint32_t>(knobs["storage.open_files"]);
+  config.journal.max_in_flight_bytes = knobs["journal.in_flight_bytes"];
   config.journal_client.tail_bytes = knobs["log.tail_bytes"];
   config.broker.log.segment_bytes = knobs["log.segment_bytes"];
   config.broker.snapshot_log_bytes = knobs["log.snapshot_bytes"];
   config.broker.replay_bytes = 2 * knobs["log.snapshot_bytes"];
   config.broker.max_live_bytes = knobs["broker.live_bytes"];
+  config.broker.max_publishing_bytes = knobs["broker.publishing_bytes"];
+  config.broker.delivery_read_bytes = knobs["broker.delivery_read_bytes"];
+  config.broker.session_in_flight_bytes = knobs["broker.session_in_flight_bytes"];
+  config.broker.share_window = static_cast<std::uint32_t>(knobs["broker.share_window"]);
+  config.broker.share_window_bytes = knobs["broker.share_window_bytes"];
+  config.broker.forward_window = static_cast<std::uint32_t>(knobs["broker.forward_window"]);
+  config.broker.forward_window_bytes = knobs["broker.forward_window_bytes"];
+  config.mqtt_options.max_in_flight = static_cast<std::uint16_t>(knobs["mqtt.in_flight"]);
+  config.mqtt_options.receive_maximum = static_cast<std::uint16_t>(knobs["mqtt.receive_maximum"]);
+  config.mqtt_options.max_topic_alias = static_cast<std::uint16_t>(knobs["mqtt.topic_aliases"]);
+  config.kafka_options.max_requests_in_flight = static_cast<std::uint32_t>(knobs["kafka.requests_in_flight"]);
+  config.kafka_options.max_response_bytes_queued = knobs["kafka.response_bytes_queued"];
   config.broker.observer = &shadow_;
   config.broker.default_partitions = 2;
   config.kafka_options.fetch_sessions = {

@@ -79,8 +79,11 @@ void Shadow::compare(ShardId id, Shard& shard) {
   shard.hashes.erase(expected);
 }
 
-bool Shadow::wants_hash(ShardId) {
-  return ++asked_ % 128 == 0;
+// A hash costs as much as the state is large, and so comes the more seldom.
+bool Shadow::wants_hash(ShardId id) {
+  if (++asked_ < next_hash_) return false;
+  next_hash_ = asked_ + 128 + shards_[id].state.queued_messages() / 4;
+  return true;
 }
 
 void Shadow::on_hash(ShardId id, Lsn applied, std::uint64_t state_hash) {

@@ -68,7 +68,7 @@ class Shadow final : public broker::ShardObserver {
   broker::ApplyResult scratch_;
   std::uint64_t entries_ = 0;
   std::uint64_t hashes_compared_ = 0;
-  std::uint64_t asked_ = 0;
+  std::uint64_t asked_ = 0, next_hash_ = 128;
 };
 
 }  // namespace stele::sim
