@@ -16,10 +16,14 @@ std::int64_t scaled(std::int64_t value, std::int64_t numerator, std::int64_t den
 
 }  // namespace
 
+// What the clocks see of a time that passed.
+Duration HostClock::drifted(Duration passed) const {
+  if (drift_ppm_ == 0) return passed;
+  return Duration(scaled(passed.count(), kMillion + drift_ppm_, kMillion, false));
+}
+
 runtime::Instant HostClock::monotonic(Time now) const {
-  const std::int64_t passed = (now - since_).count();
-  return reading_ +
-         Duration(drift_ppm_ == 0 ? passed : scaled(passed, kMillion + drift_ppm_, kMillion, false));
+  return reading_ + drifted(now - since_);
 }
 
 Time HostClock::when(runtime::Instant at_least) const {
@@ -31,9 +35,8 @@ Time HostClock::when(runtime::Instant at_least) const {
 }
 
 WallTime HostClock::wall(Time now) const {
-  const std::int64_t passed = stopped_.value_or(now).time_since_epoch().count();
-  const std::int64_t drifted = scaled(passed, kMillion + drift_ppm_, kMillion, false);
-  const auto since_start = std::chrono::floor<std::chrono::milliseconds>(Duration(drifted) + wall_skew_);
+  const Duration passed = drifted(stopped_.value_or(now).time_since_epoch());
+  const auto since_start = std::chrono::floor<std::chrono::milliseconds>(passed + wall_skew_ + leap_);
   return WallTime{wall_start_.ms + since_start.count()};
 }
 
@@ -44,8 +47,17 @@ void HostClock::stop_wall(Time now) {
 // Goes on from where it stood, until something sets it.
 void HostClock::resume_wall(Time now) {
   if (!stopped_) return;
-  wall_skew_ -= now - *stopped_;
+  wall_skew_ -= drifted(now.time_since_epoch()) - drifted(stopped_->time_since_epoch());
   stopped_.reset();
+}
+
+void HostClock::set_drift(Time now, std::optional<std::int64_t> ppm) {
+  reading_ = monotonic(now);
+  since_ = now;
+  const Duration of_wall = stopped_.value_or(now).time_since_epoch();
+  const Duration before = drifted(of_wall);
+  drift_ppm_ = ppm.value_or(usual_drift_ppm_);
+  wall_skew_ += before - drifted(of_wall);
 }
 
 }  // namespace stele::sim

@@ -13,7 +13,7 @@ namespace stele::sim {
 class HostClock {
  public:
   HostClock(WallTime wall_start, Duration wall_skew, std::int64_t drift_ppm)
-      : drift_ppm_(drift_ppm), wall_start_(wall_start), wall_skew_(wall_skew) {}
+      : usual_drift_ppm_(drift_ppm), drift_ppm_(drift_ppm), wall_start_(wall_start), wall_skew_(wall_skew) {}
 
   // Power on: the monotonic clock reads `reading` now.
   void power_on(Time now, runtime::Instant reading) {
@@ -26,15 +26,23 @@ class HostClock {
 
   WallTime wall(Time now) const;
   void jump_wall(Duration by) { wall_skew_ += by; }
+  // The wall clock is so far ahead besides; zero is normal.
+  void set_leap(Duration leap) { leap_ = leap; }
   void stop_wall(Time now);
   void resume_wall(Time now);
+  // From now on both go so much too fast, in millionths; without one as they usually do. Neither jumps.
+  void set_drift(Time now, std::optional<std::int64_t> ppm);
 
  private:
+  Duration drifted(Duration passed) const;
+
   Time since_{};
   runtime::Instant reading_{};
+  const std::int64_t usual_drift_ppm_;
   std::int64_t drift_ppm_;
   WallTime wall_start_;
   Duration wall_skew_;
+  Duration leap_{};
   std::optional<Time> stopped_;
 };
 

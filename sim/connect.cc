@@ -98,7 +98,8 @@ class Connecting {
     auto target = fabric().resolve(core_.host(), to_.host);
     if (!target) return give_up(target.error().code, target.error().message);
     target_ = *std::move(target);
-    go_on(Next::kSyn, fabric().latency(core_.host(), *target_->host));
+    const Duration takes = fabric().latency(core_.host(), *target_->host);
+    go_on(Next::kSyn, takes + fabric().connecting_takes(*target_->host));
   }
   void go_on(Next next, Duration after) {
     next_ = next;
@@ -114,7 +115,9 @@ class Connecting {
     if (!fabric().path_open(core_.host(), server)) return try_again(Next::kSyn);
     ListenerOfCore* listener = fabric().listener_at(*target_, to_.port);
     if (!listener) return go_on(Next::kRefused, fabric().latency(server, core_.host()));
-    if (listener->full()) {
+    const bool told_full = fabric().backlog_full(server);
+    if (told_full) ++fabric().count().unanswered;
+    if (told_full || listener->full()) {
       STELE_MARK("sim: a full backlog drops a connection attempt");
       return try_again(Next::kSyn);
     }

@@ -6,27 +6,9 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/marks.h"
-#include "sim/file_content.h"
+#include "sim/inode.h"
 
 namespace stele::sim {
-
-class Inode {
- public:
-  Inode(Disk& disk, std::uint64_t number, bool directory)
-      : disk_(disk), number(number), directory(directory), content(disk.config_.sector_bytes) {}
-  ~Inode() { disk_.release(content.size()); }
-
- private:
-  Disk& disk_;
-
- public:
-  const std::uint64_t number;
-  const bool directory;
-  FileContent content;
-  // Of a directory: as a process sees it, and as it is on the platter.
-  std::map<std::string, Disk::File> entries;
-  std::map<std::string, Disk::File> durable;
-};
 
 // Where a path leads: a name in a directory, which may not be there.
 struct Disk::Place {
@@ -119,6 +101,10 @@ Result<Disk::Place> Disk::place_of(const std::string& path) const {
 
 Result<Disk::File> Disk::open(const std::string& path, runtime::OpenMode mode) {
   using runtime::OpenMode;
+  if (is_due(faults_.failing_opens)) {
+    ++effects_.opens_failed;
+    return error(ErrorCode::kIo, "opening " + path + ": the device failed");
+  }
   STELE_TRY(const Place place, place_of(path));
   File file = place.name.empty() ? root_ : place.inode();
   if (file) {
@@ -142,12 +128,22 @@ std::uint64_t Disk::size(const File& file) const {
 }
 
 Result<std::size_t> Disk::read(const File& file, Position position, char* to, std::size_t length) {
-  if (faults_.failing_reads > 0) {
-    --faults_.failing_reads;
+  if (is_due(faults_.failing_reads)) {
     ++effects_.reads_failed;
     return error(ErrorCode::kIo, "the device failed to read");
   }
-  return file->content.read(position.value, to, length);
+  if (!bad_.empty()) STELE_CHECK(check_readable(file, position.value, position.value + length));
+  const std::size_t got = file->content.read(position.value, to, length);
+  if (got > 0 && is_due(faults_.misdirected_reads)) {
+    if (const auto spot = draw_spot(random_)) {
+      ++effects_.reads_misdirected;
+      const std::size_t there = spot->file->content.read(spot->position, to, got);
+      std::fill(to + there, to + got, '\0');
+    }
+  } else if (!stale_.empty()) {
+    show_stale(file, position.value, to, got);
+  }
+  return got;
 }
 
 Result<void> Disk::grow(Inode& inode, std::uint64_t size) {
@@ -162,30 +158,44 @@ Result<void> Disk::grow(Inode& inode, std::uint64_t size) {
 }
 
 Result<void> Disk::write(const File& file, Position position, std::span<const std::string_view> slices) {
-  if (faults_.failing_writes > 0) {
-    --faults_.failing_writes;
+  if (is_due(faults_.failing_writes)) {
     ++effects_.writes_failed;
     return error(ErrorCode::kIo, "the device failed to write");
+  }
+  if (faults_.any_of_writes()) {
+    std::string whole;
+    for (const std::string_view slice : slices) whole.append(slice);
+    if (!whole.empty()) return write_faultily(file, position.value, whole);
   }
   std::uint64_t at = position.value;
   for (const std::string_view slice : slices) {
     if (slice.empty()) continue;
-    STELE_CHECK(grow(*file, at + slice.size()));  // what came before stays written
-    if (config_.early_write_back_one_in > 0 && random_.chance(1, config_.early_write_back_one_in)) {
-      file->content.write_back(at);
-    }
-    file->content.write(at, slice, next_write_++);
+    STELE_CHECK(put(file, at, slice));  // what came before stays written
     at += slice.size();
   }
   return {};
 }
 
+Result<void> Disk::put(const File& file, std::uint64_t at, std::string_view bytes) {
+  STELE_CHECK(grow(*file, at + bytes.size()));
+  if (config_.early_write_back_one_in > 0 && random_.chance(1, config_.early_write_back_one_in)) {
+    file->content.write_back(at);
+  }
+  forget_what_was_wrong(file, at, at + bytes.size());
+  file->content.write(at, bytes, next_write_++);
+  return {};
+}
+
 Result<void> Disk::sync(const File& file) {
-  if (faults_.failing_syncs > 0) {
-    --faults_.failing_syncs;
+  if (is_due(faults_.failing_syncs)) {
     ++effects_.syncs_failed;
     file->content.sync_fails(random_);
     return error(ErrorCode::kIo, "the device failed to sync");
+  }
+  if (is_due(faults_.lying_syncs)) {
+    ++effects_.syncs_lied;
+    file->content.sync_fails(random_);
+    return {};
   }
   file->content.sync();
   return {};
@@ -226,7 +236,11 @@ void Disk::apply_durably(const NameOperation& operation) {
   }
 }
 
-Result<std::vector<runtime::DirectoryEntry>> Disk::list(const std::string& path) const {
+Result<std::vector<runtime::DirectoryEntry>> Disk::list(const std::string& path) {
+  if (is_due(faults_.failing_lists)) {
+    ++effects_.lists_failed;
+    return error(ErrorCode::kIo, "listing " + path + ": the device failed");
+  }
   STELE_TRY(const Place place, place_of(path));
   const File directory = place.name.empty() ? root_ : place.inode();
   if (!directory || !directory->directory) return not_found("listing", path);
@@ -288,10 +302,13 @@ Result<void> Disk::sync_directory(const std::string& path) {
   STELE_TRY(const Place place, place_of(path));
   const File directory = place.name.empty() ? root_ : place.inode();
   if (!directory || !directory->directory) return not_found("syncing directory", path);
-  if (faults_.failing_syncs > 0) {
-    --faults_.failing_syncs;
+  if (is_due(faults_.failing_syncs)) {
     ++effects_.syncs_failed;
     return error(ErrorCode::kIo, "syncing directory " + path + ": the device failed to sync");
+  }
+  if (is_due(faults_.lying_directory_syncs)) {
+    ++effects_.directory_syncs_lied;
+    return {};
   }
   for (NameOperation& operation : journal_) {
     for (auto& edit : operation.edits) edit.synced |= edit.directory == directory;
@@ -348,6 +365,7 @@ void Disk::resolve_names() {
 void Disk::lose_power() {
   STELE_MARK("sim: a disk loses power");
   resolve_names();
+  lose_files();
   std::vector<File> alive;
   std::uint64_t newest = 0;
   for (const auto& weak : inodes_) {
@@ -377,6 +395,14 @@ void Disk::lose_power() {
   }
 }
 
+void Disk::wipe() {
+  journal_.clear();
+  bad_.clear();
+  stale_.clear();
+  root_->entries.clear();
+  root_->durable.clear();
+}
+
 void Disk::set_free_bytes(std::uint64_t bytes) {
   capacity_ = bytes == UINT64_MAX ? config_.capacity_bytes : used_ + bytes;
 }
@@ -390,16 +416,6 @@ std::vector<Disk::File> Disk::reachable() const {
     }
   }
   return files;
-}
-
-bool Disk::flip_bit(runtime::Random& random) {
-  std::vector<File> files = reachable();
-  while (!files.empty()) {
-    const std::size_t i = random.below(files.size());
-    if (files[i]->content.flip_bit(random.next() >> 1)) return true;
-    files.erase(files.begin() + static_cast<std::ptrdiff_t>(i));
-  }
-  return false;
 }
 
 std::uint64_t Disk::resident_bytes() const {

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -33,21 +34,61 @@ namespace stele::sim {
 // A file or directory without its name.
 class Inode;
 
+// What is wrong with the next operations: each number counts down.
 struct DiskFaults {
-  // Each of the next so many such operations fails with kIo.
+  // They fail with kIo.
   std::uint32_t failing_syncs = 0;
   std::uint32_t failing_reads = 0;
   std::uint32_t failing_writes = 0;
+  std::uint32_t stopping_writes = 0;  // with a first part written
+  std::uint32_t torn_writes = 0;      // with some of the sectors written
+  std::uint32_t failing_opens = 0;
+  std::uint32_t failing_lists = 0;
+  // They succeed, and have not done what they say.
+  std::uint32_t lying_syncs = 0;  // what it did not write counts as clean, and is gone with the power
+  std::uint32_t lying_directory_syncs = 0;
+  std::uint32_t lost_writes = 0;
+  std::uint32_t misdirected_writes = 0;
+  std::uint32_t misdirected_reads = 0;
+  std::uint32_t stale_writes = 0;   // reads go on giving what was there before, until heal_stale()
+  std::uint32_t files_to_lose = 0;  // durable names that are gone when power is lost next
+  bool any_of_writes() const {
+    return stopping_writes + torn_writes + lost_writes + misdirected_writes + stale_writes > 0;
+  }
 };
 
+// Of a number that counts down: whether this one is among them.
+inline bool is_due(std::uint32_t& left) {
+  return left > 0 && left-- > 0;
+}
+
+// How often somebody met what was wrong.
 struct DiskEffects {
   std::uint64_t syncs_failed = 0;
   std::uint64_t reads_failed = 0;
   std::uint64_t writes_failed = 0;
+  std::uint64_t writes_stopped = 0;
+  std::uint64_t writes_torn = 0;
+  std::uint64_t opens_failed = 0;
+  std::uint64_t lists_failed = 0;
+  std::uint64_t unreadable = 0;  // reads of a sector that will be readable again
+  std::uint64_t latent = 0;      // reads of one that will not, until it is written
   std::uint64_t no_space = 0;
+  std::uint64_t syncs_lied = 0;
+  std::uint64_t directory_syncs_lied = 0;
+  std::uint64_t writes_lost = 0;
+  std::uint64_t writes_misdirected = 0;
+  std::uint64_t reads_misdirected = 0;
+  std::uint64_t reads_stale = 0;
+  std::uint64_t files_lost = 0;
   std::uint64_t sectors_lost = 0;
   std::uint64_t sectors_torn = 0;
   std::uint64_t names_lost = 0;
+  // Operations that ended with an error because of a fault.
+  std::uint64_t errors() const {
+    return syncs_failed + reads_failed + writes_failed + writes_stopped + writes_torn + opens_failed +
+           lists_failed + unreadable + latent + no_space;
+  }
 };
 
 class Disk {
@@ -67,7 +108,7 @@ class Disk {
   Result<void> sync(const File& file);
   Result<void> truncate(const File& file, std::uint64_t size);
 
-  Result<std::vector<runtime::DirectoryEntry>> list(const std::string& path) const;
+  Result<std::vector<runtime::DirectoryEntry>> list(const std::string& path);
   Result<void> make_directory(const std::string& path);
   Result<void> rename(const std::string& from, const std::string& to);
   Result<void> remove(const std::string& path);
@@ -86,6 +127,13 @@ class Disk {
   void set_free_bytes(std::uint64_t bytes);
   // Flips one bit of something stored. False when nothing is.
   bool flip_bit(runtime::Random& random);
+  // So many sectors of something stored cannot be read until they are written; `heals`: or until
+  // heal_sectors(). False when nothing is stored.
+  bool spoil_sectors(runtime::Random& random, std::uint64_t count, bool heals);
+  void heal_sectors();
+  void heal_stale() { stale_.clear(); }
+  // Everything is gone. Not while a process uses it.
+  void wipe();
 
   std::uint64_t used_bytes() const { return used_; }
   // Memory held for content, for tests of what costs nothing.
@@ -100,8 +148,34 @@ class Disk {
   struct Place;
   friend class Inode;
 
+  // Where something is stored: a sector begins there.
+  struct Spot {
+    File file;
+    std::uint64_t position = 0;
+  };
+  struct BadRange {
+    std::weak_ptr<Inode> file;
+    std::uint64_t from, to;
+    bool heals;
+  };
+  struct StaleRange {
+    std::weak_ptr<Inode> file;
+    std::uint64_t from;
+    std::string before;
+  };
+
   Result<Place> place_of(const std::string& path) const;
   Result<void> grow(Inode& inode, std::uint64_t size);
+  Result<void> put(const File& file, std::uint64_t at, std::string_view bytes);
+  Result<void> write_faultily(const File& file, std::uint64_t at, const std::string& whole);
+  Result<void> write_part(const File& file, std::uint64_t at, std::string_view whole);
+  Result<void> write_some_sectors(const File& file, std::uint64_t at, std::string_view whole);
+  Result<void> write_elsewhere(std::string_view whole);
+  Result<void> check_readable(const File& file, std::uint64_t from, std::uint64_t to);
+  void forget_what_was_wrong(const File& file, std::uint64_t from, std::uint64_t to);
+  void show_stale(const File& file, std::uint64_t from, char* to, std::size_t length);
+  std::optional<Spot> draw_spot(runtime::Random& random) const;
+  void lose_files();
   void release(std::uint64_t bytes);
   void record(NameOperation operation);
   void apply_durably(const NameOperation& operation);
@@ -116,6 +190,8 @@ class Disk {
   std::vector<NameOperation> journal_;  // not yet durable, oldest first
   std::set<std::string> locks_;
   std::vector<std::weak_ptr<Inode>> inodes_;  // every one alive, by age
+  std::vector<BadRange> bad_;
+  std::vector<StaleRange> stale_;
   std::uint64_t capacity_;
   std::uint64_t used_ = 0;
   std::uint64_t next_inode_ = 1;

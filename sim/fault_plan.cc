@@ -17,44 +17,95 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-struct Kind {
-  std::string_view name;
-  std::uint32_t ordinary_per_hour;
-  Duration lasts_min, lasts_max;
-  std::uint64_t amount_min, amount_max;
-  bool between_two = false;
+enum Between : bool { kAlone, kBetweenTwo };
+
+// In which menu a kind is.
+enum class Menu : std::uint8_t {
+  kOrdinary,
+  kDamage,
+  kNone,  // a workload asks for it by name
 };
 
+struct Kind {
+  std::string_view name;
+  Menu menu;
+  std::uint32_t per_hour;
+  Duration lasts_min, lasts_max;
+  std::uint64_t amount_min, amount_max;
+  Between between = kAlone;
+};
+
+constexpr Duration k0{};
+constexpr Menu kO = Menu::kOrdinary, kD = Menu::kDamage;
+
 constexpr Kind kKinds[kFaultKinds] = {
-    {"power-loss", 30, milliseconds(1), seconds(10), 0, 3},
-    {"kill", 16, milliseconds(1), seconds(5), 0, 3},
-    {"crash-in-file-operation", 30, seconds(10), minutes(2), 1, 400},
-    {"kill-in-file-operation", 10, seconds(10), minutes(2), 1, 400},
-    {"terminate", 10, milliseconds(1), seconds(5), 0, 3},
-    {"pause", 12, milliseconds(10), seconds(40), 0, 0},
-    {"core-pauses", 40, milliseconds(10), seconds(5), 0, 63},
-    {"slow-node", 6, seconds(1), minutes(1), 2, 200},
-    {"clock-jump", 6, Duration(0), Duration(0), 1, 100'000},
-    {"clock-stands", 4, seconds(1), minutes(1), 0, 0},
-    {"cut", 120, Duration(0), Duration(0), 0, 0, true},
-    {"cut-all", 12, Duration(0), Duration(0), 0, 0, true},
-    {"split", 12, milliseconds(100), minutes(2), 0, 0, true},
-    {"split-one-way", 12, milliseconds(100), minutes(2), 0, 0, true},
-    {"slow-link", 8, seconds(1), minutes(1), 2, 1000, true},
-    {"refuse", 6, milliseconds(100), seconds(30), 0, 0},
-    {"unresolvable", 6, milliseconds(100), seconds(30), 0, 0},
-    {"sync-fails", 6, Duration(0), Duration(0), 1, 2},
-    {"read-fails", 4, Duration(0), Duration(0), 1, 3},
-    {"write-fails", 2, Duration(0), Duration(0), 1, 2},
-    {"no-space", 3, seconds(1), seconds(30), 0, 1 << 20},
-    {"slow-disk", 8, seconds(1), minutes(1), 2, 100},
-    {"disk-stalls", 12, milliseconds(10), seconds(10), 0, 0},
-    {"operation-stalls", 40, milliseconds(10), seconds(8), 0, 0},
-    {"bit-flip", 0, Duration(0), Duration(0), 0, 0},
+    {"power-loss", kO, 30, milliseconds(1), seconds(10), 0, 3},
+    {"kill", kO, 16, milliseconds(1), seconds(5), 0, 3},
+    {"crash-in-file-operation", kO, 30, seconds(10), minutes(2), 1, 400},
+    {"kill-in-file-operation", kO, 10, seconds(10), minutes(2), 1, 400},
+    {"crash-in-sync", kO, 12, seconds(10), minutes(2), 1, 20},
+    {"crash-in-start", kO, 12, milliseconds(1), seconds(5), 1, 200},
+    {"terminate", kO, 10, milliseconds(1), seconds(5), 0, 3},
+    {"pause", kO, 12, milliseconds(10), seconds(40), 0, 0},
+    {"core-pauses", kO, 40, milliseconds(10), seconds(5), 0, 63},
+    {"slow-node", kO, 6, seconds(1), minutes(1), 2, 200},
+    {"clock-jump", kO, 6, k0, k0, 1, 100'000},
+    {"clock-stands", kO, 4, seconds(1), minutes(1), 0, 0},
+    {"clock-leaps", Menu::kNone, 4, milliseconds(10), seconds(30), 24, 24 * 400},
+    {"clock-drifts", kO, 6, seconds(1), minutes(2), 100, 50'000},
+    {"cut", kO, 120, k0, k0, 0, 0, kBetweenTwo},
+    {"cut-all", kO, 12, k0, k0, 0, 0, kBetweenTwo},
+    {"half-open", kO, 20, k0, k0, 0, 0, kBetweenTwo},
+    {"connection-stalls", kO, 20, milliseconds(100), seconds(40), 0, 0, kBetweenTwo},
+    {"split", kO, 12, milliseconds(100), minutes(2), 0, 0, kBetweenTwo},
+    {"split-one-way", kO, 12, milliseconds(100), minutes(2), 0, 0, kBetweenTwo},
+    {"slow-link", kO, 8, seconds(1), minutes(1), 2, 1000, kBetweenTwo},
+    {"jitter", kO, 8, seconds(1), seconds(30), 1, 500, kBetweenTwo},
+    {"tiny-windows", kO, 8, milliseconds(10), seconds(2), 1, 64, kBetweenTwo},
+    {"late-close", kO, 8, seconds(1), minutes(1), 10, 30'000, kBetweenTwo},
+    {"corrupt-bytes", kD, 12, k0, k0, 1, 4, kBetweenTwo},
+    {"isolate", kO, 6, milliseconds(100), minutes(1), 0, 0},
+    {"refuse", kO, 6, milliseconds(100), seconds(30), 0, 0},
+    {"backlog-full", kO, 6, milliseconds(100), seconds(30), 0, 0},
+    {"slow-connects", kO, 6, seconds(1), seconds(30), 100, 60'000},
+    {"unresolvable", kO, 6, milliseconds(100), seconds(30), 0, 0},
+    {"sync-fails", kO, 6, k0, k0, 1, 2},
+    {"read-fails", kO, 4, k0, k0, 1, 3},
+    {"write-fails", kO, 2, k0, k0, 1, 2},
+    {"write-stops", kO, 3, k0, k0, 1, 2},
+    {"write-torn", kO, 3, k0, k0, 1, 2},
+    {"open-fails", kO, 3, k0, k0, 1, 3},
+    {"list-fails", kO, 3, k0, k0, 1, 2},
+    {"unreadable", kO, 4, milliseconds(100), seconds(30), 1, 64},
+    {"no-space", kO, 3, seconds(1), seconds(30), 0, 1 << 20},
+    {"slow-disk", kO, 8, seconds(1), minutes(1), 2, 100},
+    {"slow-syncs", kO, 8, seconds(1), minutes(1), 2, 200},
+    {"disk-stalls", kO, 12, milliseconds(10), seconds(10), 0, 0},
+    {"operation-stalls", kO, 40, milliseconds(10), seconds(8), 0, 0},
+    {"bit-flip", kD, 6, k0, k0, 0, 0},
+    {"latent-sector-error", kD, 6, k0, k0, 1, 16},
+    {"sync-lies", kD, 6, k0, k0, 1, 3},
+    {"directory-sync-lies", kD, 6, k0, k0, 1, 3},
+    {"write-lost", kD, 6, k0, k0, 1, 2},
+    {"misdirected-write", kD, 6, k0, k0, 1, 1},
+    {"misdirected-read", kD, 6, k0, k0, 1, 2},
+    {"stale-read", kD, 6, seconds(1), minutes(2), 1, 3},
+    {"file-missing", kD, 3, k0, k0, 1, 1},
+    {"disk-lost", kD, 1, milliseconds(1), seconds(5), 0, 0},
 };
 
 const Kind& info(FaultKind kind) {
   return kKinds[static_cast<std::size_t>(kind)];
+}
+
+FaultMenu menu_of(Menu which, std::vector<std::string> nodes, std::vector<std::string> clients) {
+  FaultMenu menu;
+  menu.nodes = std::move(nodes);
+  menu.clients = std::move(clients);
+  for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
+    if (kKinds[kind].menu == which) menu.per_hour[kind] = kKinds[kind].per_hour;
+  }
+  return menu;
 }
 
 constexpr Duration kHour = std::chrono::hours(1);
@@ -76,7 +127,7 @@ Fault draw_fault(runtime::Random& random, FaultKind kind, const FaultMenu& menu)
   fault.lasts = Duration(draw_scaled(random, of.lasts_min.count(), of.lasts_max.count()));
   fault.amount = static_cast<std::uint64_t>(draw_scaled(random, static_cast<std::int64_t>(of.amount_min),
                                                         static_cast<std::int64_t>(of.amount_max)));
-  if (!of.between_two) return fault;
+  if (of.between == kAlone) return fault;
   std::vector<std::string> others = menu.clients;
   for (std::size_t i = 0; i < menu.nodes.size(); ++i) {
     if (i != node) others.push_back(menu.nodes[i]);
@@ -128,11 +179,11 @@ std::string_view to_string(FaultKind kind) {
 }
 
 FaultMenu FaultMenu::ordinary(std::vector<std::string> nodes, std::vector<std::string> clients) {
-  FaultMenu menu;
-  menu.nodes = std::move(nodes);
-  menu.clients = std::move(clients);
-  for (std::size_t kind = 0; kind < kFaultKinds; ++kind) menu.per_hour[kind] = kKinds[kind].ordinary_per_hour;
-  return menu;
+  return menu_of(Menu::kOrdinary, std::move(nodes), std::move(clients));
+}
+
+FaultMenu FaultMenu::damage(std::vector<std::string> nodes, std::vector<std::string> clients) {
+  return menu_of(Menu::kDamage, std::move(nodes), std::move(clients));
 }
 
 std::vector<Fault> draw_faults(runtime::Random& random, const FaultMenu& menu) {
@@ -145,7 +196,7 @@ std::vector<Fault> draw_faults(runtime::Random& random, const FaultMenu& menu) {
     const bool off = menu.swarm && own.chance(1, 3);
     const std::uint64_t times_of_4 = menu.swarm ? std::uint64_t{1} << (2 * own.below(3)) : 4;
     const bool lonely = menu.nodes.size() + menu.clients.size() < 2;
-    if (off || menu.per_hour[i] == 0 || (info(kind).between_two && lonely)) continue;
+    if (off || menu.per_hour[i] == 0 || (info(kind).between == kBetweenTwo && lonely)) continue;
     // So many on average; what is left of a whole one is there by chance.
     const auto length = static_cast<std::uint64_t>((menu.until - menu.from).count());
     const auto hour = static_cast<std::uint64_t>(kHour.count());
@@ -189,10 +240,10 @@ Result<std::vector<Fault>> parse_faults(std::string_view text) {
     }
     if (!has_words) continue;
     if (!has_kind) return error(ErrorCode::kMalformed, where + ": there is no kind of fault");
-    if (fault.host.empty() || info(fault.kind).between_two == fault.other.empty()) {
+    if (fault.host.empty() || (info(fault.kind).between == kBetweenTwo) == fault.other.empty()) {
       return error(ErrorCode::kMalformed,
                    where + ": " + std::string(to_string(fault.kind)) + " needs " +
-                       (info(fault.kind).between_two ? "host= and other=" : "host= alone"));
+                       (info(fault.kind).between == kBetweenTwo ? "host= and other=" : "host= alone"));
     }
     faults.push_back(std::move(fault));
   }

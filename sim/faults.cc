@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "sim/disk.h"
+#include "sim/fault_acts.h"
 #include "sim/member_event.h"
 #include "sim/network.h"
 
@@ -14,6 +15,16 @@ namespace stele::sim {
 namespace {
 
 constexpr Duration kUsualDowntime = std::chrono::seconds(1);
+
+bool is_planned_crash(FaultKind kind) {
+  return kind == FaultKind::kCrashInFileOperation || kind == FaultKind::kKillInFileOperation ||
+         kind == FaultKind::kCrashInSync;
+}
+
+bool ends_process(FaultKind kind) {
+  return is_planned_crash(kind) || kind == FaultKind::kPowerLoss || kind == FaultKind::kKill ||
+         kind == FaultKind::kCrashInStart || kind == FaultKind::kTerminate || kind == FaultKind::kDiskLost;
+}
 
 }  // namespace
 
@@ -136,134 +147,50 @@ bool Faults::covered_by_another(const Entry& entry) const {
 
 // False: there was nothing to break.
 bool Faults::inject(const Fault& fault, Host& host, Host* other) {
-  Fabric& fabric = world_.fabric();
-  runtime::Random& random = world_.random(Concern::kFaults);
-  const auto factor = static_cast<std::uint32_t>(std::max<std::uint64_t>(fault.amount, 1));
-  switch (fault.kind) {
-    case FaultKind::kPowerLoss:
-    case FaultKind::kKill:
-      if (!host.running()) return false;
-      supervisor_of(host)->plan(fault.kind, fault.lasts, fault.amount);
-      host.crash(fault.kind == FaultKind::kKill ? CrashMode::kKill : CrashMode::kPowerLoss);
-      return true;
-    case FaultKind::kTerminate:
-      if (!host.running()) return false;
-      supervisor_of(host)->plan(fault.kind, fault.lasts, fault.amount);
-      host.terminate();
-      return true;
-    case FaultKind::kCrashInFileOperation:
-    case FaultKind::kKillInFileOperation:
-      if (!host.running() || host.crash_planned() || fault.amount == 0) return false;
-      supervisor_of(host)->plan(fault.kind, kUsualDowntime, 0);
-      host.crash_at_file_operation(fault.amount, fault.kind == FaultKind::kKillInFileOperation
-                                                     ? CrashMode::kKill
-                                                     : CrashMode::kPowerLoss);
-      return true;
-    case FaultKind::kPause:
-      if (!host.running()) return false;
-      host.pause(fault.lasts);
-      return true;
-    case FaultKind::kCorePauses:
-      if (!host.running()) return false;
-      host.pause_core(fault.amount, fault.lasts);
-      return true;
-    case FaultKind::kSlowNode:
-      host.set_slowness(factor);
-      return true;
-    case FaultKind::kClockJump: {
-      const auto by = std::chrono::milliseconds(static_cast<std::int64_t>(fault.amount));
-      host.clock().jump_wall(fault.amount % 2 ? -Duration(by) : Duration(by));
-      return true;
-    }
-    case FaultKind::kClockStands:
-      host.clock().stop_wall(world_.now());
-      return true;
-    case FaultKind::kCut:
-      return fabric.cut(host, *other, random) > 0;
-    case FaultKind::kCutAll:
-      return fabric.cut_all(host, *other) > 0;
-    case FaultKind::kSplit:
-      fabric.split(host, *other);
-      return true;
-    case FaultKind::kSplitOneWay:
-      fabric.split_one_way(host, *other);
-      return true;
-    case FaultKind::kSlowLink:
-      fabric.slow(host, *other, factor);
-      return true;
-    case FaultKind::kRefuse:
-      fabric.refuse(host, true);
-      return true;
-    case FaultKind::kUnresolvable:
-      fabric.unresolvable(host.name(), true);
-      return true;
-    default:
-      return inject_disk(fault, host);
-  }
+  return ends_process(fault.kind) ? inject_crash(fault, host) : act(world_, fault, host, other);
 }
 
-bool Faults::inject_disk(const Fault& fault, Host& host) {
-  Disk& disk = host.disk();
-  const auto times = static_cast<std::uint32_t>(fault.amount);
+bool Faults::inject_crash(const Fault& fault, Host& host) {
+  const bool planned = is_planned_crash(fault.kind);
+  if (!host.running() || (planned && (host.crash_planned() || fault.amount == 0))) return false;
+  const bool on_other_cores = !planned && fault.kind != FaultKind::kCrashInStart;
+  supervisor_of(host)->plan(fault.kind, planned ? kUsualDowntime : fault.lasts,
+                            on_other_cores ? fault.amount : 0);
   switch (fault.kind) {
-    case FaultKind::kSyncFails:
-      disk.faults().failing_syncs = times;
+    case FaultKind::kKill:
+      host.crash(CrashMode::kKill);
       return true;
-    case FaultKind::kReadFails:
-      disk.faults().failing_reads = times;
+    case FaultKind::kCrashInFileOperation:
+      host.crash_at_file_operation(fault.amount, CrashMode::kPowerLoss);
       return true;
-    case FaultKind::kWriteFails:
-      disk.faults().failing_writes = times;
+    case FaultKind::kKillInFileOperation:
+      host.crash_at_file_operation(fault.amount, CrashMode::kKill);
       return true;
-    case FaultKind::kNoSpace:
-      disk.set_free_bytes(fault.amount);
+    case FaultKind::kCrashInSync:
+      host.crash_at_sync(fault.amount);
       return true;
-    case FaultKind::kSlowDisk:
-      host.set_disk_slowness(std::max(times, 1u));
+    case FaultKind::kCrashInStart:
+      host.crash();
+      host.crash_next_process_at(std::max<std::uint64_t>(fault.amount, 1));
       return true;
-    case FaultKind::kDiskStalls:
-      host.stall_disk(fault.lasts);
+    case FaultKind::kTerminate:
+      host.terminate();
       return true;
-    case FaultKind::kOperationStalls:
-      host.stall_next_operation(fault.lasts);
+    case FaultKind::kDiskLost:
+      host.crash();
+      host.disk().wipe();
       return true;
-    case FaultKind::kBitFlip:
-      return disk.flip_bit(world_.random(Concern::kFaults));
     default:
-      STELE_ASSERT(false);
+      host.crash();
+      return true;
   }
-  return false;
 }
 
 void Faults::undo(const Fault& fault, Host& host, Host* other) {
-  Fabric& fabric = world_.fabric();
-  switch (fault.kind) {
-    case FaultKind::kCrashInFileOperation:
-    case FaultKind::kKillInFileOperation:
-      if (!host.crash_planned()) return;
-      host.cancel_planned_crash();
-      return supervisor_of(host)->forget_plan();
-    case FaultKind::kSlowNode:
-      return host.set_slowness(1);
-    case FaultKind::kClockStands:
-      return host.clock().resume_wall(world_.now());
-    case FaultKind::kSplit:
-      return fabric.heal(host, *other);
-    case FaultKind::kSplitOneWay:
-      return fabric.heal_one_way(host, *other);
-    case FaultKind::kSlowLink:
-      return fabric.slow(host, *other, 1);
-    case FaultKind::kRefuse:
-      return fabric.refuse(host, false);
-    case FaultKind::kUnresolvable:
-      return fabric.unresolvable(host.name(), false);
-    case FaultKind::kNoSpace:
-      return host.disk().set_free_bytes(UINT64_MAX);
-    case FaultKind::kSlowDisk:
-      return host.set_disk_slowness(1);
-    default:
-      return;  // over by itself
-  }
+  if (!is_planned_crash(fault.kind)) return undo_act(world_, fault, host, other);
+  if (!host.crash_planned()) return;
+  host.cancel_planned_crash();
+  supervisor_of(host)->forget_plan();
 }
 
 void Faults::stop() {
@@ -276,6 +203,8 @@ void Faults::stop() {
   world_.fabric().heal_all();
   for (auto& supervised : supervised_) {
     supervised->host().disk().faults() = {};
+    supervised->host().disk().heal_sectors();
+    supervised->host().disk().heal_stale();
     supervised->host().stall_next_operation(Duration(0));
     supervised->host().cancel_planned_crash();
     supervised->start_now();
@@ -287,45 +216,9 @@ std::uint64_t Faults::injected() const {
 }
 
 std::uint64_t Faults::met(FaultKind kind) const {
-  DiskEffects disk;
-  for (const auto& host : world_.hosts()) {
-    const DiskEffects& effects = host->disk().effects();
-    disk.syncs_failed += effects.syncs_failed;
-    disk.reads_failed += effects.reads_failed;
-    disk.writes_failed += effects.writes_failed;
-    disk.no_space += effects.no_space;
-  }
-  const FabricEffects& net = world_.fabric().effects();
-  switch (kind) {
-    case FaultKind::kSyncFails:
-      return disk.syncs_failed;
-    case FaultKind::kReadFails:
-      return disk.reads_failed;
-    case FaultKind::kWriteFails:
-      return disk.writes_failed;
-    case FaultKind::kNoSpace:
-      return disk.no_space;
-    case FaultKind::kCut:
-    case FaultKind::kCutAll:
-      return net.cut;
-    case FaultKind::kSplit:
-    case FaultKind::kSplitOneWay:
-      return net.held;
-    case FaultKind::kSlowLink:
-      return net.slowed;
-    case FaultKind::kRefuse:
-      return net.refused;
-    case FaultKind::kUnresolvable:
-      return net.unresolved;
-    case FaultKind::kPowerLoss:
-    case FaultKind::kKill:
-    case FaultKind::kCrashInFileOperation:
-    case FaultKind::kKillInFileOperation:
-    case FaultKind::kTerminate:
-      return met_[static_cast<std::size_t>(kind)];
-    default:
-      return injected(kind);
-  }
+  const bool by_starting = ends_process(kind) && kind != FaultKind::kCrashInStart;
+  if (by_starting) return met_[static_cast<std::size_t>(kind)];
+  return times_met(world_, kind, injected(kind));
 }
 
 std::vector<Faults::Count> Faults::counts() const {

@@ -32,6 +32,8 @@ enum class FaultKind : std::uint8_t {
   kKill,                  // likewise
   kCrashInFileOperation,  // in the `amount`-th from then; forgotten if that does not come within `lasts`
   kKillInFileOperation,   // the process alone
+  kCrashInSync,           // in the `amount`-th sync from then; likewise forgotten
+  kCrashInStart,          // power is lost, and again in the `amount`-th file operation of the next process
   kTerminate,             // SIGTERM: it ends by itself, in good order; otherwise as kPowerLoss
   kPause,                 // for `lasts`
   kCorePauses,            // one of its cores, of which `amount` is the number, for `lasts`
@@ -39,25 +41,53 @@ enum class FaultKind : std::uint8_t {
   // Clock
   kClockJump,    // the wall clock, by `amount` milliseconds; forth if even, back if odd
   kClockStands,  // the wall clock
+  kClockLeaps,   // the wall clock, `amount` hours ahead, and back after `lasts`
+  kClockDrifts,  // both clocks, by `amount` millionths; too fast if even, too slow if odd
   // Network, between `host` and `other`
   kCut,  // one connection, or none
   kCutAll,
+  kHalfOpen,          // one end of a connection is reset, and the other hears nothing of it
+  kConnectionStalls,  // one connection carries nothing
   kSplit,
   kSplitOneWay,   // from `host` to `other`
   kSlowLink,      // `amount` times as slow
-  kRefuse,        // `host` takes no new connection
-  kUnresolvable,  // `host` is not found by its name
-  // Disk
+  kJitter,        // each piece takes up to `amount` milliseconds more; their order stays
+  kTinyWindows,   // no more than `amount` bytes of a connection are under way
+  kLateClose,     // ends and resets take up to `amount` milliseconds more
+  kCorruptBytes,  // a bit in each of the next `amount` pieces
+  // Network, of `host` alone
+  kIsolate,       // split from all others
+  kRefuse,        // it takes no new connection
+  kBacklogFull,   // it answers no new connection
+  kSlowConnects,  // a new connection to it takes up to `amount` milliseconds more
+  kUnresolvable,  // it is not found by its name
+  // Disk, as a sound one may fail
   kSyncFails,  // `amount` times
   kReadFails,
   kWriteFails,
+  kWriteStops,       // fails with a first part written, `amount` times
+  kWriteTorn,        // fails with some of its sectors written, `amount` times
+  kOpenFails,        // `amount` times
+  kListFails,        // of a directory, `amount` times
+  kUnreadable,       // `amount` sectors of something stored, until they are written or it is over
   kNoSpace,          // but for `amount` bytes
   kSlowDisk,         // `amount` times as slow
+  kSlowSyncs,        // `amount` times as slow
   kDiskStalls,       // nothing ends for `lasts`
   kOperationStalls,  // one file operation takes `lasts`, while others pass it
-  kBitFlip,          // of what is stored
+  // Disk, as it damages what is stored
+  kBitFlip,            // of what is stored
+  kLatentSectorError,  // `amount` sectors of something stored, until they are written
+  kSyncLies,           // succeeds, and what it did not write is gone with the power; `amount` times
+  kDirectorySyncLies,  // succeeds and does nothing, `amount` times
+  kWriteLost,          // succeeds and writes nothing, `amount` times
+  kMisdirectedWrite,   // goes where something else is stored, `amount` times
+  kMisdirectedRead,    // gives something else that is stored, `amount` times
+  kStaleRead,          // of what the next `amount` writes changed: as it was before them
+  kFileMissing,        // `amount` names that were durable are gone when power is lost next
+  kDiskLost,           // power is lost, and everything stored
 };
-constexpr std::size_t kFaultKinds = 25;
+constexpr std::size_t kFaultKinds = 53;
 std::string_view to_string(FaultKind kind);
 
 struct Fault {
@@ -84,8 +114,11 @@ struct FaultMenu {
   bool swarm = true;
 
   std::uint32_t& rate(FaultKind kind) { return per_hour[static_cast<std::size_t>(kind)]; }
-  // What a node with one copy of its data promises to survive: no bit flips.
+  // What a node with one copy of its data promises to survive without a loss.
   static FaultMenu ordinary(std::vector<std::string> nodes, std::vector<std::string> clients);
+  // What damages stored data, or bytes on the wire, and nothing else. Of that is promised: never wrong data,
+  // never a crash or a hang; it is noticed, and what is not damaged goes on.
+  static FaultMenu damage(std::vector<std::string> nodes, std::vector<std::string> clients);
 };
 // In the order of their time.
 std::vector<Fault> draw_faults(runtime::Random& random, const FaultMenu& menu);
@@ -124,7 +157,7 @@ class Faults {
   void begin(Entry& entry);
   void end(Entry& entry);
   bool inject(const Fault& fault, Host& host, Host* other);
-  bool inject_disk(const Fault& fault, Host& host);
+  bool inject_crash(const Fault& fault, Host& host);
   void undo(const Fault& fault, Host& host, Host* other);
   bool covered_by_another(const Entry& entry) const;
   Supervised* supervisor_of(const Host& host);

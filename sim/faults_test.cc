@@ -124,13 +124,15 @@ class Node final : public Program, runtime::AcceptHandler, runtime::ConnectionHa
   void on_data(Bytes data) override { connection_->write(std::move(data)); }
   void on_closed(const Error&) override { connection_.reset(); }
   static Task<void> append(Runtime* core) {
-    for (std::uint64_t at = 0;; at += 1000) {
+    for (std::uint64_t at = 0;; at = (at + 1000) % 64'000) {
       co_await runtime::sleep(*core, 100ms);
+      (void)co_await core->files().list("/");
+      (void)co_await core->files().sync_directory("/");
       auto file = co_await core->files().open("/log", {runtime::OpenMode::kCreate});
       if (!file) continue;
       std::vector<Bytes> slices{Bytes::copy(std::string(1000, 'x'))};
       if (!co_await (*file)->write_and_sync(Position(at), std::move(slices))) continue;
-      (void)co_await (*file)->read(Position(at), 10);
+      (void)co_await (*file)->read(Position(0), 64'000);
     }
   }
   Runtime& core_;
@@ -264,6 +266,182 @@ TEST(Faults, OverlappingOnesOfAKindEndWithTheLast) {
   EXPECT_TRUE(scene.world.fabric().is_split(scene.node, scene.client));
   scene.world.run_for(10s);
   EXPECT_FALSE(scene.world.fabric().is_split(scene.node, scene.client));
+}
+
+Task<void> sync_each_tenth_write(Runtime* core, int* written, int* synced) {
+  auto file = co_await core->files().open("/f", {runtime::OpenMode::kCreate});
+  for (std::uint64_t at = 0;; ++at) {
+    std::vector<Bytes> slices{Bytes::literal("x")};
+    if (!co_await (*file)->write(Position(at), std::move(slices))) co_return;
+    if (++*written % 10 > 0) continue;
+    if (!co_await (*file)->sync()) co_return;
+    ++*synced;
+  }
+}
+
+TEST(Faults, PowerIsLostInASync) {
+  bool before = false, after = false;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    int written = 0, synced = 0;
+    World world(seed);
+    Host& node = world.add_host("node");
+    node.boot(
+        1, program([&](ProcessContext& p) { return sync_each_tenth_write(&p.core(0), &written, &synced); }));
+    Faults faults(world, *parse_faults("at=0 crash-in-sync host=node lasts=60 amount=3\n"));
+    world.run_until([&] { return node.down(); }, 10s);
+    EXPECT_EQ(written, 30) << "what is no sync does not count";
+    EXPECT_EQ(synced, 2);
+    const auto file = node.disk().open("/f", runtime::OpenMode::kRead);
+    const bool took_effect = file && node.disk().size(*file) == 30;
+    (took_effect ? after : before) = true;
+    world.run_until([&] { return node.running(); }, 10s);
+    EXPECT_EQ(faults.met(FaultKind::kCrashInSync), 1u);
+  }
+  EXPECT_TRUE(before && after);
+}
+
+TEST(Faults, ASyncThatDoesNotComeIsForgotten) {
+  World world(1);
+  Host& idle = world.add_host("idle");
+  idle.boot(1, [](ProcessContext&) { return std::make_unique<Program>(); });
+  Faults faults(world, *parse_faults("at=1 crash-in-sync host=idle lasts=5 amount=1\n"));
+  world.run_for(2s);
+  EXPECT_TRUE(idle.crash_planned());
+  world.run_for(5s);
+  EXPECT_FALSE(idle.crash_planned());
+  EXPECT_EQ(faults.met(FaultKind::kCrashInSync), 0u);
+}
+
+TEST(Faults, TheNextProcessDiesWhileItStarts) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    Scene scene(seed);
+    Faults faults(scene.world, *parse_faults("at=1 crash-in-start host=node lasts=2 amount=5\n"));
+    scene.world.run_for(2500ms);
+    EXPECT_EQ(scene.node.crashes(), 1u);
+    EXPECT_FALSE(scene.node.running());
+    EXPECT_EQ(faults.met(FaultKind::kCrashInStart), 0u) << "the crash that counts is the second";
+    scene.world.run_for(10s);
+    EXPECT_EQ(scene.node.crashes(), 2u);
+    EXPECT_EQ(faults.met(FaultKind::kCrashInStart), 1u);
+    EXPECT_EQ(scene.node.incarnation(), 3u);
+    EXPECT_TRUE(scene.progresses());
+    EXPECT_EQ(scene.node.crashes(), 2u);
+  }
+}
+
+TEST(Faults, ADiskIsLostWithAllThatIsOnIt) {
+  Scene scene(4);
+  Faults faults(scene.world, *parse_faults("at=10 disk-lost host=node lasts=3\n"));
+  scene.world.run_for(9s);
+  EXPECT_FALSE(scene.node.disk().list("/")->empty());
+  scene.world.run_for(2s);
+  EXPECT_FALSE(scene.node.running());
+  EXPECT_TRUE(scene.node.disk().list("/")->empty());
+  scene.world.run_for(5s);
+  EXPECT_TRUE(scene.node.running());
+  EXPECT_EQ(faults.met(FaultKind::kDiskLost), 1u);
+}
+
+// What a runtime reads of its clocks.
+struct Clocks {
+  explicit Clocks(std::string_view plan) : faults(world, *parse_faults(plan)) {}
+  std::int64_t wall_ms() { return core->wall_now().ms; }
+  World world{1, [] {
+                WorldConfig config;
+                config.clock = {.wall_skew_max = Duration(0), .drift_ppm_max = 0};
+                return config;
+              }()};
+  Runtime* core = nullptr;
+  Host& host = [this]() -> Host& {
+    Host& host = world.add_host("node");
+    host.boot(1, [this](ProcessContext& p) {
+      core = &p.core(0);
+      return std::make_unique<Program>();
+    });
+    return host;
+  }();
+  Faults faults;
+};
+
+TEST(Faults, TheWallClockLeapsAheadAndComesBack) {
+  Clocks c("at=10 clock-leaps host=node lasts=5 amount=48\n");
+  c.world.run_for(9s);
+  const std::int64_t start = c.wall_ms();
+  const runtime::Instant monotonic = c.core->now();
+  c.world.run_for(3s);
+  EXPECT_EQ(c.wall_ms() - start, 48 * 3'600'000 + 3'000);
+  c.world.run_for(7s);
+  EXPECT_EQ(c.wall_ms() - start, 10'000);
+  EXPECT_EQ(c.core->now() - monotonic, 10s) << "the other clock knows nothing of it";
+}
+
+Task<void> sleep_and_note(Runtime* core, World* world, Duration duration, Time* woke) {
+  co_await runtime::sleep(*core, duration);
+  *woke = world->now();
+}
+
+TEST(Faults, ClocksDriftAndTimersWithThem) {
+  Clocks c(
+      "at=10 clock-drifts host=node lasts=100 amount=50000\n"     // too fast
+      "at=200 clock-drifts host=node lasts=100 amount=49999\n");  // too slow
+  c.world.run_for(9s);
+  const std::int64_t start = c.wall_ms();
+  runtime::Instant monotonic = c.core->now();
+  Time woke{};
+  runtime::Scope scope;
+  c.core->post(CoreId(0), [&] { scope.spawn(sleep_and_note(c.core, &c.world, 106s, &woke)); });
+  c.world.run_for(106s);
+  EXPECT_NEAR(static_cast<double>((woke.time_since_epoch() - 10s).count()), 100e9, 1e7);
+  EXPECT_EQ(c.wall_ms() - start, 111'000) << "1 s, 100 s that count as 105, and 5";
+  EXPECT_EQ(c.core->now() - monotonic, 111s);
+  c.world.run_for(85s);
+  monotonic = c.core->now();
+  c.world.run_for(100s);
+  EXPECT_NEAR(static_cast<double>((c.core->now() - monotonic).count()), 95.0001e9, 1e6);
+}
+
+Task<void> sync_once(Runtime* core, World* world, Time* done) {
+  auto file = co_await core->files().open("/f", {runtime::OpenMode::kCreate});
+  std::vector<Bytes> slices{Bytes::literal("x")};
+  if (!co_await (*file)->write_and_sync(Position(0), std::move(slices))) co_return;
+  *done = world->now();
+}
+
+Task<void> open_once(Runtime* core, World* world, Time* done) {
+  (void)co_await core->files().open("/f", {runtime::OpenMode::kCreate});
+  *done = world->now();
+}
+
+TEST(Faults, SyncsAreSlowAndNothingElse) {
+  Clocks c("at=1 slow-syncs host=node lasts=60 amount=1000\n");
+  c.world.run_for(2s);
+  Time synced{}, opened{};
+  runtime::Scope scope;
+  c.core->post(CoreId(0), [&] {
+    scope.spawn(open_once(c.core, &c.world, &opened));
+    scope.spawn(sync_once(c.core, &c.world, &synced));
+  });
+  c.world.run_for(50s);
+  EXPECT_LT(opened.time_since_epoch(), 2010ms);
+  EXPECT_GT(synced.time_since_epoch(), 2060ms);
+}
+
+TEST(FaultMenu, DamageIsNotOrdinary) {
+  FaultMenu ordinary = FaultMenu::ordinary({"node"}, {"client"});
+  FaultMenu damage = FaultMenu::damage({"node"}, {"client"});
+  std::size_t kinds = 0;
+  for (std::size_t i = 0; i < kFaultKinds; ++i) {
+    const auto kind = static_cast<FaultKind>(i);
+    EXPECT_FALSE(ordinary.rate(kind) > 0 && damage.rate(kind) > 0) << to_string(kind);
+    kinds += ordinary.rate(kind) > 0 || damage.rate(kind) > 0;
+    EXPECT_EQ(parse_faults(std::string("at=1 ") + std::string(to_string(kind)) + " host=node other=client") ||
+                  parse_faults(std::string("at=1 ") + std::string(to_string(kind)) + " host=node"),
+              true)
+        << to_string(kind);
+  }
+  EXPECT_EQ(kinds, kFaultKinds - 1) << "a clock that leaps by days is in none";
+  EXPECT_GT(damage.rate(FaultKind::kBitFlip), 0u);
+  EXPECT_GT(ordinary.rate(FaultKind::kCrashInSync), 0u);
 }
 
 }  // namespace

@@ -285,16 +285,21 @@ std::uint64_t FileContent::resident_bytes() const {
   return bytes;
 }
 
-bool FileContent::flip_bit(std::uint64_t which) {
-  std::vector<std::pair<std::uint64_t, Page*>> stored;
-  for (auto& [index, page] : pages_) {
-    if (page.platter && index * kPage < durable_size_) stored.emplace_back(index, &page);
+std::vector<std::uint64_t> FileContent::stored_pages() const {
+  std::vector<std::uint64_t> found;
+  for (const auto& [index, page] : pages_) {
+    if (page.platter && index * kPage < durable_size_) found.push_back(index * kPage);
   }
+  return found;
+}
+
+bool FileContent::flip_bit(std::uint64_t which) {
+  const std::vector<std::uint64_t> stored = stored_pages();
   if (stored.empty()) return false;
-  const auto [index, page] = stored[which % stored.size()];
-  const std::uint64_t bytes = std::min<std::uint64_t>(kPage, durable_size_ - index * kPage);
+  const std::uint64_t start = stored[which % stored.size()];
+  const std::uint64_t bytes = std::min<std::uint64_t>(kPage, durable_size_ - start);
   const std::uint64_t bit = which / stored.size() % (bytes * 8);
-  page->platter[bit / 8] ^= static_cast<char>(1 << (bit % 8));
+  pages_.at(start / kPage).platter[bit / 8] ^= static_cast<char>(1 << (bit % 8));
   return true;
 }
 

@@ -21,6 +21,8 @@ struct PowerLoss {
 
 class FileContent {
  public:
+  static constexpr std::size_t kPage = 4096;
+
   explicit FileContent(std::size_t sector_bytes);
 
   std::uint64_t size() const { return size_; }
@@ -49,11 +51,12 @@ class FileContent {
   Lost lose_power(const PowerLoss& how, runtime::Random& random);
 
   std::uint64_t resident_bytes() const;
+  // Where the pages begin of which the platter holds something other than zeros.
+  std::vector<std::uint64_t> stored_pages() const;
   // Flips a bit of a stored page; `which` chooses among them. False if there is none.
   bool flip_bit(std::uint64_t which);
 
  private:
-  static constexpr std::size_t kPage = 4096;
   static constexpr std::uint64_t kNowhere = UINT64_MAX;
   using Block = std::unique_ptr<char[]>;
 

@@ -10,6 +10,13 @@
 
 namespace stele::sim {
 
+// How one goes: it takes so long, in so many stages, of which the last may be a sync.
+struct FileCall {
+  Latency usual;
+  bool syncs = false;
+  int stages = 1;
+};
+
 // `Apply` does the operation: called with the stage, 0 up to `stages`-1, each of them a moment at which it
 // may be cut off by a crash. A stage that fails is the last.
 template <class Apply>
@@ -17,14 +24,10 @@ class FileOperation final : private Event, private Ready {
  public:
   using Value = std::invoke_result_t<Apply&, int>;
 
-  FileOperation(Core& core, Latency latency, Apply apply, int stages = 1)
-      : Event(EventKind::kDisk, core.subject()),
-        core_(core),
-        latency_(latency),
-        apply_(std::move(apply)),
-        stages_(stages) {}
+  FileOperation(Core& core, FileCall call, Apply apply)
+      : Event(EventKind::kDisk, core.subject()), core_(core), call_(call), apply_(std::move(apply)) {}
   ~FileOperation() override {
-    while (asked_ && stage_ < stages_ && core_.alive()) perform();
+    while (asked_ && stage_ < call_.stages && core_.alive()) perform();
   }
 
   bool await_ready() const { return false; }
@@ -33,8 +36,8 @@ class FileOperation final : private Event, private Ready {
     waiter_ = waiter;
     asked_ = true;
     World& world = core_.world();
-    const Duration takes = core_.host().file_operation_takes(latency_);
-    while (stage_ < stages_ && world.random(Concern::kDisk).chance(1, 2)) {
+    const Duration takes = core_.host().file_operation_takes(call_.usual, call_.syncs);
+    while (stage_ < call_.stages && world.random(Concern::kDisk).chance(1, 2)) {
       perform();
       if (!core_.alive()) return;
     }
@@ -46,15 +49,15 @@ class FileOperation final : private Event, private Ready {
   // A crash in here destroys this object unless code of the process is on the stack.
   void perform() {
     Host& host = core_.host();
-    const Host::OperationFate fate = host.next_file_operation();
+    const Host::OperationFate fate = host.next_file_operation(call_.syncs && stage_ + 1 == call_.stages);
     if (fate == Host::OperationFate::kCrashBefore) return host.planned_crash();
     result_.emplace(apply_(stage_));
-    stage_ = *result_ ? stage_ + 1 : stages_;
+    stage_ = *result_ ? stage_ + 1 : call_.stages;
     if (fate == Host::OperationFate::kCrashAfter) host.planned_crash();
   }
   void fire() override {
     Core& core = core_;
-    while (stage_ < stages_) {
+    while (stage_ < call_.stages) {
       perform();
       if (!core.alive()) return;
     }
@@ -63,9 +66,8 @@ class FileOperation final : private Event, private Ready {
   void deliver() override { waiter_.resume(); }
 
   Core& core_;
-  const Latency latency_;
+  const FileCall call_;
   Apply apply_;
-  const int stages_;
   int stage_ = 0;
   bool asked_ = false;
   std::coroutine_handle<> waiter_;

@@ -26,6 +26,18 @@ Result<T> named(Result<T> result, std::string_view doing, const std::string& pat
 const DiskConfig& timing(Core& core) {
   return core.world().config().disk;
 }
+FileCall reading(Core& core) {
+  return {.usual = timing(core).read};
+}
+FileCall writing(Core& core) {
+  return {.usual = timing(core).write};
+}
+FileCall syncing(Core& core) {
+  return {.usual = timing(core).sync, .syncs = true};
+}
+FileCall changing(Core& core) {
+  return {.usual = timing(core).metadata};
+}
 
 std::vector<std::string_view> views(const std::vector<Bytes>& slices) {
   return {slices.begin(), slices.end()};
@@ -39,14 +51,14 @@ class OpenFile final : public runtime::File {
   Task<Result<std::uint64_t>> size() override {
     STELE_CO_CHECK(check("reading the size of"));
     co_return co_await FileOperation(
-        core_, timing(core_).read,
+        core_, reading(core_),
         [disk = &disk(), inode = inode_](int) -> Result<std::uint64_t> { return disk->size(inode); });
   }
 
   Task<Result<Bytes>> read(Position position, std::size_t length) override {
     STELE_CO_CHECK(check("reading"));
     Result<Bytes> read = co_await FileOperation(
-        core_, timing(core_).read, [disk = &disk(), inode = inode_, position, length](int) -> Result<Bytes> {
+        core_, reading(core_), [disk = &disk(), inode = inode_, position, length](int) -> Result<Bytes> {
           const std::uint64_t size = disk->size(inode);
           if (length == 0 || position.value >= size) return Bytes();
           Buffer buffer(std::min<std::uint64_t>(length, size - position.value));
@@ -58,36 +70,35 @@ class OpenFile final : public runtime::File {
 
   Task<Result<void>> write(Position position, std::vector<Bytes> slices) override {
     STELE_CO_CHECK(check_writable());
-    Result<void> written =
-        co_await FileOperation(core_, timing(core_).write,
-                               [disk = &disk(), inode = inode_, position, slices = std::move(slices)](int) {
-                                 return disk->write(inode, position, views(slices));
-                               });
+    Result<void> written = co_await FileOperation(
+        core_, writing(core_), [disk = &disk(), inode = inode_, position, slices = std::move(slices)](int) {
+          return disk->write(inode, position, views(slices));
+        });
     co_return named(std::move(written), "writing", path_);
   }
 
   Task<Result<void>> sync() override {
     STELE_CO_CHECK(check("syncing"));
     Result<void> synced = co_await FileOperation(
-        core_, timing(core_).sync, [disk = &disk(), inode = inode_](int) { return disk->sync(inode); });
+        core_, syncing(core_), [disk = &disk(), inode = inode_](int) { return disk->sync(inode); });
     co_return named(std::move(synced), "syncing", path_);
   }
 
   Task<Result<void>> write_and_sync(Position position, std::vector<Bytes> slices) override {
     STELE_CO_CHECK(check_writable());
+    FileCall call = syncing(core_);
+    call.stages = 2;
     Result<void> done = co_await FileOperation(
-        core_, timing(core_).sync,
-        [disk = &disk(), inode = inode_, position, slices = std::move(slices)](int stage) {
+        core_, call, [disk = &disk(), inode = inode_, position, slices = std::move(slices)](int stage) {
           return stage == 0 ? disk->write(inode, position, views(slices)) : disk->sync(inode);
-        },
-        2);
+        });
     co_return named(std::move(done), "writing and syncing", path_);
   }
 
   Task<Result<void>> truncate(std::uint64_t size) override {
     STELE_CO_CHECK(check_writable());
     Result<void> done = co_await FileOperation(
-        core_, timing(core_).metadata,
+        core_, changing(core_),
         [disk = &disk(), inode = inode_, size](int) { return disk->truncate(inode, size); });
     co_return named(std::move(done), "truncating", path_);
   }
@@ -130,13 +141,13 @@ class HeldLock final : public runtime::Files::Lock {
 
 // One blocking call: `apply` runs unless the process is dead or dies just before.
 template <class Apply>
-auto block(Core& core, const Latency& latency, Apply apply) -> std::invoke_result_t<Apply&> {
+auto block(Core& core, const FileCall& call, Apply apply) -> std::invoke_result_t<Apply&> {
   const auto dead = [] { return error(ErrorCode::kIo, "the process has crashed"); };
   if (!core.alive()) return dead();
   STELE_ASSERT(core.process().in_job());
   Host& host = core.host();
-  core.process().job_takes(host.file_operation_takes(latency));
-  const Host::OperationFate fate = host.next_file_operation();
+  core.process().job_takes(host.file_operation_takes(call.usual, call.syncs));
+  const Host::OperationFate fate = host.next_file_operation(call.syncs);
   if (fate == Host::OperationFate::kCrashBefore) {
     host.planned_crash();
     return dead();
@@ -155,26 +166,26 @@ class OpenBlockingFile final : public runtime::BlockingFile {
       : core_(core), inode_(std::move(inode)), path_(std::move(path)), writable_(writable) {}
 
   Result<std::uint64_t> size() override {
-    return block(core_, timing(core_).read, [&]() -> Result<std::uint64_t> { return disk().size(inode_); });
+    return block(core_, reading(core_), [&]() -> Result<std::uint64_t> { return disk().size(inode_); });
   }
   Result<std::size_t> read(Position position, char* to, std::size_t length) override {
-    return block(core_, timing(core_).read,
+    return block(core_, reading(core_),
                  [&] { return named(disk().read(inode_, position, to, length), "reading", path_); });
   }
   Result<void> write(Position position, std::string_view from) override {
     if (!writable_)
       return error(ErrorCode::kInvalidArgument, "writing " + path_ + ": it is open for reading");
-    return block(core_, timing(core_).write, [&] {
+    return block(core_, writing(core_), [&] {
       return named(disk().write(inode_, position, std::span(&from, 1)), "writing", path_);
     });
   }
   Result<void> sync() override {
-    return block(core_, timing(core_).sync, [&] { return named(disk().sync(inode_), "syncing", path_); });
+    return block(core_, syncing(core_), [&] { return named(disk().sync(inode_), "syncing", path_); });
   }
   Result<void> truncate(std::uint64_t size) override {
     if (!writable_)
       return error(ErrorCode::kInvalidArgument, "cutting " + path_ + ": it is open for reading");
-    return block(core_, timing(core_).metadata,
+    return block(core_, changing(core_),
                  [&] { return named(disk().truncate(inode_, size), "truncating", path_); });
   }
 
@@ -194,43 +205,42 @@ Task<Result<std::unique_ptr<runtime::File>>> FilesOfCore::open(std::string path,
   const auto open = [disk = &core_.host().disk(), path, mode = options.mode](int) {
     return disk->open(path, mode);
   };
-  STELE_CO_TRY(Disk::File inode, co_await FileOperation(core_, timing(core_).metadata, open));
+  STELE_CO_TRY(Disk::File inode, co_await FileOperation(core_, changing(core_), open));
   co_return std::make_unique<OpenFile>(core_, std::move(inode), std::move(path),
                                        options.mode != OpenMode::kRead);
 }
 
 Task<Result<std::vector<runtime::DirectoryEntry>>> FilesOfCore::list(std::string directory) {
-  co_return co_await FileOperation(
-      core_, timing(core_).metadata,
-      [disk = &core_.host().disk(), directory](int) { return disk->list(directory); });
+  co_return co_await FileOperation(core_, changing(core_), [disk = &core_.host().disk(), directory](int) {
+    return disk->list(directory);
+  });
 }
 
 Task<Result<void>> FilesOfCore::make_directory(std::string path) {
-  co_return co_await FileOperation(core_, timing(core_).metadata, [disk = &core_.host().disk(), path](int) {
+  co_return co_await FileOperation(core_, changing(core_), [disk = &core_.host().disk(), path](int) {
     return disk->make_directory(path);
   });
 }
 
 Task<Result<void>> FilesOfCore::rename(std::string from, std::string to) {
-  co_return co_await FileOperation(
-      core_, timing(core_).metadata,
-      [disk = &core_.host().disk(), from, to](int) { return disk->rename(from, to); });
+  co_return co_await FileOperation(core_, changing(core_), [disk = &core_.host().disk(), from, to](int) {
+    return disk->rename(from, to);
+  });
 }
 
 Task<Result<void>> FilesOfCore::remove(std::string path) {
-  co_return co_await FileOperation(core_, timing(core_).metadata,
+  co_return co_await FileOperation(core_, changing(core_),
                                    [disk = &core_.host().disk(), path](int) { return disk->remove(path); });
 }
 
 Task<Result<void>> FilesOfCore::sync_directory(std::string path) {
-  co_return co_await FileOperation(core_, timing(core_).sync, [disk = &core_.host().disk(), path](int) {
-    return disk->sync_directory(path);
-  });
+  co_return co_await FileOperation(
+      core_, syncing(core_), [disk = &core_.host().disk(), path](int) { return disk->sync_directory(path); });
 }
 
 Task<Result<std::unique_ptr<runtime::Files::Lock>>> FilesOfCore::lock(std::string path) {
   co_return co_await FileOperation(
-      core_, timing(core_).metadata, [core = &core_, path](int) -> Result<std::unique_ptr<Lock>> {
+      core_, changing(core_), [core = &core_, path](int) -> Result<std::unique_ptr<Lock>> {
         STELE_TRY(const bool held, core->host().disk().lock(path));
         if (held) return std::make_unique<HeldLock>(*core, path);
         return error(ErrorCode::kAlreadyExists, "locking " + path + ": somebody else holds it");
@@ -240,20 +250,20 @@ Task<Result<std::unique_ptr<runtime::Files::Lock>>> FilesOfCore::lock(std::strin
 Result<std::unique_ptr<runtime::BlockingFile>> BlockingFilesOfCore::open(const std::string& path,
                                                                          OpenMode mode) {
   STELE_TRY(Disk::File inode,
-            block(core_, timing(core_).metadata, [&] { return core_.host().disk().open(path, mode); }));
+            block(core_, changing(core_), [&] { return core_.host().disk().open(path, mode); }));
   return std::make_unique<OpenBlockingFile>(core_, std::move(inode), path, mode != OpenMode::kRead);
 }
 
 Result<bool> BlockingFilesOfCore::exists(const std::string& path) {
-  return block(core_, timing(core_).metadata, [&] { return core_.host().disk().exists(path); });
+  return block(core_, changing(core_), [&] { return core_.host().disk().exists(path); });
 }
 
 Result<void> BlockingFilesOfCore::remove(const std::string& path) {
-  return block(core_, timing(core_).metadata, [&] { return core_.host().disk().remove(path); });
+  return block(core_, changing(core_), [&] { return core_.host().disk().remove(path); });
 }
 
 Result<void> BlockingFilesOfCore::sync_directory(const std::string& path) {
-  return block(core_, timing(core_).sync, [&] { return core_.host().disk().sync_directory(path); });
+  return block(core_, syncing(core_), [&] { return core_.host().disk().sync_directory(path); });
 }
 
 }  // namespace stele::sim

@@ -49,6 +49,10 @@ void Host::boot(std::uint32_t cores, ProgramFactory factory) {
     clock_.power_on(world_.now(), runtime::Instant(Duration(uptime)));
     world_.fabric().paths_changed();
   }
+  if (const std::uint64_t k = std::exchange(next_process_crashes_at_, 0); k > 0) {
+    crash_at_file_operation(k);
+    crash_is_of_start_ = true;
+  }
   ++incarnation_;
   ++world_.count().boots;
   world_.trace().line(world_.now(), EventKind::kBoot, Subject{id_.value, 0},
@@ -74,7 +78,7 @@ void Host::stop(CrashMode mode, bool crashed) {
                                : mode == CrashMode::kPowerLoss ? "loses power"
                                                                : "is killed";
   world_.trace().line(world_.now(), EventKind::kCrash, Subject{id_.value, 0}, how);
-  operations_until_crash_ = 0;
+  operations_until_crash_ = syncs_until_crash_ = 0;
   process_->silence();
   disk_.release_locks();
   if (mode == CrashMode::kPowerLoss) {
@@ -95,19 +99,35 @@ void Host::crash_at_file_operation(std::uint64_t k, CrashMode mode) {
   STELE_ASSERT(k > 0);
   operations_until_crash_ = k;
   planned_mode_ = mode;
+  crash_is_of_start_ = false;
 }
 
-Host::OperationFate Host::next_file_operation() {
+void Host::crash_at_sync(std::uint64_t k, CrashMode mode) {
+  STELE_ASSERT(k > 0);
+  syncs_until_crash_ = k;
+  planned_mode_ = mode;
+}
+
+Host::OperationFate Host::next_file_operation(bool syncs) {
   ++world_.count().file_operations;
-  if (operations_until_crash_ == 0 || --operations_until_crash_ > 0) return OperationFate::kNormal;
+  const bool operation = operations_until_crash_ > 0 && --operations_until_crash_ == 0;
+  const bool sync = syncs && syncs_until_crash_ > 0 && --syncs_until_crash_ == 0;
+  if (!operation && !sync) return OperationFate::kNormal;
+  if (operation && std::exchange(crash_is_of_start_, false)) ++crashes_in_start_;
   return world_.random(Concern::kFaults).chance(1, 2) ? OperationFate::kCrashBefore
                                                       : OperationFate::kCrashAfter;
 }
 
-Duration Host::file_operation_takes(const Latency& usual) {
+Duration Host::file_operation_takes(const Latency& usual, bool syncs) {
   const Duration wait = std::max(disk_stalled_until_ - world_.now(), Duration(0)) +
                         std::exchange(next_operation_stall_, Duration(0));
-  return wait + usual.draw(world_.random(Concern::kDisk)) * disk_slowness_;
+  return wait + usual.draw(world_.random(Concern::kDisk)) * disk_slowness_ * (syncs ? sync_slowness_ : 1);
+}
+
+// What waits for a moment of the clock waits for another moment of the world.
+void Host::drift_clock(std::optional<std::int64_t> ppm) {
+  clock_.set_drift(world_.now(), ppm);
+  if (running()) process_->pause_until(world_.now());
 }
 
 void Host::terminate() {

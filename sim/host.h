@@ -81,8 +81,12 @@ class Host {
   void crash(CrashMode mode = CrashMode::kPowerLoss);
   // Crashes in the k-th file operation from now (1: the next), in its middle: it took effect, or did not.
   void crash_at_file_operation(std::uint64_t k, CrashMode mode = CrashMode::kPowerLoss);
-  void cancel_planned_crash() { operations_until_crash_ = 0; }
-  bool crash_planned() const { return operations_until_crash_ > 0; }
+  // The same, of syncs alone.
+  void crash_at_sync(std::uint64_t k, CrashMode mode = CrashMode::kPowerLoss);
+  void cancel_planned_crash() { operations_until_crash_ = syncs_until_crash_ = next_process_crashes_at_ = 0; }
+  bool crash_planned() const { return operations_until_crash_ + syncs_until_crash_ > 0; }
+  // The next process, once it starts, loses power in its k-th file operation.
+  void crash_next_process_at(std::uint64_t k) { next_process_crashes_at_ = k; }
   // SIGTERM.
   void terminate();
   // All cores stand still for so long and find everything due when they go on.
@@ -94,10 +98,15 @@ class Host {
 
   // File operations take so many times as long; 1 is normal.
   void set_disk_slowness(std::uint32_t factor) { disk_slowness_ = factor; }
+  // Syncs take so many times as long besides; 1 is normal.
+  void set_sync_slowness(std::uint32_t factor) { sync_slowness_ = factor; }
   // No file operation ends before then.
   void stall_disk(Duration duration) { disk_stalled_until_ = world_.now() + duration; }
   // The next one alone takes so much longer, and others pass it.
   void stall_next_operation(Duration duration) { next_operation_stall_ = duration; }
+
+  // The clocks go so much too fast (millionths), or as they usually do.
+  void drift_clock(std::optional<std::int64_t> ppm);
 
   // Called when a process has ended, for whatever reason: it may schedule, not act.
   void set_on_down(std::function<void()> callback) { on_down_ = std::move(callback); }
@@ -107,14 +116,15 @@ class Host {
   bool down() const { return !process_ && factory_; }  // one was, and may be restarted
   bool powered() const { return powered_; }
   std::uint64_t crashes() const { return crashes_; }
+  std::uint64_t crashes_in_start() const { return crashes_in_start_; }  // by crash_next_process_at()
   std::uint64_t incarnation() const { return incarnation_; }
   std::uint32_t slowness() const { return slowness_; }
 
   // For the parts of the engine.
   enum class OperationFate : std::uint8_t { kNormal, kCrashBefore, kCrashAfter };
-  OperationFate next_file_operation();
+  OperationFate next_file_operation(bool syncs);
   // How long one takes that starts now.
-  Duration file_operation_takes(const Latency& usual);
+  Duration file_operation_takes(const Latency& usual, bool syncs);
   void planned_crash() { crash(planned_mode_); }
   void process_ended();
   void stop(CrashMode mode, bool crashed);
@@ -129,12 +139,17 @@ class Host {
   bool powered_ = false;
   std::uint32_t slowness_ = 1;
   std::uint32_t disk_slowness_ = 1;
+  std::uint32_t sync_slowness_ = 1;
   Time disk_stalled_until_{};
   Duration next_operation_stall_{};
   std::uint32_t cores_ = 0;
   std::uint64_t crashes_ = 0;
+  std::uint64_t crashes_in_start_ = 0;
   std::uint64_t incarnation_ = 0;
   std::uint64_t operations_until_crash_ = 0;
+  std::uint64_t syncs_until_crash_ = 0;
+  std::uint64_t next_process_crashes_at_ = 0;
+  bool crash_is_of_start_ = false;
   CrashMode planned_mode_ = CrashMode::kPowerLoss;
   ProgramFactory factory_;
   std::function<void()> on_down_;

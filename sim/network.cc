@@ -29,81 +29,6 @@ bool Fabric::is_address(std::string_view name) {
          name.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-// --- Faults
-
-void Fabric::split_one_way(const Host& from, const Host& to) {
-  links_[{from.id().value, to.id().value}].split = true;
-}
-
-void Fabric::heal_one_way(const Host& from, const Host& to) {
-  links_[{from.id().value, to.id().value}].split = false;
-  paths_changed();
-}
-
-void Fabric::slow(const Host& a, const Host& b, std::uint32_t factor) {
-  STELE_ASSERT(factor > 0);
-  links_[{a.id().value, b.id().value}].slowness = factor;
-  links_[{b.id().value, a.id().value}].slowness = factor;
-}
-
-std::vector<Stream*> Fabric::between(const Host& a, const Host& b) const {
-  std::vector<Stream*> found;
-  for (const auto& [number, stream] : streams_) {
-    const Host& client = stream->client().host();
-    const Host& server = stream->server().host();
-    const bool these = (&client == &a && &server == &b) || (&client == &b && &server == &a);
-    if (these && stream->established()) found.push_back(stream.get());
-  }
-  return found;
-}
-
-std::size_t Fabric::connections(const Host& a, const Host& b) const {
-  return between(a, b).size();
-}
-
-std::size_t Fabric::cut(const Host& a, const Host& b, runtime::Random& random) {
-  const std::vector<Stream*> candidates = between(a, b);
-  if (candidates.empty()) return 0;
-  Stream& stream = *candidates[random.below(candidates.size())];
-  stream.client().reset_soon(true);
-  stream.server().reset_soon(true);
-  ++effects_.cut;
-  return 1;
-}
-
-std::size_t Fabric::cut_all(const Host& a, const Host& b) {
-  const std::vector<Stream*> candidates = between(a, b);
-  for (Stream* stream : candidates) {
-    stream->client().reset_soon(true);
-    stream->server().reset_soon(true);
-  }
-  effects_.cut += candidates.size();
-  return candidates.size();
-}
-
-void Fabric::refuse(const Host& host, bool refuses) {
-  if (refuses) {
-    refusing_.insert(host.id().value);
-  } else {
-    refusing_.erase(host.id().value);
-  }
-}
-
-void Fabric::unresolvable(const std::string& name, bool is) {
-  if (is) {
-    unresolvable_.insert(name);
-  } else {
-    unresolvable_.erase(name);
-  }
-}
-
-void Fabric::heal_all() {
-  links_.clear();
-  refusing_.clear();
-  unresolvable_.clear();
-  paths_changed();
-}
-
 // --- Paths
 
 const Fabric::Link* Fabric::link(const Host& from, const Host& to) const {
@@ -112,7 +37,13 @@ const Fabric::Link* Fabric::link(const Host& from, const Host& to) const {
   return found == links_.end() ? nullptr : &found->second;
 }
 
+Fabric::Link* Fabric::link(const Host& from, const Host& to) {
+  return const_cast<Link*>(std::as_const(*this).link(from, to));
+}
+
 bool Fabric::is_split(const Host& from, const Host& to) const {
+  if (&from == &to) return false;
+  if (isolated_.contains(from.id().value) || isolated_.contains(to.id().value)) return true;
   const Link* found = link(from, to);
   return found && found->split;
 }
@@ -126,14 +57,61 @@ Duration Fabric::latency(const Host& from, const Host& to) {
   runtime::Random& random = world_.random(Concern::kNetwork);
   if (&from == &to) return config.loopback.draw(random);
   const Link* found = link(from, to);
-  if (found && found->slowness > 1) ++effects_.slowed;
-  return config.latency.draw(random) * (found ? found->slowness : 1);
+  const Duration usual = config.latency.draw(random);
+  if (!found) return usual;
+  if (found->slowness > 1) ++effects_.slowed;
+  Duration more{};
+  if (found->jitter > Duration(0)) {
+    ++effects_.jittered;
+    more = Duration(random.between(0, found->jitter.count()));
+  }
+  return usual * found->slowness + more;
 }
 
 std::uint64_t Fabric::bytes_per_second(const Host& from, const Host& to) const {
   const Link* found = link(from, to);
   const std::uint64_t rate = world_.config().network.bytes_per_second / (found ? found->slowness : 1);
   return std::max<std::uint64_t>(rate, 1);
+}
+
+std::size_t Fabric::window_bytes(const Host& from, const Host& to) const {
+  const Link* found = link(from, to);
+  return std::min(world_.config().network.window_bytes, found ? found->window : SIZE_MAX);
+}
+
+bool Fabric::tiny_window(const Host& from, const Host& to) const {
+  const Link* found = link(from, to);
+  return found && found->window < SIZE_MAX;
+}
+
+Duration Fabric::closing_takes(const Host& from, const Host& to) {
+  const Link* found = link(from, to);
+  if (!found || found->close_delay == Duration(0)) return {};
+  ++effects_.closed_late;
+  return Duration(world_.random(Concern::kNetwork).between(0, found->close_delay.count()));
+}
+
+Duration Fabric::connecting_takes(const Host& to) {
+  const auto found = slow_to_connect_.find(to.id().value);
+  if (found == slow_to_connect_.end()) return {};
+  ++effects_.slow_connects;
+  return Duration(world_.random(Concern::kNetwork).between(0, found->second.count()));
+}
+
+Bytes Fabric::carried(const Host& from, const Host& to, Bytes bytes) {
+  Link* found = link(from, to);
+  if (!found || found->corrupt == 0 || bytes.empty()) return bytes;
+  --found->corrupt;
+  ++effects_.corrupted;
+  std::string changed(bytes.view());
+  const std::uint64_t bit = world_.random(Concern::kNetwork).below(changed.size() * 8);
+  changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << bit % 8));
+  return Bytes::copy(changed);
+}
+
+void Fabric::count_held(const Host& from, const Host& to) {
+  const bool isolated = isolated_.contains(from.id().value) || isolated_.contains(to.id().value);
+  ++(isolated ? effects_.isolated : effects_.held);
 }
 
 void Fabric::paths_changed() {

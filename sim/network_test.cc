@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -293,6 +294,174 @@ TEST(Network, AFullBacklogMakesTheClientTryAgain) {
   world.run_for(30s);
   EXPECT_EQ(connected(), 5);
   EXPECT_FALSE(failure);
+}
+
+TEST(Network, OneEndIsResetAndTheOtherHearsNothing) {
+  bool client = false, server = false;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    Connected c(seed);
+    ASSERT_TRUE(c.connect());
+    c.world.run_for(1s);
+    Fabric& fabric = c.world.fabric();
+    EXPECT_EQ(fabric.half_open(c.client.host(), c.server.host(), c.world.random(Concern::kFaults)), 1u);
+    c.world.run_for(30s);
+    ASSERT_EQ(c.peer.times_closed + c.accepted().times_closed, 1);
+    const bool server_is_deaf = c.peer.times_closed == 1;
+    (server_is_deaf ? server : client) = true;
+    Peer& deaf = server_is_deaf ? c.accepted() : c.peer;
+    if (seed % 2) {
+      (server_is_deaf ? c.server : c.client).act([&] { deaf.connection->write("anybody there?"); });
+      c.world.run_for(2s);
+    } else {
+      c.world.run_for(1min);  // keep-alive asks
+    }
+    EXPECT_EQ(deaf.times_closed, 1) << "seed " << seed;
+    EXPECT_EQ(fabric.half_open(c.client.host(), c.server.host(), c.world.random(Concern::kFaults)), 0u);
+  }
+  EXPECT_TRUE(client && server);
+}
+
+TEST(Network, OneConnectionStallsAndOthersDoNot) {
+  Connected c(12);
+  ASSERT_TRUE(c.connect());
+  Fabric& fabric = c.world.fabric();
+  EXPECT_EQ(fabric.stall_one(c.client.host(), c.server.host(), c.world.random(Concern::kFaults)), 1u);
+  c.say("waits");
+  Peer second;
+  c.client.act([&] { c.scope.spawn(dial_to(&c.client.core(), {"server", 1883}, 10s, &second, &c.failure)); });
+  c.world.run_for(5s);
+  ASSERT_TRUE(second.connection);
+  c.client.act([&] { second.connection->write("passes"); });
+  c.world.run_for(5s);
+  EXPECT_EQ(second.received, "passes");
+  EXPECT_EQ(c.peer.received, "");
+  EXPECT_GT(fabric.effects().stalled, 0u);
+  fabric.resume_all(c.client.host(), c.server.host());
+  c.world.run_for(5s);
+  EXPECT_EQ(c.peer.received, "waits");
+}
+
+TEST(Network, JitterDelaysPiecesAndKeepsTheirOrder) {
+  WorldConfig config;
+  config.network.read_bytes = 7;
+  Connected c(13, config);
+  c.echo = false;
+  ASSERT_TRUE(c.connect());
+  c.world.fabric().jitter(c.server.host(), c.client.host(), 500ms);
+  const Time start = c.world.now();
+  std::string sent;
+  for (int i = 0; i < 50; ++i) {
+    const std::string part = std::to_string(i) + ",";
+    sent += part;
+    c.say(part);
+  }
+  c.world.run_until([&] { return c.accepted().received.size() == sent.size(); }, 1min);
+  EXPECT_EQ(c.accepted().received, sent);
+  EXPECT_GT(c.world.now() - start, 250ms);
+  EXPECT_GE(c.world.fabric().effects().jittered, 50u);
+}
+
+TEST(Network, ATinyWindowLetsAByteAtATimeThrough) {
+  Connected c(14);
+  c.echo = false;
+  ASSERT_TRUE(c.connect());
+  Fabric& fabric = c.world.fabric();
+  fabric.limit_window(c.server.host(), c.client.host(), 1);
+  c.say(std::string(100, 'x'));
+  std::size_t largest = 0, before = 0;
+  const RunResult all = c.world.run_until(
+      [&] {
+        const std::size_t now = c.accepted().received.size();
+        largest = std::max(largest, now - std::exchange(before, now));
+        return now == 100;
+      },
+      1min);
+  EXPECT_EQ(all.reason, StopReason::kDone);
+  EXPECT_EQ(largest, 1u);
+  EXPECT_GT(fabric.effects().throttled, 50u);
+  fabric.limit_window(c.server.host(), c.client.host(), SIZE_MAX);
+  c.say(std::string(10'000, 'x'));
+  const std::uint64_t throttled = fabric.effects().throttled;
+  c.world.run_for(1s);
+  EXPECT_EQ(c.accepted().received.size(), 10'100u);
+  EXPECT_EQ(fabric.effects().throttled, throttled);
+}
+
+TEST(Network, AnEndComesLate) {
+  bool late = false;
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    Connected c(seed);
+    ASSERT_TRUE(c.connect());
+    c.world.fabric().close_late(c.server.host(), c.client.host(), 30s);
+    c.say("last words");
+    c.client.act([&] { c.peer.connection->close(1min); });
+    c.world.run_for(1s);
+    EXPECT_EQ(c.accepted().received, "last words");
+    late |= c.accepted().times_closed == 0;
+    c.world.run_for(1min);
+    EXPECT_EQ(c.accepted().times_closed, 1);
+    EXPECT_GT(c.world.fabric().effects().closed_late, 0u);
+  }
+  EXPECT_TRUE(late);
+}
+
+TEST(Network, ABitIsNotWhatWasSent) {
+  Connected c(15);
+  ASSERT_TRUE(c.connect());
+  c.world.fabric().corrupt(c.client.host(), c.server.host(), 1);
+  c.echo = false;
+  const std::string sent(100, 'x');
+  c.say(sent);
+  c.world.run_for(1s);
+  const std::string got = c.accepted().received;
+  ASSERT_EQ(got.size(), sent.size());
+  int bits = 0;
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    bits += std::popcount(static_cast<unsigned char>(sent[i] ^ got[i]));
+  }
+  EXPECT_EQ(bits, 1);
+}
+
+TEST(Network, AnIsolatedHostReachesNobody) {
+  Connected c(16);
+  Stage third(c.world, "third");
+  ASSERT_TRUE(c.connect());
+  Fabric& fabric = c.world.fabric();
+  fabric.isolate(c.server.host(), true);
+  EXPECT_TRUE(fabric.is_split(c.server.host(), third.host()));
+  EXPECT_TRUE(fabric.is_split(c.client.host(), c.server.host()));
+  EXPECT_FALSE(fabric.is_split(c.client.host(), third.host()));
+  EXPECT_FALSE(fabric.is_split(c.server.host(), c.server.host())) << "but itself";
+  c.say("hello");
+  c.world.run_for(10s);
+  EXPECT_EQ(c.peer.received, "");
+  EXPECT_GT(fabric.effects().isolated, 0u);
+  fabric.isolate(c.server.host(), false);
+  c.world.run_for(10s);
+  EXPECT_EQ(c.peer.received, "hello");
+}
+
+TEST(Network, AFullBacklogHangsAndDoesNotRefuse) {
+  Connected c(17);
+  Fabric& fabric = c.world.fabric();
+  fabric.fill_backlog(c.server.host(), true);
+  EXPECT_FALSE(c.connect(5s));
+  EXPECT_EQ(c.failure, ErrorCode::kTimedOut);
+  EXPECT_GT(fabric.effects().unanswered, 1u);
+  c.world.after(10s, [&] { fabric.fill_backlog(c.server.host(), false); });
+  EXPECT_TRUE(c.connect(1min));
+}
+
+TEST(Network, ConnectingTakesLong) {
+  Connected c(18);
+  c.world.fabric().slow_connects(c.server.host(), 30s);
+  const Time start = c.world.now();
+  ASSERT_TRUE(c.connect(1min));
+  EXPECT_GT(c.world.now() - start, 500ms);
+  const Time connected = c.world.now();
+  c.say("no slower than ever");
+  c.world.run_until([&] { return !c.peer.received.empty(); }, 1min);
+  EXPECT_LT(c.world.now() - connected, 100ms);
 }
 
 TEST(Network, CoresThatShareAPortAllGetConnections) {

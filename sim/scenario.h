@@ -36,6 +36,9 @@ struct ScenarioResult {
 };
 
 ScenarioResult run_case(const Case& of, const Observation& observe = {});
+// Of one system each: the node with its clients (node_run.cc), the write-ahead log alone (log_run.cc).
+ScenarioResult run_node(const Case& of, const Observation& observe);
+ScenarioResult run_log(const Case& of, const Observation& observe);
 // Whether the case cannot come to its end although nothing breaks: then it says nothing about the system.
 bool fails_without_faults(const Case& of);
 

@@ -123,13 +123,15 @@ void Socket::flush() {
   if (gone_) return;
   World& world = stream_.world();
   runtime::Random& random = world.random(Concern::kNetwork);
-  const std::size_t window = world.config().network.window_bytes;
+  Fabric& fabric = stream_.fabric();
+  const std::size_t window = fabric.window_bytes(host_, peer().host_);
   while (queued_ > 0 && in_window_ < window) {
     std::size_t bytes = std::min(queued_, window - in_window_);
     if (random.chance(1, 8)) bytes = 1 + random.below(bytes);
     in_window_ += bytes;
     send(Bytes::copy(take(bytes)), false);
   }
+  if (queued_ > 0 && fabric.tiny_window(host_, peer().host_)) ++fabric.count().throttled;
   if (closing_ && queued_ == 0) send_end();
   note_drained();
 }
@@ -160,7 +162,8 @@ void Socket::send(Bytes bytes, bool end) {
   const auto sending = Duration(static_cast<std::int64_t>(bytes.size() * 1'000'000'000ULL / rate));
   sending_until_ = std::max(sending_until_, world.now()) + sending;
   last_arrival_ = std::max(last_arrival_, sending_until_ + fabric.latency(host_, peer().host_));
-  flight_.push_back(Segment{last_arrival_, std::move(bytes), end});
+  if (end) last_arrival_ += fabric.closing_takes(host_, peer().host_);
+  flight_.push_back(Segment{last_arrival_, fabric.carried(host_, peer().host_, std::move(bytes)), end});
   if (!held_ && !arrival_.scheduled()) world.schedule(arrival_, flight_.front().at);
 }
 
@@ -174,9 +177,13 @@ void Socket::arrive() {
   const auto keep = stream_.shared_from_this();
   World& world = stream_.world();
   if (flight_.empty()) return;
-  if (!stream_.fabric().path_open(host_, peer().host_)) {
+  if (!stream_.carries(host_, peer().host_)) {
     held_ = true;
-    if (peer().host_.powered()) ++stream_.fabric().count().held;
+    if (stream_.stalled()) {
+      ++stream_.fabric().count().stalled;
+    } else if (peer().host_.powered()) {
+      stream_.fabric().count_held(host_, peer().host_);
+    }
     if (!give_up_.scheduled()) world.schedule_after(give_up_, world.config().network.give_up);
     return;
   }
@@ -190,7 +197,7 @@ void Socket::arrive() {
 
 void Socket::window_opens() {
   const auto keep = stream_.shared_from_this();
-  if (!stream_.fabric().path_open(peer().host_, host_)) return;  // said again when the path has healed
+  if (!stream_.carries(peer().host_, host_)) return;  // said again when the path has healed
   STELE_ASSERT(in_window_ >= to_be_freed_);
   in_window_ -= std::exchange(to_be_freed_, 0);
   flush();
@@ -419,11 +426,13 @@ void Socket::vanish(bool keep_what_is_under_way) {
 void Socket::reset_soon(bool even_if_split) {
   if (gone_ || reset_.scheduled()) return;
   reset_even_if_split_ = even_if_split;
-  stream_.world().schedule_after(reset_, stream_.fabric().latency(peer().host_, host_));
+  Fabric& fabric = stream_.fabric();
+  const Duration takes = fabric.latency(peer().host_, host_) + fabric.closing_takes(peer().host_, host_);
+  stream_.world().schedule_after(reset_, takes);
 }
 
 void Socket::reset_arrives() {
-  if (!reset_even_if_split_ && !stream_.fabric().path_open(peer().host_, host_)) {
+  if (!reset_even_if_split_ && !stream_.carries(peer().host_, host_)) {
     STELE_MARK("sim: a reset is lost, its connection stays half open");
     return look_for_the_peer();
   }
@@ -452,6 +461,7 @@ void Socket::end_with(Error why) {
 
 void Socket::give_up() {
   STELE_MARK("sim: TCP gives up on a silent peer");
+  peer().look_for_the_peer();
   end_with(Error{ErrorCode::kTimedOut, remote_.to_string() + " does not answer"});
 }
 
@@ -463,8 +473,7 @@ void Socket::look_for_the_peer() {
 
 void Socket::keep_alive() {
   if (!in_use() || !peer().gone_) return;
-  Fabric& fabric = stream_.fabric();
-  if (fabric.path_open(host_, peer().host_) && fabric.path_open(peer().host_, host_)) {
+  if (stream_.carries(host_, peer().host_) && stream_.carries(peer().host_, host_)) {
     return end_with(Error{ErrorCode::kClosed, remote_.to_string() + " knows nothing of the connection"});
   }
   if (++probes_ >= kKeepAliveProbes) return give_up();
@@ -475,13 +484,13 @@ void Socket::keep_alive() {
 void Socket::path_changed() {
   World& world = stream_.world();
   Fabric& fabric = stream_.fabric();
-  if (held_ && fabric.path_open(host_, peer().host_)) {
+  if (held_ && stream_.carries(host_, peer().host_)) {
     held_ = false;
     give_up_.cancel();
     const auto wait = Duration(world.random(Concern::kNetwork).between(1'000'000, 1'000'000'000));
     if (!flight_.empty()) world.schedule_after(arrival_, wait);
   }
-  if (to_be_freed_ > 0 && !gone_ && !window_.scheduled() && fabric.path_open(peer().host_, host_)) {
+  if (to_be_freed_ > 0 && !gone_ && !window_.scheduled() && stream_.carries(peer().host_, host_)) {
     world.schedule_after(window_, fabric.latency(peer().host_, host_));
   }
 }

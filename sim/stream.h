@@ -143,12 +143,17 @@ class Stream : public std::enable_shared_from_this<Stream> {
   Socket& client() { return client_; }
   Socket& server() { return server_; }
   Socket& other(const Socket& socket) { return &socket == &client_ ? server_ : client_; }
+  // It carries nothing, whatever its path does.
+  void set_stalled(bool stalled) { stalled_ = stalled; }
+  bool stalled() const { return stalled_; }
+  bool carries(const Host& from, const Host& to) const { return !stalled_ && fabric_.path_open(from, to); }
   bool established() const { return client_.in_use() && server_.in_use(); }
   bool finished() const { return client_.finished() && server_.finished(); }
 
  private:
   Fabric& fabric_;
   const std::uint64_t number_;
+  bool stalled_ = false;
   Socket client_, server_;
 };
 

@@ -82,9 +82,10 @@ std::optional<ClientOfCase> parse_client(std::string_view text) {
   return ClientOfCase{std::string(text.substr(0, space)), static_cast<std::uint32_t>(*number)};
 }
 
-constexpr std::string_view kFloors[] = {"operations", "faults",         "crashes",
-                                        "denials",    "newcomers",      "messages-of-the-neighbour",
-                                        "wills",      "wills-kept-away"};
+constexpr std::string_view kFloors[] = {"operations", "faults",          "crashes",
+                                        "damages",    "denials",         "newcomers",
+                                        "wills",      "wills-kept-away", "messages-of-the-neighbour"};
+constexpr std::string_view kSystems[] = {"node", "log"};
 
 // Reads a table key by key, each once, and names what is wrong with its place.
 class Reader {
@@ -203,6 +204,16 @@ Result<void> known_fault(std::string_view name) {
   return known("kind of fault", name, names);
 }
 
+Reader::Take system_into(System* out) {
+  return [out](const toml::node& node) -> Result<void> {
+    std::string name;
+    STELE_CHECK(Reader::text(&name)(node));
+    STELE_CHECK(known("system", name, kSystems));
+    *out = name == "log" ? System::kLog : System::kNode;
+    return {};
+  };
+}
+
 Reader::Take floors_into(std::map<std::string, std::uint64_t>* out) {
   return [out](const toml::node& node) {
     return Reader::pairs(node, [out](std::string_view name, std::uint64_t value) -> Result<void> {
@@ -227,6 +238,7 @@ std::string format_case(const Case& of) {
   std::string out;
   if (!of.found.empty()) out += "found = " + quoted(of.found) + "\n";
   out += "scenario = " + quoted(of.scenario) + "\n";
+  out += "system = " + quoted(kSystems[static_cast<std::size_t>(of.system)]) + "\n";
   out += "seed = \"" + std::to_string(of.seed) + "\"\n";
   out += "duration = \"" + in_seconds(of.duration) + "\"\n";
   if (of.faults_drawn > 0) out += "faults-drawn = " + std::to_string(of.faults_drawn) + "\n";
@@ -251,6 +263,7 @@ Result<Case> parse_case(std::string_view path, std::string_view text) {
   const Reader::Key keys[] = {
       {"found", Reader::text(&out.found)},
       {"scenario", Reader::text(&out.scenario)},
+      {"system", system_into(&out.system)},
       {"seed", Reader::number(&out.seed)},
       {"duration", Reader::text(&duration)},
       {"faults-drawn", Reader::number(&out.faults_drawn)},
@@ -301,10 +314,13 @@ Result<ScenarioFile> parse_scenario(std::string name, std::string_view path, std
   const auto faults = [&](const toml::node& node) -> Result<void> {
     if (!node.is_table()) return Reader::malformed("needs a table");
     const Reader::Key keys[] = {
-        {"menu",
-         [&](const toml::node& menu) -> Result<void> {
-           STELE_CHECK(Reader::text(&out.menu)(menu));
-           return known("menu of faults", out.menu, fault_menu_names());
+        {"menus",
+         [&](const toml::node& menus) {
+           return Reader::list(menus, [&](const std::string& menu) -> Result<void> {
+             STELE_CHECK(known("menu of faults", menu, fault_menu_names()));
+             out.menus.push_back(menu);
+             return {};
+           });
          }},
         {"times", Reader::number(&out.times)},
         {"crashes", Reader::number(&out.crashes)},
@@ -322,6 +338,7 @@ Result<ScenarioFile> parse_scenario(std::string name, std::string_view path, std
   };
   const Reader::Key keys[] = {
       {"title", Reader::text(&out.title)},
+      {"system", system_into(&out.system)},
       {"minutes", Reader::in_seconds(&out.duration, seconds(60))},
       {"messages", Reader::number(&out.messages)},
       {"clients",

@@ -20,6 +20,12 @@
 
 namespace stele::sim {
 
+// What is run.
+enum class System : std::uint8_t {
+  kNode,  // a node with clients
+  kLog,   // the write-ahead log alone
+};
+
 // One client, or what stands for several: a kind of sim/workloads/client_kinds.h and its number.
 struct ClientOfCase {
   std::string kind;
@@ -29,6 +35,7 @@ struct ClientOfCase {
 
 struct Case {
   std::string scenario;
+  System system = System::kNode;
   std::uint64_t seed = 1;
   Duration duration{};  // virtual, from when the load begins until the faults end
   Knobs knobs;
@@ -54,11 +61,12 @@ Result<Case> parse_case(std::string_view path, std::string_view text);
 struct ScenarioFile {
   std::string name;   // of the file
   std::string title;  // what it is, in one line
+  System system = System::kNode;
   Duration duration{};
-  std::uint64_t messages = 0;                    // that are sent, in all
-  std::map<std::string, std::uint32_t> clients;  // how many of each kind
-  std::map<std::string, std::uint64_t> knobs;    // that are set and not drawn
-  std::string menu = "ordinary";
+  std::uint64_t messages = 0;                     // that are sent, in all episodes; 0: all of it is one
+  std::map<std::string, std::uint32_t> clients;   // how many of each kind
+  std::map<std::string, std::uint64_t> knobs;     // that are set and not drawn
+  std::vector<std::string> menus;                 // of faults
   std::uint32_t times = 1;                        // as many faults as the menu's rates say
   std::uint32_t crashes = 0;                      // at least
   std::map<std::string, std::uint32_t> per_hour;  // instead of the menu's rates; 0: none of that kind

@@ -69,7 +69,7 @@ std::string why_not_a_scenario(const std::string& text) {
 
 TEST(Scenario, SaysWhatIsWrong) {
   EXPECT_EQ(why_not_a_scenario("[clients]\nasker = 2\n"), "x.toml:2: there can be 1 of asker");
-  EXPECT_EQ(why_not_a_scenario("[faults]\nmenu = \"ordinari\"\n"),
+  EXPECT_EQ(why_not_a_scenario("[faults]\nmenus = [\"ordinari\"]\n"),
             "x.toml:3: no menu of faults 'ordinari' (did you mean 'ordinary'?)");
   EXPECT_EQ(why_not_a_scenario("[faults.per-hour]\nkils = 1\n"),
             "x.toml:2: no kind of fault 'kils' (did you mean 'kill'?)");

@@ -23,26 +23,35 @@ Knobs knobs_of(const ScenarioFile& scenario, std::uint64_t seed) {
   return knobs;
 }
 
-FaultMenu menu_of(const ScenarioFile& scenario, const Knobs& knobs) {
-  FaultMenu menu = FaultMenu::ordinary({"node"}, {"clients"});
-  for (std::uint32_t& rate : menu.per_hour) rate *= scenario.times;
-  for (std::size_t i = 0; i < kFaultKinds; ++i) {
-    const auto own = scenario.per_hour.find(std::string(to_string(static_cast<FaultKind>(i))));
-    if (own != scenario.per_hour.end()) menu.per_hour[i] = own->second;
+std::vector<FaultMenu> menus_of(const ScenarioFile& scenario, const Knobs& knobs) {
+  std::vector<std::string> clients;
+  if (scenario.system == System::kNode) clients.emplace_back("clients");
+  std::vector<FaultMenu> menus;
+  for (const std::string& name : scenario.menus) {
+    FaultMenu menu =
+        name == "damage" ? FaultMenu::damage({"node"}, clients) : FaultMenu::ordinary({"node"}, clients);
+    for (std::uint32_t& rate : menu.per_hour) rate *= scenario.times;
+    // Of kinds that a scenario has a rate for, once.
+    for (std::size_t i = 0; i < kFaultKinds; ++i) {
+      const auto own = scenario.per_hour.find(std::string(to_string(static_cast<FaultKind>(i))));
+      if (own != scenario.per_hour.end()) menu.per_hour[i] = menus.empty() ? own->second : 0;
+    }
+    if (knobs["node.cores"] == 1) menu.rate(FaultKind::kCorePauses) = 0;
+    menus.push_back(std::move(menu));
   }
-  if (knobs["node.cores"] == 1) menu.rate(FaultKind::kCorePauses) = 0;
-  return menu;
+  return menus;
 }
 
 }  // namespace
 
 std::span<const std::string_view> fault_menu_names() {
-  static constexpr std::string_view kNames[] = {"ordinary"};
+  static constexpr std::string_view kNames[] = {"ordinary", "damage"};
   return kNames;
 }
 
 Case draw_case(const ScenarioFile& scenario, std::uint64_t seed, std::optional<Duration> duration) {
   Case out{.scenario = scenario.name,
+           .system = scenario.system,
            .seed = seed,
            .duration = duration.value_or(scenario.duration),
            .knobs = knobs_of(scenario, seed)};
@@ -55,19 +64,22 @@ Case draw_case(const ScenarioFile& scenario, std::uint64_t seed, std::optional<D
       out.clients.push_back({std::string(kind), number});
   }
   runtime::Random paces = stream_of(seed, Concern::kWorkload);
-  const Pace pace = Pace::draw(paces, out.duration, scenario.messages);
+  Pace pace = Pace::always(out.duration);
+  if (scenario.messages > 0) pace = Pace::draw(paces, out.duration, scenario.messages);
   out.episodes = pace.episodes();
 
   // The faults of the episodes. A run without enough crashes gets some.
   runtime::Random random = stream_of(seed, Concern::kFaults);
-  FaultMenu menu = menu_of(scenario, out.knobs);
-  menu.until = pace.busy();
-  out.faults = draw_faults(random, menu);
+  for (FaultMenu& menu : menus_of(scenario, out.knobs)) {
+    menu.until = pace.busy();
+    const std::vector<Fault> drawn = draw_faults(random, menu);
+    out.faults.insert(out.faults.end(), drawn.begin(), drawn.end());
+  }
   auto crashes = static_cast<std::uint64_t>(std::ranges::count_if(out.faults, [](const Fault& fault) {
     return fault.kind == FaultKind::kPowerLoss || fault.kind == FaultKind::kKill;
   }));
   for (; crashes < scenario.crashes; ++crashes) {
-    out.faults.push_back({.at = Duration(random.between(0, menu.until.count())),
+    out.faults.push_back({.at = Duration(random.between(0, pace.busy().count())),
                           .kind = FaultKind::kPowerLoss,
                           .host = "node",
                           .lasts = Duration(random.between(1'000'000, 3'000'000'000))});

@@ -22,12 +22,14 @@ std::vector<Knob> declare() {
       // The node.
       {"node.cores", 2, {1, 4}, 1, 4},
       {"node.shards", 16, {1, 2, 4, 8, 16}},
-      // Of the starts among the faults, one in so many crashes on its way; 0: none.
-      {"node.start_crash_one_in", 6, {0}},
+      // Of the starts among the faults, one in so many crashes on its way, besides what the plan says; 0:
+      // none.
+      {"node.start_crash_one_in", 0, {0, 6}},
       {"log.file_bytes", 256 << 10, {16 << 10}, 16 << 10, 2 << 20},
       {"log.segment_bytes", 512 << 10, {8 << 10}, 8 << 10, 4 << 20},
       {"log.snapshot_bytes", 64 << 10, {16 << 10}, 16 << 10, 512 << 10},
       {"log.tail_bytes", 256 << 10, {16 << 10}, 16 << 10, 2 << 20},
+      {"log.cache", 1, {0}},  // where there is only the log, and its tail is not kept by anybody else
       {"storage.block_bytes", 256 << 10, {512}, 512, 256 << 10},
       {"storage.read_bytes", 128 << 10, {512}, 512, 128 << 10},
       {"storage.index_own_bytes", 64 << 10, {1, 1 << 20}, 1 << 10, 1 << 20},
@@ -36,14 +38,14 @@ std::vector<Knob> declare() {
       {"storage.move_step_bytes", 1 << 20, {4 << 10}, 4 << 10, 1 << 20},
       {"storage.spare_files", 2, {0, 8}},
       {"storage.open_files", 64, {1, 2}, 1, 64},
-      {"journal.in_flight_bytes", 32 << 20, {1, 64 << 10}, 1 << 10, 32 << 20},
+      {"journal.in_flight_bytes", 32 << 20, {64 << 10}, 64 << 10, 32 << 20},
       {"broker.publishing_bytes", 32 << 20, {1, 64 << 10}, 4 << 10, 32 << 20},
       {"broker.delivery_read_bytes", 256 << 10, {1, 4 << 10}, 512, 256 << 10},
       {"broker.session_in_flight_bytes", 16 << 20, {1, 4 << 10}, 1 << 10, 16 << 20},
       {"broker.share_window", 256, {1, 2}, 1, 256},
       {"broker.share_window_bytes", 1 << 20, {1}, 1 << 10, 1 << 20},
-      {"broker.forward_window", 1024, {1, 2}, 1, 1024},
-      {"broker.forward_window_bytes", 4 << 20, {1}, 1 << 10, 4 << 20},
+      {"broker.forward_window", 1024, {8}, 8, 1024},
+      {"broker.forward_window_bytes", 4 << 20, {4 << 10}, 4 << 10, 4 << 20},
       {"mqtt.in_flight", 512, {1, 2}, 1, 512},
       {"mqtt.receive_maximum", 1024, {32}, 32, 1024},
       {"mqtt.topic_aliases", 16, {0, 1}, 0, 16},

@@ -190,8 +190,7 @@ bool NodeRun::serves() const {
 }
 
 std::uint64_t NodeRun::disk_faults_met() {
-  const DiskEffects& effects = node_.disk().effects();
-  return effects.syncs_failed + effects.reads_failed + effects.writes_failed + effects.no_space;
+  return node_.disk().effects().errors();
 }
 
 // With a disk that fails it may; the next process tries again.
@@ -355,7 +354,7 @@ ScenarioResult NodeRun::result(const RunResult& end) {
 
 }  // namespace
 
-ScenarioResult run_case(const Case& of, const Observation& observe) {
+ScenarioResult run_node(const Case& of, const Observation& observe) {
   return NodeRun(of, observe).run();
 }
 

@@ -46,6 +46,13 @@ Pace Pace::draw(runtime::Random& random, Duration length, std::uint64_t messages
   return pace;
 }
 
+Pace Pace::always(Duration length) {
+  Pace pace;
+  pace.episodes_.push_back({.end = length});
+  pace.episodes_.back().load_end = length;
+  return pace;
+}
+
 Duration Pace::busy() const {
   Duration all{};
   for (const Episode& episode : episodes_) all += episode.end - episode.begin;

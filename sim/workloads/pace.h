@@ -25,6 +25,9 @@ class Pace {
   // `messages`: in all.
   static Pace draw(runtime::Random& random, Duration length, std::uint64_t messages);
 
+  // Busy from the beginning to the end.
+  static Pace always(Duration length);
+
   const std::vector<Episode>& episodes() const { return episodes_; }
   // Of all episodes together.
   Duration busy() const;

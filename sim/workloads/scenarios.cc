@@ -8,6 +8,10 @@
 
 namespace stele::sim {
 
+ScenarioResult run_case(const Case& of, const Observation& observe) {
+  return of.system == System::kLog ? run_log(of, observe) : run_node(of, observe);
+}
+
 Result<ScenarioFile> find_scenario(std::string_view name) {
   const auto files = built_in_scenarios();
   const auto found = std::ranges::find(files, name, &BuiltInFile::name);

@@ -26,6 +26,16 @@ TEST_P(NodeScenario, KeepsWhatItAcknowledged) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, NodeScenario, testing::Range<std::uint64_t>(1, 8));
 
+class DamageScenario : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(DamageScenario, NothingWrongIsReadAndNothingIsLostInSilence) {
+  const ScenarioResult result = run_case(draw("damage", GetParam(), 30min));
+  EXPECT_TRUE(result.ok) << result.lines << result.why << "\nreplay: ./simulate --seed " << GetParam()
+                         << " --scenario damage";
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, DamageScenario, testing::Range<std::uint64_t>(1, 31));
+
 // Cases that once found something (sim/regressions/).
 class Regression : public testing::TestWithParam<BuiltInFile> {};
 
@@ -53,11 +63,13 @@ TEST(Scenarios, ASeedMeansOneRun) {
 }
 
 TEST(Scenarios, ACaseIsTheRunThatItWasWrittenFrom) {
-  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    const Case drawn = draw("node", seed, 1min);
-    const auto read = parse_case("written", format_case(drawn));
-    ASSERT_TRUE(read) << read.error().to_string();
-    EXPECT_EQ(run_case(drawn).hash, run_case(*read).hash) << "seed " << seed;
+  for (const char* scenario : {"node", "damage"}) {
+    for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+      const Case drawn = draw(scenario, seed, 1min);
+      const auto read = parse_case("written", format_case(drawn));
+      ASSERT_TRUE(read) << read.error().to_string();
+      EXPECT_EQ(run_case(drawn).hash, run_case(*read).hash) << scenario << " " << seed;
+    }
   }
 }
 
