@@ -18,7 +18,7 @@ list() {
 }
 {
   echo '#include <vector>'
-  echo '#include "sim/scenario.h"'
+  echo '#include "sim/workloads/built_in.h"'
   echo 'namespace stele::sim {'
   list scenarios "$@"
   list regressions "$@"

@@ -33,6 +33,7 @@
 #include "sim/scenario.h"
 #include "sim/shrink.h"
 #include "sim/tries.h"
+#include "sim/workloads/built_in.h"
 #include "sim/workloads/node_knobs.h"
 
 namespace stele::sim {

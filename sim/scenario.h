@@ -3,13 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
 #include "runtime/time.h"
 #include "sim/observe.h"
 #include "sim/workloads/case.h"
@@ -41,15 +38,5 @@ ScenarioResult run_node(const Case& of, const Observation& observe);
 ScenarioResult run_log(const Case& of, const Observation& observe);
 // Whether the case cannot come to its end although nothing breaks: then it says nothing about the system.
 bool fails_without_faults(const Case& of);
-
-// The files that are built in: their names without ".toml", and what is in them.
-struct BuiltInFile {
-  std::string_view name;
-  std::string_view text;
-};
-std::span<const BuiltInFile> built_in_scenarios();
-std::span<const BuiltInFile> built_in_regressions();
-// kInvalidArgument: there is none of that name (and the nearest), or what is wrong with it.
-Result<ScenarioFile> find_scenario(std::string_view name);
 
 }  // namespace stele::sim

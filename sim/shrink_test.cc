@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "sim/scenario.h"
+#include "sim/workloads/built_in.h"
 
 namespace stele::sim {
 namespace {

@@ -164,7 +164,7 @@ class Attempts {
   }
 
   MessageId next() { return {kDeniedPublisher, 0, sequence_++}; }
-  void fail(const std::string& what) { workload_.world.fail("a user without rights " + what); }
+  void fail(const std::string& what) { workload_.judge.fail("a user without rights " + what); }
 
   runtime::Runtime& runtime_;
   Workload& workload_;

@@ -20,10 +20,10 @@ Task<Result<void>> ask_for_end(runtime::Runtime& runtime, Workload& workload, ka
       runtime.random().below(static_cast<std::uint64_t>(workload.partitions.at(topic))));
   STELE_CO_TRY(const auto told, co_await client.list_offset(topic, partition, kafka::kLatestTimestamp));
   workload.ledger.operation();
-  if (told.error != kafka::KafkaError::kNone) co_return Result<void>();
+  if (told.error != kafka::KafkaError::kNone || !workload.end_of) co_return Result<void>();
   const std::int64_t end = workload.end_of(topic, partition);
   if (told.offset > end) {
-    workload.world.fail("partition " + std::to_string(partition) + " of topic " + topic +
+    workload.judge.fail("partition " + std::to_string(partition) + " of topic " + topic +
                         " is said to end at " + std::to_string(told.offset) + ", and is committed up to " +
                         std::to_string(end));
   }

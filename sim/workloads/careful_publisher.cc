@@ -47,7 +47,7 @@ MessageId CarefulPublisher::send(MqttPeer& peer) {
     return id;
   }
   if (qos == 2) workload_.exactly_once.insert(id);
-  pending_.push_back({id, free_packet_id(), qos, false, workload_.world.now()});
+  pending_.push_back({id, free_packet_id(), qos, false, workload_.judge.now()});
   publish(peer, id, qos, pending_.back().packet_id, false);
   // Sent twice on one connection it is still one message.
   if (qos == 2 && runtime_.random().chance(1, 20)) {
@@ -79,7 +79,7 @@ bool CarefulPublisher::take(MqttPeer& peer, const mqtt::Packet& packet) {
     const auto found = find(pubcomp->packet_id, 2);
     if (found == pending_.end()) return false;
     if (!found->released) {
-      workload_.world.fail("PUBCOMP for message " + found->id.text() + ", which was not released");
+      workload_.judge.fail("PUBCOMP for message " + found->id.text() + ", which was not released");
     }
     pending_.erase(found);
   }

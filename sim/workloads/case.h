@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "sim/faults.h"
 #include "sim/knobs.h"
+#include "sim/workloads/client_kinds.h"
 #include "sim/workloads/pace.h"
 
 namespace stele::sim {
@@ -24,13 +25,6 @@ namespace stele::sim {
 enum class System : std::uint8_t {
   kNode,  // a node with clients
   kLog,   // the write-ahead log alone
-};
-
-// One client, or what stands for several: a kind of sim/workloads/client_kinds.h and its number.
-struct ClientOfCase {
-  std::string kind;
-  std::uint32_t number = 0;
-  friend auto operator<=>(const ClientOfCase&, const ClientOfCase&) = default;
 };
 
 struct Case {

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <string>
 
-#include "sim/scenario.h"
+#include "sim/workloads/built_in.h"
 
 namespace stele::sim {
 namespace {

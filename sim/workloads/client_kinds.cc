@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/assert.h"
-#include "sim/workloads/case.h"
 #include "sim/workloads/clients.h"
 
 namespace stele::sim {
@@ -67,7 +66,7 @@ Task<void> group_member(Runtime& core, Workload& workload, std::uint32_t number)
 
 // Shows that a failure is seen as one.
 Task<void> canary(Runtime& core, Workload& workload, std::uint32_t) {
-  workload.world.fail("the canary fails always");
+  workload.judge.fail("the canary fails always");
   co_return;
 }
 
@@ -131,6 +130,7 @@ bool knobs_allow(std::string_view kind, const Knobs& knobs) {
 }
 
 void start_client(runtime::Scope& scope, Runtime& core, Workload& workload, const ClientOfCase& client) {
+  workload.clients.insert(client.kind + " " + std::to_string(client.number));
   scope.spawn(kind_of(client.kind).run(core, workload, client.number));
 }
 

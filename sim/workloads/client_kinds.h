@@ -2,8 +2,10 @@
 // scenario.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "runtime/runtime.h"
@@ -12,8 +14,14 @@
 
 namespace stele::sim {
 
-struct ClientOfCase;
 struct Workload;
+
+// One client, or what stands for several: a kind and its number.
+struct ClientOfCase {
+  std::string kind;
+  std::uint32_t number = 0;
+  friend auto operator<=>(const ClientOfCase&, const ClientOfCase&) = default;
+};
 
 // In the order in which they start.
 std::span<const std::string_view> client_kind_names();

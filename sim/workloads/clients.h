@@ -19,16 +19,16 @@
 #include "runtime/network.h"
 #include "runtime/runtime.h"
 #include "sim/workloads/group_ledger.h"
+#include "sim/workloads/judge.h"
 #include "sim/workloads/ledger.h"
 #include "sim/workloads/mqtt_peer.h"
 #include "sim/workloads/will_ledger.h"
-#include "sim/world.h"
 
 namespace stele::sim {
 
-// What the clients share. Lives as long as the world.
+// What the clients share. Lives as long as they do.
 struct Workload {
-  World& world;
+  Judge& judge;
   Ledger& ledger;
   MqttPeer::Address mqtt;
   runtime::Endpoint kafka;
@@ -43,6 +43,7 @@ struct Workload {
   bool stopping = false;          // no new work; finish what is under way
   std::uint32_t producing = 0;    // clients that may still send something
   std::set<std::string> running;  // clients that are not done, by name
+  std::set<std::string> clients;  // that were started, by kind and number (client_kinds.h)
   // Publishers whose messages go to a Kafka topic by capture, and who produce to it.
   std::set<std::uint32_t> mqtt_publishers, kafka_producers;
   // What a producer was told: (topic, partition, offset) → message.
@@ -50,6 +51,9 @@ struct Workload {
   // Messages sent with QoS 2: each comes exactly once to whoever asked for QoS 2, and into each topic.
   std::set<MessageId> exactly_once;
   std::set<MessageId> refused_exactly_once;  // and those of them that nobody may ever see
+  // What a shadow of the system knows. Without one these are empty, and what is held against them is not
+  // checked (docs/testing.md lists it).
+  //
   // Whether the committed state of that client's session has a queued message with that packet identifier.
   std::function<bool(const std::string&, std::uint16_t)> is_numbered;
   // Where the committed records of a partition end.
@@ -60,8 +64,8 @@ struct Workload {
   std::map<std::tuple<std::string, std::int32_t, std::int64_t>, std::string> records;
   // Where readers saw messages of idempotent producers.
   std::map<MessageId, std::tuple<std::string, std::int32_t, std::int64_t>> places;
-  GroupLedger group{world};
-  WillLedger wills{world};
+  GroupLedger group{judge};
+  WillLedger wills{judge};
   // Whether the committed state has a will with that payload.
   std::function<bool(const std::string&)> has_will;
   // Whether that client's session has that subscription, likewise.
@@ -85,7 +89,7 @@ struct Workload {
   std::vector<std::pair<Time, Time>> disk_failed;
   std::function<bool()> disk_fails;
   bool may_be_refused_since(Time when) const {
-    const auto within = [&](const auto& span) { return span.first <= world.now() && when <= span.second; };
+    const auto within = [&](const auto& span) { return span.first <= judge.now() && when <= span.second; };
     return disk_fails() || std::ranges::any_of(short_of_space, within) ||
            std::ranges::any_of(disk_failed, within);
   }

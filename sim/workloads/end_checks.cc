@@ -2,14 +2,12 @@
 
 #include <set>
 #include <string>
-
-#include "sim/workloads/case.h"
-#include "sim/workloads/clients.h"
-#include "sim/workloads/shadow.h"
+#include <tuple>
 
 namespace stele::sim {
 
-std::string unfinished(const Workload& workload, const Shadow& shadow) {
+std::string missing_at_the_end(const Workload& workload,
+                               const std::function<std::string(const std::string&)>& describe) {
   std::set<MessageId> wanted;
   for (const MessageId& id : workload.ledger.acknowledged()) {
     if (workload.mqtt_publishers.contains(id.publisher)) wanted.insert(id);
@@ -29,14 +27,20 @@ std::string unfinished(const Workload& workload, const Shadow& shadow) {
     if (missing.empty()) continue;
     out += "; " + std::string(who) + " lacks " + std::to_string(missing.size()) + " of " +
            std::to_string(wanted.size()) + " from " + missing.front().text() + " to " +
-           missing.back().text() + " (" + shadow.describe(who) + ")";
+           missing.back().text() + (describe ? describe(who) : "");
   }
   return out;
 }
 
-void check_produced(Workload& workload, const Case& of) {
-  const bool orders_are_read = of.has({"kafka-consumer", 0}),
-             sensors_are_read = of.has({"kafka-consumer", 1});
+namespace {
+
+// What a producer was told is where it is.
+void check_produced(Workload& workload) {
+  // Where somebody reads.
+  const bool orders_are_read = workload.clients.contains("kafka-consumer 0");
+  const bool sensors_are_read = workload.clients.contains("kafka-consumer 1");
+  const auto member = workload.clients.lower_bound("group-member ");
+  const bool group_reads = member != workload.clients.end() && member->starts_with("group-member ");
   for (const auto& [place, id] : workload.produced) {
     if (!orders_are_read) break;
     auto found = workload.records.find(place);
@@ -44,28 +48,29 @@ void check_produced(Workload& workload, const Case& of) {
     const std::string where =
         topic + "-" + std::to_string(partition) + " at offset " + std::to_string(offset);
     if (found == workload.records.end()) {
-      return workload.world.fail("message " + id.text() + " was acknowledged for " + where +
+      return workload.judge.fail("message " + id.text() + " was acknowledged for " + where +
                                  " and is not there");
     }
     if (MessageId::parse(found->second) != id) {
-      return workload.world.fail("message " + id.text() + " was acknowledged for " + where +
+      return workload.judge.fail("message " + id.text() + " was acknowledged for " + where +
                                  ", which holds another");
     }
   }
   for (const MessageId& id : workload.ledger.acknowledged()) {
-    if (of.has_any("group-member") && workload.kafka_producers.contains(id.publisher) &&
+    if (group_reads && workload.kafka_producers.contains(id.publisher) &&
         !workload.ledger.has_received("group-orders.eu", id)) {
-      return workload.world.fail("message " + id.text() +
+      return workload.judge.fail("message " + id.text() +
                                  " was acknowledged and no member of the group has read it");
     }
     if (!sensors_are_read || !workload.mqtt_publishers.contains(id.publisher)) continue;
     if (!workload.ledger.has_received("sensor-consumer-sensors", id)) {
-      return workload.world.fail("message " + id.text() +
+      return workload.judge.fail("message " + id.text() +
                                  " was acknowledged and is not in the topic that captures it");
     }
   }
 }
 
+// No message with QoS 2 is twice in the topic that captures it, and none that was refused is there at all.
 void check_exactly_once(Workload& workload) {
   std::set<MessageId> seen;
   for (const auto& [place, payload] : workload.records) {
@@ -73,14 +78,21 @@ void check_exactly_once(Workload& workload) {
     const auto id = MessageId::parse(payload);
     if (!id || !workload.exactly_once.contains(*id)) continue;
     if (!seen.insert(*id).second) {
-      return workload.world.fail("message " + id->text() +
+      return workload.judge.fail("message " + id->text() +
                                  ", sent with QoS 2, is twice in the topic that captures it");
     }
     if (workload.refused_exactly_once.contains(*id)) {
-      return workload.world.fail("message " + id->text() +
+      return workload.judge.fail("message " + id->text() +
                                  ", sent with QoS 2, was refused and is kept all the same");
     }
   }
+}
+
+}  // namespace
+
+void check_end(Workload& workload) {
+  check_produced(workload);
+  if (!workload.judge.failed()) check_exactly_once(workload);
 }
 
 }  // namespace stele::sim

@@ -1,19 +1,20 @@
-// What is held against the ledger when a run is over. Each reports what does not hold to the world.
+// What must hold at the end of a run, as far as it has clients who read what others write.
 #pragma once
 
+#include <functional>
 #include <string>
+
+#include "sim/workloads/clients.h"
 
 namespace stele::sim {
 
-struct Case;
-struct Workload;
-class Shadow;
+// Of clients that are not done: what they have not been given of what was acknowledged, in words. `describe`:
+// what is known of a session besides; may be empty.
+std::string missing_at_the_end(const Workload& workload,
+                               const std::function<std::string(const std::string&)>& describe);
 
-// What clients that are not done still wait for, for people.
-std::string unfinished(const Workload& workload, const Shadow& shadow);
-// What a producer was told is where it is, as far as the case has somebody who reads there.
-void check_produced(Workload& workload, const Case& of);
-// No message with QoS 2 is twice in the topic that captures it, and none that was refused is there at all.
-void check_exactly_once(Workload& workload);
+// Once all are done: what was produced is where the answer said, all that was acknowledged was read, and what
+// has QoS 2 is once where it is kept.
+void check_end(Workload& workload);
 
 }  // namespace stele::sim

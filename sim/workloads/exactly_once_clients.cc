@@ -31,7 +31,7 @@ Task<void> run_exactly_once_publisher(runtime::Runtime& runtime, Workload& workl
     if (!connected) continue;
     MqttPeer& peer = *connected->peer;
     if (connected_before && !connected->session_present) {
-      workload.world.fail(name + ": its session is gone");
+      workload.judge.fail(name + ": its session is gone");
       break;
     }
     connected_before = true;
@@ -90,7 +90,7 @@ class Subscriber {
 
   void take_publish(MqttPeer& peer, const mqtt::Publish& publish) {
     const auto id = MessageId::parse(publish.payload);
-    if (!id) return workload_.world.fail(client_id_ + ": received something that nobody sent");
+    if (!id) return workload_.judge.fail(client_id_ + ": received something that nobody sent");
     const bool gaps = !subscribed || sent_before.contains(*id);
     const std::uint16_t packet_id = publish.packet_id;
     if (publish.qos != mqtt::Qos::kExactlyOnce) {
@@ -102,13 +102,13 @@ class Subscriber {
     }
     const auto [at, is_new] = received_.emplace(packet_id, *id);
     if (is_new) {
-      if (!workload_.is_numbered(client_id_, packet_id)) {
-        workload_.world.fail(client_id_ + ": message " + id->text() +
+      if (workload_.is_numbered && !workload_.is_numbered(client_id_, packet_id)) {
+        workload_.judge.fail(client_id_ + ": message " + id->text() +
                              " came before its packet identifier was committed");
       }
       workload_.ledger.received(client_id_, *id, false, gaps);
     } else if (at->second != *id || !publish.dup) {
-      workload_.world.fail(client_id_ + ": packet identifier " + std::to_string(packet_id) + " of message " +
+      workload_.judge.fail(client_id_ + ": packet identifier " + std::to_string(packet_id) + " of message " +
                            at->second.text() + " came again with message " + id->text());
     }
     if (!forgets()) peer.send(mqtt::Pubrec{.packet_id = packet_id});
@@ -131,7 +131,7 @@ Task<void> run_exactly_once_subscriber(runtime::Runtime& runtime, Workload& work
     if (!connected) continue;
     MqttPeer& peer = *connected->peer;
     if (state.subscribed && !connected->session_present) {
-      workload.world.fail(client_id + ": its session is gone");
+      workload.judge.fail(client_id + ": its session is gone");
       break;
     }
     if (!state.subscribed) {

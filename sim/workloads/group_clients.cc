@@ -186,7 +186,7 @@ Task<Step> read(runtime::Runtime& runtime, Workload& workload, kafka::Client& cl
   if (!fetched) co_return Step::kBroken;
   mine.at_end = false;
   if (fetched->error == kafka::KafkaError::kOffsetOutOfRange) {
-    workload.world.fail(self.name + ": committed offset " + std::to_string(mine.next) + " of partition " +
+    workload.judge.fail(self.name + ": committed offset " + std::to_string(mine.next) + " of partition " +
                         std::to_string(partition) + " is out of range");
     co_return Step::kBroken;
   }
@@ -199,7 +199,7 @@ Task<Step> read(runtime::Runtime& runtime, Workload& workload, kafka::Client& cl
         note_record(workload, kTopic, partition, record, "group");
         mine.next = record.offset.value + 1;
       });
-  if (!done) workload.world.fail(self.name + ": a fetched batch cannot be read: " + done.error().message);
+  if (!done) workload.judge.fail(self.name + ": a fetched batch cannot be read: " + done.error().message);
   mine.at_end = mine.next >= fetched->high_watermark;
   co_return Step::kOn;
 }
@@ -232,7 +232,7 @@ Task<Step> probe_former(Workload& workload, kafka::Client& client, Self& self) {
   auto answer = co_await client.call(std::move(request));
   if (!answer) co_return Step::kBroken;
   if (answer->error == kafka::KafkaError::kNone) {
-    workload.world.fail(self.name + ": a static member's former id is still accepted");
+    workload.judge.fail(self.name + ": a static member's former id is still accepted");
   }
   co_return Step::kOn;
 }

@@ -14,12 +14,12 @@ constexpr std::uint64_t kKept = 10'000;
 void GroupLedger::joined(std::int32_t newest, std::int32_t generation, const std::string& leader,
                          const std::string& protocol) {
   if (generation < newest) {
-    return world_.fail("generation " + std::to_string(generation) + " of the group was given out after " +
+    return judge_.fail("generation " + std::to_string(generation) + " of the group was given out after " +
                        std::to_string(newest));
   }
   const auto [at, first] = leaders_.try_emplace(generation, leader, protocol);
   if (!first && at->second != std::pair(leader, protocol)) {
-    return world_.fail("generation " + std::to_string(generation) + " of the group has leader " +
+    return judge_.fail("generation " + std::to_string(generation) + " of the group has leader " +
                        at->second.first + " for one member and " + leader + " for another");
   }
   generation_ = std::max(generation_, generation);
@@ -27,14 +27,14 @@ void GroupLedger::joined(std::int32_t newest, std::int32_t generation, const std
 
 void GroupLedger::alive(std::int32_t newest, std::int32_t generation) {
   if (generation >= newest) return;
-  world_.fail("a heartbeat of generation " + std::to_string(generation) + " was accepted after " +
+  judge_.fail("a heartbeat of generation " + std::to_string(generation) + " was accepted after " +
               std::to_string(newest) + " had been given out");
 }
 
 void GroupLedger::assigned(std::int32_t generation, std::int32_t partition, const std::string& who) {
   const auto [at, first] = owners_.try_emplace({generation, partition}, who);
   if (first || at->second == who) return;
-  world_.fail("partition " + std::to_string(partition) + " has two owners in generation " +
+  judge_.fail("partition " + std::to_string(partition) + " has two owners in generation " +
               std::to_string(generation) + ": " + at->second + " and " + who);
 }
 
@@ -62,7 +62,7 @@ void GroupLedger::committed(Commit commit, Outcome outcome) {
   found->accepted = true;
   ++commits_;
   if (found->generation >= 0 && found->generation < found->newest) {
-    return world_.fail("an offset was committed for generation " + std::to_string(found->generation) +
+    return judge_.fail("an offset was committed for generation " + std::to_string(found->generation) +
                        " after generation " + std::to_string(found->newest) + " had been given out");
   }
   overwrite(Sent(*found));
@@ -81,8 +81,8 @@ void GroupLedger::overwrite(const Sent& by) {
 }
 
 void GroupLedger::fetched(Moment sent, std::int32_t partition, std::int64_t offset) {
-  if (offset >= 0 && !logged_.contains({partition, offset})) {
-    return world_.fail("offset " + std::to_string(offset) + " of partition " + std::to_string(partition) +
+  if (judge_.sees_commits() && offset >= 0 && !logged_.contains({partition, offset})) {
+    return judge_.fail("offset " + std::to_string(offset) + " of partition " + std::to_string(partition) +
                        " was told as the group's before that was committed");
   }
   bool any = false;
@@ -95,7 +95,7 @@ void GroupLedger::fetched(Moment sent, std::int32_t partition, std::int64_t offs
     allowed += " " + std::to_string(one.offset);
   }
   if (!any && offset < 0) return;
-  world_.fail("the committed offset of partition " + std::to_string(partition) + " is " +
+  judge_.fail("the committed offset of partition " + std::to_string(partition) + " is " +
               std::to_string(offset) + ", where it could only be one of" + allowed);
 }
 

@@ -15,13 +15,13 @@
 #include <string>
 #include <utility>
 
-#include "sim/world.h"
+#include "sim/workloads/judge.h"
 
 namespace stele::sim {
 
 class GroupLedger {
  public:
-  explicit GroupLedger(World& world) : world_(world) {}
+  explicit GroupLedger(Judge& judge) : judge_(judge) {}
 
   // A moment in the order of what is noted here.
   using Moment = std::uint64_t;
@@ -65,7 +65,7 @@ class GroupLedger {
   };
   void overwrite(const Sent& by);
 
-  World& world_;
+  Judge& judge_;
   Moment now_ = 0;
   std::int32_t generation_ = 0;
   std::map<std::int32_t, std::pair<std::string, std::string>> leaders_;  // and protocols, by generation

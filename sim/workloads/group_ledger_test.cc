@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sim/workloads/ledger_testing.h"
+#include "sim/workloads/world_judge.h"
 
 namespace stele::sim {
 namespace {
@@ -33,7 +34,8 @@ class GroupLedgerTest : public ::testing::Test {
   }
 
   World world_{1};
-  GroupLedger group_{world_};
+  WorldJudge judge_{world_};
+  GroupLedger group_{judge_};
 };
 
 // ---- generations ----------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ bool note_record(Workload& workload, const std::string& topic, std::int32_t part
   const auto place = std::tuple(topic, partition, record.offset.value);
   auto [at, added] = workload.records.emplace(place, value);
   if (!added && at->second != value) {
-    workload.world.fail(who + ": offset " + std::to_string(record.offset.value) + " of " + topic + "-" +
+    workload.judge.fail(who + ": offset " + std::to_string(record.offset.value) + " of " + topic + "-" +
                         std::to_string(partition) + " holds another record than before");
     return false;
   }
@@ -42,7 +42,7 @@ bool note_record(Workload& workload, const std::string& topic, std::int32_t part
   if (added && id && workload.kafka_producers.contains(id->publisher)) {
     const auto [first, once] = workload.places.emplace(*id, place);
     if (!once) {
-      workload.world.fail("message " + id->text() +
+      workload.judge.fail("message " + id->text() +
                           " of an idempotent producer is stored twice, at offsets " +
                           std::to_string(std::get<2>(first->second)) + " and " +
                           std::to_string(record.offset.value) + " of " + topic);
@@ -50,7 +50,7 @@ bool note_record(Workload& workload, const std::string& topic, std::int32_t part
     }
   }
   if (id && topic == "sensors" && partition >= kCapturing) {
-    workload.world.fail("message " + id->text() + " was captured into partition " +
+    workload.judge.fail("message " + id->text() + " was captured into partition " +
                         std::to_string(partition) + " of sensors, which that topic was not made with");
     return false;
   }
@@ -118,7 +118,7 @@ Task<bool> send_batch(runtime::Runtime& runtime, Workload& workload, kafka::Clie
   if (!produced) co_return false;
   if (produced->error == kafka::KafkaError::kOutOfOrderSequenceNumber ||
       produced->error == kafka::KafkaError::kInvalidProducerEpoch) {
-    workload.world.fail("producer " + std::to_string(producing.publisher) + " is refused with " +
+    workload.judge.fail("producer " + std::to_string(producing.publisher) + " is refused with " +
                         std::string(kafka::to_string(produced->error)) + ", though it sends in order");
     co_return false;
   }

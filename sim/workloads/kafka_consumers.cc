@@ -55,14 +55,14 @@ std::int32_t last_epoch_of(std::string_view batches) {
 
 // What a fetch says of one partition. False: it is an error.
 bool take(Consuming& consuming, const FetchResponse::Partition& fetched) {
-  World& world = consuming.workload.world;
+  Judge& judge = consuming.workload.judge;
   const std::int32_t partition = fetched.partition_index;
   Position& at = consuming.of(partition);
   consuming.workload.ledger.operation();
   if (fetched.error != KafkaError::kNone) {
     at.end = -1;
     if (fetched.error == KafkaError::kOffsetOutOfRange) {
-      world.fail(consuming.name + ": offset " + std::to_string(at.next) + " of " +
+      judge.fail(consuming.name + ": offset " + std::to_string(at.next) + " of " +
                  consuming.where(partition) + " is out of range, though nothing is ever removed there");
     }
     return false;
@@ -71,13 +71,13 @@ bool take(Consuming& consuming, const FetchResponse::Partition& fetched) {
   const std::int64_t before = at.next;
   auto read = kafka::each_record(batches, Offset(at.next), [&](const RecordView& record) {
     if (record.offset.value != at.next) {
-      world.fail(consuming.name + ": offsets of " + consuming.where(partition) + " jump from " +
+      judge.fail(consuming.name + ": offsets of " + consuming.where(partition) + " jump from " +
                  std::to_string(at.next) + " to " + std::to_string(record.offset.value));
     }
     note_record(consuming.workload, consuming.topic, partition, record, consuming.name);
     at.next = record.offset.value + 1;
   });
-  if (!read) world.fail(consuming.name + ": a fetched batch cannot be read: " + read.error().message);
+  if (!read) judge.fail(consuming.name + ": a fetched batch cannot be read: " + read.error().message);
   if (at.next > before) at.last_epoch = last_epoch_of(batches);
   at.end = fetched.high_watermark;
   return true;
@@ -146,32 +146,32 @@ Task<Round> fetch_in_session(Consuming& consuming, Session& session, kafka::Clie
   const bool full = session.epoch == 0;
   auto response = co_await client.call(std::move(request), kafka::kLastNamedFetch);
   if (!response) co_return Round::kBroken;
-  World& world = consuming.workload.world;
+  Judge& judge = consuming.workload.judge;
   if (response->error != KafkaError::kNone) {
     // It had to make room for others. Of one connection nothing is out of order.
     if (full || response->error != KafkaError::kFetchSessionIdNotFound) {
-      world.fail(consuming.name + ": a fetch session is answered with " +
+      judge.fail(consuming.name + ": a fetch session is answered with " +
                  std::string(kafka::to_string(response->error)));
     }
     session = {};
     co_return Round::kError;
   }
   if (!full && response->session_id != 0 && response->session_id != session.id)
-    world.fail(consuming.name + ": its fetch session has another id than before");
+    judge.fail(consuming.name + ": its fetch session has another id than before");
   Round round = Round::kFine;
   std::size_t told = 0;
   for (const auto& topic : response->topics) {
     for (const auto& partition : topic.partitions) {
       ++told;
       if (topic.topic != consuming.topic || !session.said.contains(partition.partition_index)) {
-        world.fail(consuming.name + ": a fetch is answered with what is not in its session");
+        judge.fail(consuming.name + ": a fetch is answered with what is not in its session");
         co_return Round::kError;
       }
       if (!take(consuming, partition)) round = Round::kError;
     }
   }
   if (full && told != session.said.size())
-    world.fail(consuming.name + ": the first fetch of a session is not answered in full");
+    judge.fail(consuming.name + ": the first fetch of a session is not answered in full");
   session.id = response->session_id;
   session.epoch = session.id == 0 ? 0 : session.epoch + 1;
   co_return round;
@@ -210,7 +210,7 @@ Task<void> check_what_was_read(Consuming& consuming, kafka::Client& client) {
     if (answer.error != KafkaError::kNone) continue;
     const Position& at = consuming.of(answer.partition);
     if (answer.leader_epoch == at.last_epoch && answer.end_offset >= at.next) continue;
-    consuming.workload.world.fail(consuming.name + ": " + consuming.where(answer.partition) +
+    consuming.workload.judge.fail(consuming.name + ": " + consuming.where(answer.partition) +
                                   " was read up to " + std::to_string(at.next) + " in leader epoch " +
                                   std::to_string(at.last_epoch) + ", and now it is said that epoch " +
                                   std::to_string(answer.leader_epoch) + " ends at " +

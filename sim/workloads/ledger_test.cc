@@ -4,9 +4,11 @@
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/workloads/ledger_testing.h"
+#include "sim/workloads/world_judge.h"
 
 namespace stele::sim {
 namespace {
@@ -26,7 +28,8 @@ class LedgerTest : public ::testing::Test {
   void receive(const MessageId& message) { ledger_.received("r", message, false, false); }
 
   World world_{1};
-  Ledger ledger_{world_};
+  WorldJudge judge_{world_};
+  Ledger ledger_{judge_};
 };
 
 TEST(MessageIdTest, IsReadFromWhatItWrites) {
@@ -44,6 +47,33 @@ TEST_F(LedgerTest, AnAcknowledgementBeforeTheCommitIsFound) {
   ledger_.sent(id(1));
   ledger_.acknowledged(id(1));
   EXPECT_EQ(failure(), "message 1:0:1 was acknowledged before it was committed");
+}
+
+// Outside of the simulator.
+class Blind final : public Judge {
+ public:
+  void fail(std::string why) override { why_ = std::move(why); }
+  bool failed() const override { return !why_.empty(); }
+  Time now() const override { return {}; }
+  bool sees_commits() const override { return false; }
+  const std::string& why() const { return why_; }
+
+ private:
+  std::string why_;
+};
+
+TEST(LedgerWithoutAShadow, HoldsNothingAgainstCommitsAndAllElse) {
+  Blind judge;
+  Ledger ledger(judge);
+  ledger.sent(id(0));
+  ledger.sent(id(1));
+  ledger.acknowledged(id(0));
+  ledger.received("r", id(1), false, false);
+  EXPECT_EQ(judge.why(), "");
+  EXPECT_EQ(ledger.missing("r", {id(0)}).size(), 1U);
+  ledger.received("r", id(0), false, false);
+  EXPECT_EQ(judge.why(),
+            "r received message 1:0:0 for the first time after message 1 of the same publisher and address");
 }
 
 TEST_F(LedgerTest, AMessageThatNobodySentIsFound) {

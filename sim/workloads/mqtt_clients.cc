@@ -100,7 +100,7 @@ Task<void> run_mqtt_publisher(runtime::Runtime& runtime, Workload& workload, std
       while (workload.busy() && pending.size() < window) {
         const auto address = static_cast<std::uint32_t>(runtime.random().below(4));
         const MessageId id{publisher, address, next_sequence[address]++};
-        pending.push_back({id, next_packet_id, workload.world.now()});
+        pending.push_back({id, next_packet_id, workload.judge.now()});
         next_packet_id = next_packet_id == UINT16_MAX ? 1 : next_packet_id + 1;
         workload.ledger.sent(id);
         peer.publish(sensor_topic(id), payload_of(id), 1, pending.back().packet_id, false, false);
@@ -140,7 +140,7 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
     if (!connected) continue;
     MqttPeer& peer = *connected->peer;
     if (subscribed && !connected->session_present) {
-      workload.world.fail(client_id + ": its session is gone");
+      workload.judge.fail(client_id + ": its session is gone");
       break;
     }
     if (!subscribed) {
@@ -168,7 +168,7 @@ Task<void> run_persistent_subscriber(runtime::Runtime& runtime, Workload& worklo
         if (const auto* publish = std::get_if<mqtt::Publish>(&packet->packet)) {
           const auto id = MessageId::parse(publish->payload);
           if (!id) {
-            workload.world.fail(client_id + ": received something that nobody sent");
+            workload.judge.fail(client_id + ": received something that nobody sent");
             break;
           }
           // Publishers repeat what was not acknowledged: copies are to be expected. What was acknowledged
@@ -223,7 +223,7 @@ Task<void> run_live_subscriber(runtime::Runtime& runtime, Workload& workload, st
       if (const auto* publish = std::get_if<mqtt::Publish>(&packet->packet)) {
         const auto id = MessageId::parse(publish->payload);
         if (!id) {
-          workload.world.fail(client_id + ": received something that nobody sent");
+          workload.judge.fail(client_id + ": received something that nobody sent");
           break;
         }
         workload.ledger.received(client_id, *id, true, true);

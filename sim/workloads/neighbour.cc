@@ -63,7 +63,7 @@ class Neighbour {
     while (!peer.closed() && runtime_.now() < until) {
       while (wants_to_send() && pending_.size() < kWindow) {
         pending_.push_back(
-            {{kNeighbourPublisher, 0, next_sequence_++}, next_packet_id(), workload_.world.now()});
+            {{kNeighbourPublisher, 0, next_sequence_++}, next_packet_id(), workload_.judge.now()});
         workload_.ledger.sent(pending_.back().id);
         send(peer, pending_.back(), false);
       }
@@ -202,7 +202,7 @@ class Neighbour {
     co_return Result<void>();
   }
 
-  void fail(const std::string& what) { workload_.world.fail("the user of another tenant " + what); }
+  void fail(const std::string& what) { workload_.judge.fail("the user of another tenant " + what); }
 
   runtime::Runtime& runtime_;
   Workload& workload_;

@@ -81,7 +81,7 @@ class Newcomer {
     peer = std::move(connected->peer);
     if (!kept) co_return true;
     if (!clean && has_session_ && !connected->session_present)
-      workload_.world.fail(name_ + ": its session is gone");
+      workload_.judge.fail(name_ + ": its session is gone");
     has_session_ = true;
     co_return true;
   }
@@ -94,7 +94,7 @@ class Newcomer {
     const std::string text(publish->payload);
     awaited_.erase(text);
     if (unwanted_.contains(text))
-      workload_.world.fail("message " + text + " came to " + name_ +
+      workload_.judge.fail("message " + text + " came to " + name_ +
                            ", which had unsubscribed before it was sent");
     if (publish->packet_id != 0) subscriber_->send(mqtt::Puback{.packet_id = publish->packet_id});
   }
@@ -132,7 +132,7 @@ class Newcomer {
   }
   void check_kept(const MessageId& id, const std::string& because) {
     if (workload_.ledger.is_committed(id)) return;
-    workload_.world.fail("message " + id.text() + " was acknowledged and is not kept, though " + because);
+    workload_.judge.fail("message " + id.text() + " was acknowledged and is not kept, though " + because);
   }
 
   // ---- a session that is kept
@@ -160,7 +160,7 @@ class Newcomer {
     if (runtime_.random().chance(1, 2)) co_await runtime::sleep(runtime_, short_pause(runtime_, 2));
     const MessageId during = next_id();
     send(topic, during);
-    if (co_await acknowledged() && workload_.is_subscribed(name_, filter))
+    if (co_await acknowledged() && workload_.is_subscribed && workload_.is_subscribed(name_, filter))
       check_kept(during, "its subscription has not ended");
     if (!subscriber_) co_return;
     const auto unsuback = co_await answer_of<mqtt::Unsuback>(subscriber_);
@@ -189,7 +189,7 @@ class Newcomer {
       if (!co_await answer_of<mqtt::Pingresp>(peer)) co_return;
     }
     if (!came) {
-      workload_.world.fail("message " + id.text() + " was acknowledged and did not come to " + name_ +
+      workload_.judge.fail("message " + id.text() + " was acknowledged and did not come to " + name_ +
                            "-live, which had subscribed to it");
     }
   }

@@ -20,6 +20,7 @@
 #include "sim/workloads/node_knobs.h"
 #include "sim/workloads/node_program.h"
 #include "sim/workloads/shadow.h"
+#include "sim/workloads/world_judge.h"
 #include "sim/world.h"
 
 namespace stele::sim {
@@ -60,6 +61,7 @@ class NodeRun {
   World world_;
   std::optional<Observer> observer_;
   Shadow shadow_;
+  WorldJudge judge_;
   Ledger ledger_;
   Workload workload_;
   Host& node_;
@@ -85,8 +87,9 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
     : of_(of),
       world_(of.seed, WorldConfig::of(of.knobs)),
       shadow_(world_),
-      ledger_(world_),
-      workload_{.world = world_, .ledger = ledger_, .mqtt = {}, .kafka = {}, .http = {}, .login = {}},
+      judge_(world_),
+      ledger_(judge_),
+      workload_{.judge = judge_, .ledger = ledger_, .mqtt = {}, .kafka = {}, .http = {}, .login = {}},
       node_(world_.add_host("node")),
       clients_(world_.add_host("clients")) {
   if (observe.any()) observer_.emplace(world_, observe);
@@ -261,7 +264,9 @@ void NodeRun::end_faults() {
   std::string who;
   for (const std::string& name : workload_.running) who += " " + name;
   world_.fail("after the faults, clients are not done within the time:" + who +
-              unfinished(workload_, shadow_));
+              missing_at_the_end(workload_, [this](const std::string& client_id) {
+                return " (" + shadow_.describe(client_id) + ")";
+              }));
 }
 
 // ---- judging --------------------------------------------------------------------------------------------
@@ -316,8 +321,7 @@ void NodeRun::check_enough_happened() {
 }
 
 void NodeRun::judge() {
-  if (!world_.failed()) check_produced(workload_, of_);
-  if (!world_.failed()) check_exactly_once(workload_);
+  if (!world_.failed()) check_end(workload_);
   if (!world_.failed()) check_enough_happened();
 }
 

@@ -101,7 +101,7 @@ Task<void> set_in_session(runtime::Runtime& runtime, Workload& workload, std::ui
     if (!connected) continue;
     MqttPeer& peer = *connected->peer;
     if (connected_before && !connected->session_present) {
-      workload.world.fail(name + ": its session is gone");
+      workload.judge.fail(name + ": its session is gone");
       break;
     }
     connected_before = true;
@@ -138,11 +138,11 @@ Task<void> look_at_retained(runtime::Runtime& runtime, Workload& workload, std::
   const bool later =
       *found && (workload.ledger.was_sent_again(**found) || workload.ledger.was_refused(**found));
   if ((seen < at_least && !later) || seen > workload.retained_sent[address]) {
-    workload.world.fail("retained message of " + topic_of(address) + ": " + std::to_string(at_least) +
+    workload.judge.fail("retained message of " + topic_of(address) + ": " + std::to_string(at_least) +
                         " was acknowledged, a subscriber was given " + std::to_string(seen));
   }
   if (*found && !workload.ledger.is_committed(**found))
-    workload.world.fail("retained message " + (*found)->text() + " was given before it was committed");
+    workload.judge.fail("retained message " + (*found)->text() + " was given before it was committed");
 }
 
 Task<void> run_retained(runtime::Runtime& runtime, Workload& workload, std::uint32_t address) {

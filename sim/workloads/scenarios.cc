@@ -4,13 +4,9 @@
 #include <vector>
 
 #include "base/nearest.h"
-#include "sim/scenario.h"
+#include "sim/workloads/built_in.h"
 
 namespace stele::sim {
-
-ScenarioResult run_case(const Case& of, const Observation& observe) {
-  return of.system == System::kLog ? run_log(of, observe) : run_node(of, observe);
-}
 
 Result<ScenarioFile> find_scenario(std::string_view name) {
   const auto files = built_in_scenarios();
@@ -26,14 +22,6 @@ Result<ScenarioFile> find_scenario(std::string_view name) {
   }
   return error(ErrorCode::kInvalidArgument,
                "no scenario '" + std::string(name) + "'" + did_you_mean(name, names) + "; there are:" + all);
-}
-
-bool fails_without_faults(const Case& of) {
-  Case quiet = of;
-  quiet.faults.clear();
-  (void)quiet.knobs.set("node.start_crash_one_in", 0);
-  for (const char* floor : {"faults", "crashes"}) quiet.floors.erase(floor);
-  return !run_case(quiet).ok;
 }
 
 }  // namespace stele::sim

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sim/scenario.h"
+#include "sim/workloads/built_in.h"
 
 namespace stele::sim {
 namespace {

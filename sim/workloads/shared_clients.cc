@@ -40,12 +40,12 @@ class Member {
 
   void take_publish(MqttPeer& peer, const mqtt::Publish& publish) {
     const auto id = MessageId::parse(publish.payload);
-    if (!id) return workload_.world.fail(client_id_ + ": received something that nobody sent");
+    if (!id) return workload_.judge.fail(client_id_ + ": received something that nobody sent");
     workload_.ledger.received_unordered("crew", *id);
     // What was sent on an earlier connection may lie in the network for long.
     const auto had = workload_.crew.had.find(*id);
     if (had != workload_.crew.had.end() && had->second < began_at) {
-      return workload_.world.fail(client_id_ + ": message " + id->text() +
+      return workload_.judge.fail(client_id_ + ": message " + id->text() +
                                   " was given to somebody with QoS 2 before");
     }
     const bool forgets = !workload_.stopping && runtime_.random().chance(1, 40);
@@ -57,7 +57,7 @@ class Member {
         return;
       case mqtt::Qos::kExactlyOnce:
         if (workload_.exactly_once.contains(*id)) {
-          workload_.crew.had.emplace(*id, workload_.world.now());
+          workload_.crew.had.emplace(*id, workload_.judge.now());
         }
         if (!forgets) peer.send(mqtt::Pubrec{.packet_id = publish.packet_id});
         return;
@@ -93,12 +93,12 @@ Task<void> run_shared_member(runtime::Runtime& runtime, Workload& workload, std:
     const bool clean = !kept || (kind == CrewMember::kUnsteady && runtime.random().chance(1, 5));
     const mqtt::Version version = runtime.random().chance(1, 2) ? mqtt::Version::kV5 : mqtt::Version::kV311;
     // A clean session of 3.1.1 ends with its connection.
-    state.began_at = workload.world.now();
+    state.began_at = workload.judge.now();
     auto connected = co_await come(runtime, workload, client_id, clean, kept ? UINT32_MAX : 0, version);
     if (!connected) continue;
     MqttPeer& peer = *connected->peer;
     if (kind == CrewMember::kSteady && state.subscribed && !connected->session_present) {
-      workload.world.fail(client_id + ": its session is gone");
+      workload.judge.fail(client_id + ": its session is gone");
       break;
     }
     // The one that stays subscribes first: then the group exists for good.

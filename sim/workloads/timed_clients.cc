@@ -54,7 +54,7 @@ class TimedClients {
   // ---- what rounds consist of
 
   void fail(const std::string& what) {
-    if (strict_) workload_.world.fail(what);
+    if (strict_) workload_.judge.fail(what);
   }
   std::string next_text() { return MessageId{kPublisher, 0, sequence_++}.text(); }
 
@@ -288,7 +288,7 @@ Task<void> run_timed(runtime::Runtime& runtime, Workload& workload) {
   workload.running.insert("timed");
   TimedClients clients(runtime, workload);
   int rounds_in_calm = 0;
-  while (rounds_in_calm < kRoundsInCalm && !workload.world.failed()) {
+  while (rounds_in_calm < kRoundsInCalm && !workload.judge.failed()) {
     const auto done = co_await clients.round();
     if (done && clients.strict()) ++rounds_in_calm;
     co_await runtime::sleep(runtime, short_pause(runtime, workload.stopping ? 50 : 3000));

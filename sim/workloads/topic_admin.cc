@@ -33,7 +33,7 @@ Task<Result<void>> check_earliest(Workload& workload, kafka::Client& client) {
   if (fetched.error != kafka::KafkaError::kOffsetOutOfRange) co_return Result<void>();
   STELE_CO_TRY(const auto again, co_await client.list_offset("trimmed", 0, kafka::kEarliestTimestamp));
   if (again.error == kafka::KafkaError::kNone && again.offset == first.offset) {
-    workload.world.fail("the earliest offset of topic trimmed is " + std::to_string(first.offset) +
+    workload.judge.fail("the earliest offset of topic trimmed is " + std::to_string(first.offset) +
                         ", and out of range when it is fetched");
   }
   co_return Result<void>();
@@ -50,7 +50,7 @@ Task<Result<void>> come_and_go(runtime::Runtime& runtime, Workload& workload, ka
   STELE_CO_TRY(const auto produced, co_await client.produce(name, 0, batch));
   if (made.error == kafka::KafkaError::kNone && produced.error == kafka::KafkaError::kNone &&
       produced.base_offset != 0) {
-    workload.world.fail("a new topic " + name + " begins at offset " + std::to_string(produced.base_offset));
+    workload.judge.fail("a new topic " + name + " begins at offset " + std::to_string(produced.base_offset));
   }
   STELE_CO_TRY(const auto gone, co_await client.delete_topic(name));
   (void)gone;
@@ -83,7 +83,7 @@ Task<void> produce_behind(Workload& workload, kafka::Client& client, std::string
   if (!produced || !pair->told) co_return;
   for (const auto& partition : produced->topics.at(0).partitions) {
     if (partition.error != kafka::KafkaError::kUnknownTopicOrPartition) continue;
-    workload.world.fail("topic " + topic + " was seen, and its partition " + std::to_string(partition.index) +
+    workload.judge.fail("topic " + topic + " was seen, and its partition " + std::to_string(partition.index) +
                         " is unknown to what was produced behind that");
   }
 }
@@ -148,7 +148,7 @@ Task<Result<void>> grow(runtime::Runtime& runtime, Workload& workload, kafka::Cl
   workload.ledger.operation();
   const kafka::KafkaError error = grown.results.at(0).error;
   if (count <= known ? error == kafka::KafkaError::kNone : possible && !may_be_done(error)) {
-    workload.world.fail("topic " + topic + " has " + std::to_string(known) + " partitions, and " +
+    workload.judge.fail("topic " + topic + " has " + std::to_string(known) + " partitions, and " +
                         std::to_string(count) + " are answered with " + std::string(kafka::to_string(error)));
   }
   if (error == kafka::KafkaError::kNone)
@@ -164,7 +164,7 @@ Task<Result<void>> check_retention(Workload& workload, kafka::Client& client, co
   if (told.resources.at(0).error != kafka::KafkaError::kNone) co_return Result<void>();
   const std::string value = told.resources[0].configs.at(0).value.value_or("");
   if (!changing.retention.contains(value))
-    workload.world.fail("retention.bytes of topic trimmed is " + value + ", as nobody has set it last");
+    workload.judge.fail("retention.bytes of topic trimmed is " + value + ", as nobody has set it last");
   co_return Result<void>();
 }
 
@@ -180,7 +180,7 @@ Task<Result<void>> change_topics(runtime::Runtime& runtime, Workload& workload, 
   STELE_CO_TRY(const auto altered, co_await client.call(std::move(alter)));
   workload.ledger.operation();
   const kafka::KafkaError error = altered.responses.at(0).error;
-  if (!may_be_done(error)) workload.world.fail("retention.bytes cannot be set to " + bytes);
+  if (!may_be_done(error)) workload.judge.fail("retention.bytes cannot be set to " + bytes);
   if (error == kafka::KafkaError::kNone) changing.retention = {bytes};
   kafka::IncrementalAlterConfigsRequest captures;
   captures.resources.push_back(
@@ -208,7 +208,7 @@ Task<Result<void>> check_deleted(Workload& workload, kafka::Client& client, cons
     const bool gone = fetched.error == kafka::KafkaError::kOffsetOutOfRange;
     const bool there = fetched.error == kafka::KafkaError::kNone;
     if (offset < deleting.start ? there : gone) {
-      workload.world.fail("records below " + std::to_string(deleting.start) +
+      workload.judge.fail("records below " + std::to_string(deleting.start) +
                           " of topic deleted were deleted, and offset " + std::to_string(offset) +
                           (gone ? " is out of range" : " can be fetched"));
     }
@@ -232,7 +232,7 @@ Task<Result<void>> delete_records(runtime::Runtime& runtime, Workload& workload,
   if (first.error != kafka::KafkaError::kNone || end.error != kafka::KafkaError::kNone)
     co_return Result<void>();
   if (first.offset < deleting.start || first.offset > deleting.start_max) {
-    workload.world.fail("topic deleted begins at " + std::to_string(first.offset) +
+    workload.judge.fail("topic deleted begins at " + std::to_string(first.offset) +
                         ", though records were deleted up to " + std::to_string(deleting.start) +
                         " at least and " + std::to_string(deleting.start_max) + " at most");
   }
@@ -249,7 +249,7 @@ Task<Result<void>> delete_records(runtime::Runtime& runtime, Workload& workload,
   const auto& answer = response.topics.at(0).partitions.at(0);
   if (answer.error == kafka::KafkaError::kOffsetOutOfRange ||
       (answer.error == kafka::KafkaError::kNone && answer.low_watermark < wanted)) {
-    workload.world.fail("deleting records of topic deleted up to " + std::to_string(wanted) +
+    workload.judge.fail("deleting records of topic deleted up to " + std::to_string(wanted) +
                         ", where it ends at " + std::to_string(end.offset) + ", is answered with " +
                         std::string(kafka::to_string(answer.error)) + " and offset " +
                         std::to_string(answer.low_watermark));

@@ -115,8 +115,10 @@ class WillClient {
     if (connection.watched) workload_.wills.must_come(connection.will);
     connection.peer->drop();
   }
-  // What is committed says that it is gone and was not published.
-  bool is_gone(const Connection& connection) const {
+  // What is committed says that it is gone and was not published. Where nobody sees that, it is when it must
+  // be.
+  bool is_gone(const Connection& connection, bool must_be) const {
+    if (!workload_.has_will) return must_be;
     return !workload_.has_will(connection.will) && !workload_.wills.is_published(connection.will);
   }
 
@@ -149,9 +151,9 @@ class WillClient {
     while (!connection.peer->closed() && runtime_.now() < until) {
       (void)co_await connection.peer->next(until - runtime_.now());
     }
-    const bool gone = is_gone(connection);
-    if (calm_ && !gone) {
-      workload_.world.fail("the connection of " + connection.client_id +
+    const bool gone = is_gone(connection, calm_ && connection.peer->closed());
+    if (calm_ && workload_.has_will && !gone) {
+      workload_.judge.fail("the connection of " + connection.client_id +
                            " was closed before its will was gone for good");
     }
     if (gone) workload_.wills.must_not_come(connection.will, "its client had said goodbye");
@@ -193,10 +195,11 @@ class WillClient {
 
   // The client went on with its session, if that was in time.
   void judge_return(const Connection& first, bool opened) {
-    const bool gone = opened && is_gone(first);
     // Three seconds may pass under load.
-    if (calm_ && first.delay_s == kLongDelayS && first.expiry_s > kLongDelayS && !gone) {
-      workload_.world.fail("the will " + first.will + " is kept although its client has come back");
+    const bool in_time = calm_ && first.delay_s == kLongDelayS && first.expiry_s > kLongDelayS;
+    const bool gone = opened && is_gone(first, in_time);
+    if (in_time && !gone) {
+      workload_.judge.fail("the will " + first.will + " is kept although its client has come back");
     }
     if (gone) workload_.wills.must_not_come(first.will, "its client had come back");
   }
@@ -223,7 +226,7 @@ Task<void> run_will_client(runtime::Runtime& runtime, Workload& workload, std::u
            (rounds_in_calm < kMostRoundsInCalm &&
             (workload.wills.came() < kWillsThatCome || workload.wills.kept_away() < kWillsKeptAway));
   };
-  while (goes_on() && !workload.world.failed()) {
+  while (goes_on() && !workload.judge.failed()) {
     const bool done = co_await client.round();
     if (done && client.calm()) ++rounds_in_calm;
     co_await runtime::sleep(runtime, short_pause(runtime, workload.stopping || !done ? 100 : 1000));
@@ -250,7 +253,7 @@ class Watcher {
     const auto opened = co_await peer.open(std::move(connect));
     if (!opened || opened->reason != mqtt::ReasonCode::kSuccess) co_return;
     if (connected_before_ && !opened->session_present) {
-      workload_.world.fail("will-watcher: its session is gone");
+      workload_.judge.fail("will-watcher: its session is gone");
     }
     connected_before_ = true;
     if (!workload_.wills.watched) subscribe(peer);
@@ -328,7 +331,7 @@ class Watcher {
 Task<void> run_will_watcher(runtime::Runtime& runtime, Workload& workload) {
   workload.running.insert("will-watcher");
   Watcher watcher(runtime, workload);
-  while (!watcher.done() && !workload.world.failed()) {
+  while (!watcher.done() && !workload.judge.failed()) {
     watcher.look();
     co_await watcher.connect();
     co_await runtime::sleep(runtime, short_pause(runtime, workload.stopping ? 200 : 2000));

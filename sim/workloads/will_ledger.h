@@ -10,13 +10,13 @@
 #include <set>
 #include <string>
 
-#include "sim/world.h"
+#include "sim/workloads/judge.h"
 
 namespace stele::sim {
 
 class WillLedger {
  public:
-  explicit WillLedger(World& world) : world_(world) {}
+  explicit WillLedger(Judge& judge) : judge_(judge) {}
 
   void must_come(const std::string& will) {
     if (!seen_.contains(will)) awaited_.insert(will);
@@ -53,10 +53,10 @@ class WillLedger {
     if (found != forbidden_.end()) fail(will, "came, although " + found->second);
   }
   void fail(const std::string& will, const std::string& what) {
-    world_.fail("the will " + will + " " + what);
+    judge_.fail("the will " + will + " " + what);
   }
 
-  World& world_;
+  Judge& judge_;
   std::set<std::string> awaited_, seen_, published_;
   std::map<std::string, std::string> forbidden_;
 };

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "sim/workloads/ledger_testing.h"
+#include "sim/workloads/world_judge.h"
 
 namespace stele::sim {
 namespace {
@@ -14,7 +15,8 @@ class WillLedgerTest : public ::testing::Test {
   std::string failure() { return testing::failure_of(world_); }
 
   World world_{1};
-  WillLedger wills_{world_};
+  WorldJudge judge_{world_};
+  WillLedger wills_{judge_};
 };
 
 TEST_F(WillLedgerTest, OneThatIsOwedIsMissingUntilItComes) {

@@ -1,0 +1,17 @@
+#include "sim/scenario.h"
+
+namespace stele::sim {
+
+ScenarioResult run_case(const Case& of, const Observation& observe) {
+  return of.system == System::kLog ? run_log(of, observe) : run_node(of, observe);
+}
+
+bool fails_without_faults(const Case& of) {
+  Case quiet = of;
+  quiet.faults.clear();
+  (void)quiet.knobs.set("node.start_crash_one_in", 0);
+  for (const char* floor : {"faults", "crashes"}) quiet.floors.erase(floor);
+  return !run_case(quiet).ok;
+}
+
+}  // namespace stele::sim
