@@ -219,6 +219,8 @@ std::string stats(const ScenarioResult& result) {
   for (const FaultCount& count : result.fault_counts)
     out["faults"][std::string(count.kind)] = {count.injected, count.skipped, count.met};
   for (const Mark* mark : all_marks()) out["marks"][std::string(mark->name())] = mark->count();
+  out["histories"] = {
+      {"all", result.histories}, {"undecided", result.undecided}, {"contended", result.contended}};
   out["events"] = result.events;
   out["simulated_s"] = std::chrono::duration<double>(result.simulated).count();
   rusage used{};

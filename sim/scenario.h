@@ -27,6 +27,9 @@ struct ScenarioResult {
   std::uint64_t faults = 0;
   std::vector<FaultCount> fault_counts;  // of kinds that there were
   std::uint64_t crashes = 0;
+  // Of registers, those of them of which it is not known whether they are linearizable, and how many
+  // operations in them overlapped others.
+  std::uint64_t histories = 0, undecided = 0, contended = 0;
   std::uint64_t events = 0;
   std::uint64_t hash = 0;
   runtime::Duration simulated{};

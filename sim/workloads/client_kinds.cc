@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "sim/workloads/clients.h"
+#include "sim/workloads/contenders.h"
 
 namespace stele::sim {
 namespace {
@@ -64,6 +65,14 @@ Task<void> group_member(Runtime& core, Workload& workload, std::uint32_t number)
   return run_group_member(core, workload, numbered("worker", number), std::move(instance));
 }
 
+Task<void> mqtt_contender(Runtime& core, Workload& workload, std::uint32_t number) {
+  return run_mqtt_contender(core, *workload.contention, number);
+}
+
+Task<void> kafka_contender(Runtime& core, Workload& workload, std::uint32_t number) {
+  return run_kafka_contender(core, *workload.contention, number);
+}
+
 // Shows that a failure is seen as one.
 Task<void> canary(Runtime& core, Workload& workload, std::uint32_t) {
   workload.judge.fail("the canary fails always");
@@ -95,6 +104,8 @@ constexpr Kind kKinds[] = {
      [](Runtime& core, Workload& workload, std::uint32_t) { return run_will_watcher(core, workload); }},
     {"will-client", 8, run_will_client},
     {"newcomer", 8, run_newcomer, "clients.newcomers"},
+    {"mqtt-contender", kContenders, mqtt_contender},
+    {"kafka-contender", kContenders, kafka_contender},
     {"denied", 1, [](Runtime& core, Workload& workload, std::uint32_t) { return run_denied(core, workload); },
      "clients.log_in"},
     {"neighbour", 1,

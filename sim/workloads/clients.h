@@ -26,6 +26,8 @@
 
 namespace stele::sim {
 
+struct Contention;
+
 // What the clients share. Lives as long as they do.
 struct Workload {
   Judge& judge;
@@ -64,6 +66,7 @@ struct Workload {
   std::map<std::tuple<std::string, std::int32_t, std::int64_t>, std::string> records;
   // Where readers saw messages of idempotent producers.
   std::map<MessageId, std::tuple<std::string, std::int32_t, std::int64_t>> places;
+  Contention* contention = nullptr;  // what those of contenders.h share
   GroupLedger group{judge};
   WillLedger wills{judge};
   // Whether the committed state has a will with that payload.

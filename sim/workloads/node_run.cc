@@ -16,6 +16,7 @@
 #include "sim/workloads/case.h"
 #include "sim/workloads/client_kinds.h"
 #include "sim/workloads/clients.h"
+#include "sim/workloads/contenders.h"
 #include "sim/workloads/end_checks.h"
 #include "sim/workloads/node_knobs.h"
 #include "sim/workloads/node_program.h"
@@ -64,6 +65,7 @@ class NodeRun {
   WorldJudge judge_;
   Ledger ledger_;
   Workload workload_;
+  Contention contention_{workload_};
   Host& node_;
   Host& clients_;
   std::optional<Faults> faults_;
@@ -108,6 +110,7 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
     return shadow_.is_subscribed(client_id, filter);
   };
   workload_.has_will = [this](const std::string& payload) { return shadow_.has_will(payload); };
+  workload_.contention = &contention_;
   workload_.crew.exactly_once = of.knobs["clients.crew_exactly_once"] != 0;
   if (of.knobs["clients.log_in"] != 0) workload_.login = MqttPeer::Login{"root", "the password of root"};
   workload_.neighbour = workload_.login && of.knobs["clients.neighbour"] != 0;
@@ -310,6 +313,7 @@ void NodeRun::check_enough_happened() {
       {"crashes", node_.crashes()},
       {"denials", workload_.denials, of_.has_any("denied")},
       {"messages-of-the-neighbour", ledger_.received_count(kNeighbourReader), of_.has_any("neighbour")},
+      {"contended", contention_.contended, of_.has_any("mqtt-contender")},
       {"newcomers", workload_.newcomers, of_.has_any("newcomer")},
       {"wills", workload_.wills.came(), of_.has_any("will-client")},
       {"wills-kept-away", workload_.wills.kept_away(), of_.has_any("will-client")},
@@ -322,6 +326,7 @@ void NodeRun::check_enough_happened() {
 
 void NodeRun::judge() {
   if (!world_.failed()) check_end(workload_);
+  if (!world_.failed()) judge_histories(contention_);
   if (!world_.failed()) check_enough_happened();
 }
 
@@ -350,6 +355,9 @@ ScenarioResult NodeRun::result(const RunResult& end) {
   for (const auto& [kind, injected, skipped, met] : faults_->counts())
     out.fault_counts.push_back({to_string(kind), injected, skipped, met});
   out.crashes = node_.crashes();
+  out.histories = contention_.histories.size();
+  out.undecided = contention_.undecided;
+  out.contended = contention_.contended;
   out.events = world_.counters().events;
   out.hash = world_.hash();
   out.simulated = world_.elapsed();
