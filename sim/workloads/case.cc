@@ -84,7 +84,8 @@ std::optional<ClientOfCase> parse_client(std::string_view text) {
 
 constexpr std::string_view kFloors[] = {"operations", "faults",          "crashes",
                                         "damages",    "denials",         "newcomers",
-                                        "wills",      "wills-kept-away", "messages-of-the-neighbour"};
+                                        "wills",      "wills-kept-away", "messages-of-the-neighbour",
+                                        "contended"};
 constexpr std::string_view kSystems[] = {"node", "log"};
 
 // Reads a table key by key, each once, and names what is wrong with its place.

@@ -73,6 +73,17 @@ Task<void> kafka_contender(Runtime& core, Workload& workload, std::uint32_t numb
   return run_kafka_contender(core, *workload.contention, number);
 }
 
+Task<void> mosquitto_publisher(Runtime& core, Workload& workload, std::uint32_t number) {
+  const std::uint32_t name = 20 + number;
+  workload.mqtt_publishers.insert(name);
+  return run_mosquitto_publisher(core, workload, name, number % 2 == 0);
+}
+
+Task<void> mosquitto_subscriber(Runtime& core, Workload& workload, std::uint32_t number) {
+  return number == 0 ? run_mosquitto_subscriber(core, workload, "keeper-mosquitto", true)
+                     : run_mosquitto_subscriber(core, workload, "keeper-mosquitto-old", false);
+}
+
 // Shows that a failure is seen as one.
 Task<void> canary(Runtime& core, Workload& workload, std::uint32_t) {
   workload.judge.fail("the canary fails always");
@@ -87,6 +98,8 @@ constexpr Kind kKinds[] = {
      [](Runtime& core, Workload& workload, std::uint32_t) {
        return run_exactly_once_subscriber(core, workload, "keeper-once");
      }},
+    {"mosquitto-publisher", 8, mosquitto_publisher},
+    {"mosquitto-subscriber", 2, mosquitto_subscriber},
     {"live-subscriber", 1,
      [](Runtime& core, Workload& workload, std::uint32_t) {
        return run_live_subscriber(core, workload, "live");

@@ -124,6 +124,11 @@ runtime::Task<void> run_exactly_once_publisher(runtime::Runtime& runtime, Worklo
 // A persistent session with QoS 2 that remembers packet identifiers as a client must.
 runtime::Task<void> run_exactly_once_subscriber(runtime::Runtime& runtime, Workload& workload,
                                                 std::string client_id);
+// Likewise a publisher with all QoS and a subscriber with QoS 1, with sessions that are kept: libmosquitto.
+runtime::Task<void> run_mosquitto_publisher(runtime::Runtime& runtime, Workload& workload,
+                                            std::uint32_t publisher, bool v5);
+runtime::Task<void> run_mosquitto_subscriber(runtime::Runtime& runtime, Workload& workload,
+                                             std::string client_id, bool v5);
 // A member of the shared subscription. The steady one is there until the end, and then until the group has
 // everything; the unsteady one leaves it, or begins a new session; brief ones have no session to come back
 // to.

@@ -22,7 +22,8 @@ std::string missing_at_the_end(const Workload& workload,
     out +=
         "; the crew lacks " + std::to_string(crew_lacks.size()) + ", the first " + crew_lacks.front().text();
   }
-  for (const char* who : {"keeper-of-all", "keeper-too", "keeper-once", "sensor-consumer-sensors"}) {
+  for (const char* who : {"keeper-of-all", "keeper-too", "keeper-once", "keeper-mosquitto",
+                          "keeper-mosquitto-old", "sensor-consumer-sensors"}) {
     const auto missing = workload.ledger.missing(who, wanted);
     if (missing.empty()) continue;
     out += "; " + std::string(who) + " lacks " + std::to_string(missing.size()) + " of " +
