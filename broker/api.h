@@ -129,8 +129,10 @@ class SessionHandler {
   // One message for the client. Views are valid during the call only. Comes from within turns of this core,
   // never from within a call of Session.
   virtual void on_message(const Delivery& delivery) = 0;
-  // Whether a message with QoS > 0 would be sent at once: a shared subscription asks.
-  virtual bool has_room() const { return true; }
+  // Whether a message with that QoS would be sent at once: shared subscriptions ask, and retained messages.
+  virtual bool has_room(std::uint8_t) const { return true; }
+  // It had none: Session::go_on() is to be called once when it may have some.
+  virtual void call_when_room() {}
   // The client's release of a QoS 2 message (Session::complete) is committed. `known`: there was one to be
   // released.
   virtual void on_completed(std::uint16_t packet_id, bool known) = 0;
@@ -159,10 +161,19 @@ class Session {
   virtual void start() = 0;
 
   // One at a time. Completes when the subscriptions are routed on every core: each publish accepted from now
-  // on reaches them. Live copies are held back from the call on until release(): send SUBACK, then call it;
-  // retained messages come first, then what was held.
+  // on reaches them. Retained messages that a session which outlives its connection gets with QoS > 0 are in
+  // its queue by then, and committed.
+  //
+  // Live copies may be held back from the call on: send SUBACK, then call give_retained(). What was held
+  // comes first, then, a page at a time, the retained messages that are in no queue; where the handler has no
+  // room they wait for go_on(). It is complete when all are given, or have to wait. Of one address no message
+  // comes behind a newer one. They end with an unsubscribe of their filter, and with the session.
   virtual runtime::Task<SubscribeAnswer> subscribe(std::vector<SubscribeRequest> requests) = 0;
-  virtual void release() = 0;
+  virtual runtime::Task<void> give_retained() = 0;
+  // The client is gone: what is under way of them ends as soon as it can.
+  virtual void give_up() {}
+  // SessionHandler::call_when_room() asked for it. Messages may come from within this call.
+  virtual void go_on() = 0;
   // Whether each was there. One at a time with subscribe.
   virtual runtime::Task<Result<std::vector<bool>>> unsubscribe(std::vector<std::string> filters) = 0;
 

@@ -86,7 +86,12 @@ bool LiveTable::deliver(std::span<const LiveMatch> matches, const MessageView& m
 void LiveTable::deliver_one(LiveSubscriber& to, const MessageView& message, const Bytes& owner,
                             std::uint8_t qos, bool retain, std::uint64_t serial, const SettleToken& token) {
   ++stats_.deliveries;
-  if (!to.holding) {
+  if (to.detour == 0) [[likely]] {
+    to.handler->on_message(Delivery{message, owner, qos, retain, false, token, ids_, serial});
+    return;
+  }
+  if (!to.holding()) {
+    if (message.retain) to.notes->note(message);
     to.handler->on_message(Delivery{message, owner, qos, retain, false, token, ids_, serial});
     return;
   }
@@ -102,6 +107,16 @@ void LiveTable::deliver_one(LiveSubscriber& to, const MessageView& message, cons
 }
 
 // ---- shared subscriptions -------------------------------------------------------------------------------
+
+void LiveSubscriber::begin_noting() {
+  detour |= kNoting;
+  if (!notes) notes = std::make_unique<RetainedNotes>();
+}
+
+void LiveSubscriber::end_noting() {
+  detour &= static_cast<std::uint8_t>(~kNoting);
+  notes.reset();
+}
 
 void LiveSubscriber::settle_shared(std::uint64_t number) {
   if (!shared || number < shared->first || number - shared->first >= shared->copies.size()) return;
@@ -146,7 +161,7 @@ std::size_t LiveTable::choose(const Tenant::Share& share) const {
   for (std::size_t tried = 0; tried < size; ++tried) {
     const std::size_t place = (share.turn + tried) % size;
     const LiveSubscriber& one = *subscribers_.find(share.members[place].first)->second;
-    if (!one.holding && (!one.shared || one.shared->bytes < kMaxSharedBytes) && one.handler->has_room()) {
+    if (!one.holding() && (!one.shared || one.shared->bytes < kMaxSharedBytes) && one.handler->has_room(1)) {
       return place;
     }
   }
@@ -197,11 +212,12 @@ bool LiveTable::deliver_shared(TenantId tenant, const Bytes& share, const Messag
 }
 
 void LiveTable::release(LiveSubscriber& subscriber) {
-  subscriber.holding = false;
+  subscriber.detour &= static_cast<std::uint8_t>(~LiveSubscriber::kHolding);
   while (!subscriber.held.empty()) {
     const LiveSubscriber::Held held = subscriber.held.take_front();
     for_each_message(
         held.batch, held.address, false, [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
+          if (message.retain && subscriber.notes) subscriber.notes->note(message);
           subscriber.handler->on_message(
               Delivery{message, owner, held.qos, held.retain, false, held.token, held.subscription_ids});
         });

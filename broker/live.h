@@ -21,6 +21,7 @@
 #include "broker/data.h"
 #include "broker/filter_trie.h"
 #include "broker/live_match.h"
+#include "broker/retained_notes.h"
 #include "model/ids.h"
 
 namespace stele::broker {
@@ -31,7 +32,16 @@ struct LiveSubscriber {
   std::uint64_t publisher_hash = 0;
   bool durable = false;  // what has QoS > 0 comes from its shard
 
-  // From the start of a subscribe until its release, live copies wait here.
+  // Why live copies do not simply go to the handler. For most there is no reason.
+  static constexpr std::uint8_t kHolding = 1;  // they wait in `held`: a subscribe is under way
+  static constexpr std::uint8_t kNoting = 2;   // there are `notes`: retained messages are on their way
+  std::uint8_t detour = 0;
+  bool holding() const { return (detour & kHolding) != 0; }
+  void hold() { detour |= kHolding; }
+  void begin_noting();
+  void end_noting();
+  std::unique_ptr<RetainedNotes> notes;
+
   struct Held {
     Bytes batch;
     Bytes address;
@@ -40,7 +50,6 @@ struct LiveSubscriber {
     SettleToken token;
     std::vector<std::uint32_t> subscription_ids;
   };
-  bool holding = false;
   Fifo<Held> held;
   std::size_t held_bytes = 0;
 

@@ -69,6 +69,11 @@ struct BrokerOptions {
   std::uint64_t forward_window_bytes = 4ULL << 20;
   // Read from the log for one persistent session at a time.
   std::size_t delivery_read_bytes = 256 << 10;
+  // Retained messages for a new subscription are looked up so many at a time, so many bytes (but always one
+  // message), and out of so many addresses.
+  std::size_t retained_page_messages = 256;
+  std::size_t retained_page_bytes = 256 << 10;
+  std::size_t retained_page_looked_at = 4096;
   // Uncommitted messages of all publishers of a core; above it each gets a small window.
   std::size_t max_publishing_bytes = 32 << 20;
   // Of live copies, on the way from one core to another: from then on publishers wait until the other one has

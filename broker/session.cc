@@ -111,7 +111,6 @@ Task<void> SessionImpl::route(std::vector<std::string> filters, bool interested)
 }
 
 Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> requests) {
-  live_.holding = true;
   SubscribeAnswer answer;
   std::vector<SubscribeRequest> allowed;
   for (SubscribeRequest& request : requests) {
@@ -149,8 +148,17 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
     }
     co_return answer;
   }
+  to_look_up_ = that_look_up(allowed);
+  if (live_.durable) {
+    if (auto queued = co_await queue_retained(to_look_up_); !queued) {
+      // It is subscribed, but what it should be given first is not known: it has to begin again.
+      STELE_MARK("session: retained messages cannot be queued");
+      live_.handler->on_session_lost(queued.error());
+      co_return answer;
+    }
+  }
+  live_.hold();
   std::vector<std::string> first;
-  std::vector<SubscribeRequest> look_up;
   std::vector<std::pair<std::string, std::uint32_t>> shares;
   auto granted = answer.granted.begin();
   for (const SubscribeRequest& request : allowed) {
@@ -171,77 +179,17 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
       }
       shares.emplace_back(request.filter, core_.live().join(attachment_, options_.principal.tenant, request));
       if (filters_.insert_or_assign(request.filter, request).second) ++shares_;
-      continue;  // no retained messages: section 4.8.2
+      continue;
     }
     if (core_.live().subscribe(attachment_, options_.principal.tenant, request))
       first.push_back(request.filter);
-    const bool is_new = filters_.insert_or_assign(request.filter, request).second;
-    // [MQTT-3.3.1-9] … [MQTT-3.3.1-11]
-    if (request.retain_handling == 0 || (request.retain_handling == 1 && is_new)) look_up.push_back(request);
+    filters_.insert_or_assign(request.filter, request);
   }
   // Rules may have changed while the shard kept it.
   if (!check_rights()) co_return answer;
   co_await route(std::move(first), true);
   co_await route_shares(std::move(shares));
-  co_await look_up_retained(std::move(look_up));
   co_return answer;
-}
-
-Task<void> SessionImpl::look_up_retained(std::vector<SubscribeRequest> requests) {
-  const TenantId tenant = options_.principal.tenant;
-  for (const SubscribeRequest& request : requests) {
-    std::vector<RetainedMessage> found;
-    const bool exact = request.filter.find_first_of("+#") == std::string::npos;
-    const CoreId only = core_.core_of(shard_of(tenant, request.filter, core_.routes().shard_count()));
-    for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
-      if (exact && CoreId(core) != only) continue;
-      auto part = co_await core_.on_core<Result<std::vector<RetainedMessage>>>(
-          CoreId(core),
-          [tenant, filter = request.filter](Core& there) { return Shard::retained(there, tenant, filter); });
-      if (!part) {
-        // It is subscribed, but what it should be given first is not known: it has to begin again.
-        STELE_MARK("session: retained messages cannot be looked up");
-        live_.handler->on_session_lost(part.error());
-        co_return;
-      }
-      std::move(part->begin(), part->end(), std::back_inserter(found));
-    }
-    std::sort(found.begin(), found.end(),
-              [](const auto& a, const auto& b) { return a.address.view() < b.address.view(); });
-    std::vector<RetainedMessage> kept;
-    for (RetainedMessage& message : found) {
-      std::uint8_t qos = 0;
-      for_each_message(message.batch, message.address, false,
-                       [&](const MessageView& view, const Bytes&, std::uint32_t) { qos = view.qos; });
-      if (live_.durable && qos > 0 && request.qos > 0) {
-        kept.push_back(std::move(message));
-      } else {
-        retained_.push_back({std::move(message), request});
-      }
-    }
-    if (kept.empty()) continue;
-    co_await core_.on_core<bool>(core_.core_of(shard_), [shard = shard_, attachment = attachment_,
-                                                         kept = std::move(kept), request](Core& there) {
-      return Shard::queue_retained(there, shard, attachment, kept, request);
-    });
-  }
-}
-
-void SessionImpl::release() {
-  const std::int64_t now_ms = core_.runtime().wall_now().ms;
-  std::vector<Found> retained = std::exchange(retained_, {});
-  for (const Found& found : retained) {
-    for_each_message(found.message.batch, found.message.address, false,
-                     [&](const MessageView& message, const Bytes& owner, std::uint32_t) {
-                       if (message.expires_at_ms && *message.expires_at_ms <= now_ms) return;
-                       const std::uint32_t id = found.request.subscription_id;
-                       const std::uint8_t qos = std::min(message.qos, found.request.qos);
-                       live_.handler->on_message(
-                           Delivery{message, owner, qos, true, false, {}, std::span(&id, id != 0 ? 1u : 0u)});
-                     });
-  }
-  core_.live().release(live_);
-  start_shares();
 }
 
 Task<Result<std::vector<bool>>> SessionImpl::unsubscribe(std::vector<std::string> filters) {
@@ -264,6 +212,7 @@ Task<Result<std::vector<bool>>> SessionImpl::unsubscribe(std::vector<std::string
   std::vector<std::pair<std::string, std::uint32_t>> shares;
   for (const std::string& filter : filters) {
     there.push_back(filters_.erase(filter) > 0);
+    forget_look_up(filter);
     if (is_shared(filter)) {
       if (!there.back()) continue;
       --shares_;
@@ -418,6 +367,7 @@ void SessionImpl::tell_shard(SettleMail::What what, SettleToken token) {
 SessionEnd SessionImpl::finish(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
   STELE_ASSERT(!ended_);
   ended_ = true;
+  end_giving();
   leave_shares();
   std::vector<std::string> last;
   for (auto& [filter, request] : filters_) {

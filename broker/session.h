@@ -14,6 +14,7 @@
 #include "broker/api.h"
 #include "broker/live.h"
 #include "broker/mail.h"
+#include "broker/retained.h"
 #include "broker/will_table.h"
 
 namespace stele::broker {
@@ -40,11 +41,6 @@ struct SessionEnd {
   bool goodbye = false;  // its will is not to be published
 };
 
-struct RetainedMessage {
-  Bytes address;
-  Bytes batch;
-};
-
 class SessionImpl final : public Session {
  public:
   // `options` without the will.
@@ -56,7 +52,9 @@ class SessionImpl final : public Session {
   bool present() const override { return present_; }
   void start() override;
   runtime::Task<SubscribeAnswer> subscribe(std::vector<SubscribeRequest> requests) override;
-  void release() override;
+  runtime::Task<void> give_retained() override;
+  void give_up() override { given_up_ = true; }
+  void go_on() override;
   runtime::Task<Result<std::vector<bool>>> unsubscribe(std::vector<std::string> filters) override;
   void settle(SettleToken token) override;
   void accept(SettleToken token) override;
@@ -92,7 +90,18 @@ class SessionImpl final : public Session {
   void leave_shares();
   void give_back_shared();
   bool too_many_shares(const std::vector<SubscribeRequest>& allowed, std::string_view filter) const;
-  runtime::Task<void> look_up_retained(std::vector<SubscribeRequest> requests);
+
+  // ---- session_retained.cc
+  class RetainedLookUp;
+  struct Giving;
+  std::vector<SubscribeRequest> that_look_up(const std::vector<SubscribeRequest>& allowed) const;
+  runtime::Task<Result<void>> queue_retained(std::vector<SubscribeRequest> requests);
+  void look_up_later(const SubscribeRequest& request);
+  void forget_look_up(std::string_view filter);
+  static runtime::Task<void> give(std::shared_ptr<Giving> giving);
+  bool give_page(RetainedLookUp& look_up);
+  bool give_one(const RetainedMessage& found, const SubscribeRequest& request);
+  void end_giving();
 
   Core& core_;
   const SessionOptions options_;
@@ -104,15 +113,13 @@ class SessionImpl final : public Session {
   bool present_ = false;
   bool started_ = false;
   bool ended_ = false;
+  bool given_up_ = false;
   std::map<std::string, SubscribeRequest, std::less<>> filters_;
-  std::size_t shares_ = 0;                  // of them that are shared
-  std::vector<std::string> joined_shares_;  // whose shards send nothing yet
-  struct Found {
-    RetainedMessage message;
-    SubscribeRequest request;
-  };
-  std::vector<Found> retained_;      // until release()
-  std::optional<WillContent> will_;  // until open()
+  std::size_t shares_ = 0;                    // of them that are shared
+  std::vector<std::string> joined_shares_;    // whose shards send nothing yet
+  std::vector<SubscribeRequest> to_look_up_;  // until give_retained()
+  std::shared_ptr<Giving> giving_;            // while retained messages are on their way
+  std::optional<WillContent> will_;           // until open()
   const bool has_will_;
 };
 

@@ -13,6 +13,10 @@ namespace stele::broker {
 using runtime::Task;
 using namespace std::chrono_literals;
 
+Error starting(ShardId shard) {
+  return {ErrorCode::kUnavailable, "shard " + std::to_string(shard.value) + " is starting; try again"};
+}
+
 Shard::Shard(Core& core, ShardId id, std::unique_ptr<journal::ShardLog> log)
     : core_(core),
       id_(id),
@@ -136,7 +140,7 @@ Result<void> Shard::writable() const {
 
 Error Shard::not_committed() const {
   if (serving_) return {ErrorCode::kNoSpace, "the disk is full: it waits for room and may be stored later"};
-  return {ErrorCode::kUnavailable, "shard " + std::to_string(id_.value) + " is starting; try again"};
+  return starting(id_);
 }
 
 Lsn Shard::append(storage::LogEntry entry) {
@@ -148,6 +152,8 @@ Lsn Shard::append(storage::LogEntry entry) {
   }
   const auto applied = state_.apply(lsn, *view, applied_);
   STELE_ASSERT(applied.has_value());  // it was decided on this very state
+  if (noting_ > 0) [[unlikely]]
+    note_retained(entry, *view);
   log_bytes_ += entry.size();
   const Lsn given = log_->append(std::move(entry));
   STELE_ASSERT(given == lsn);
@@ -333,6 +339,7 @@ void Shard::tick() {
   }
   if (log_bytes_ >= core_.options().snapshot_log_bytes && worth_a_snapshot()) start_snapshot();
   trim();
+  read_again();
   wake_at_turn_end();
 }
 

@@ -7,7 +7,8 @@
 //
 // Parts: shard.cc (log, commit, time, snapshots), shard_data.cc (publishes and forwards), shard_sessions.cc
 // (connected clients and their queues), shard_wills.cc (their wills), shard_shares.cc (shared subscriptions),
-// shard_qos2.cc (packet identifiers that outlive a connection), shard_streams.cc (reading), shard_groups.cc
+// shard_qos2.cc (packet identifiers that outlive a connection), shard_retained.cc (retained messages for new
+// subscriptions), shard_streams.cc (reading), shard_groups.cc
 // (consumer groups).
 #pragma once
 
@@ -35,6 +36,8 @@
 #include "broker/mail.h"
 #include "broker/owner_clock.h"
 #include "broker/resume_points.h"
+#include "broker/retained.h"
+#include "broker/retained_notes.h"
 #include "broker/session.h"
 #include "broker/shard_state.h"
 #include "broker/share_group.h"
@@ -43,6 +46,9 @@
 #include "runtime/scope.h"
 
 namespace stele::broker {
+
+// What a shard says that is not there (yet).
+Error starting(ShardId shard);
 
 using SessionInterest = std::pair<TenantId, std::string>;
 
@@ -110,10 +116,14 @@ class Shard final : public std::enable_shared_from_this<Shard>,
                                                std::vector<SubscribeRequest> requests);
   static runtime::Task<Result<void>> unsubscribe(Core& there, ShardId shard, std::uint64_t attachment,
                                                  std::vector<std::string> filters);
-  static runtime::Task<bool> queue_retained(Core& there, ShardId shard, std::uint64_t attachment,
-                                            std::vector<RetainedMessage> messages, SubscribeRequest request);
-  static runtime::Task<Result<std::vector<RetainedMessage>>> retained(Core& there, TenantId tenant,
-                                                                      std::string filter);
+  // Retained messages for a subscription of a persistent session: they are in its queue, and committed, when
+  // it is complete. subscribe() began to note what else is queued, and finish_retained() ends that.
+  static runtime::Task<Result<void>> queue_retained(Core& there, ShardId shard, std::uint64_t attachment,
+                                                    std::vector<RetainedMessage> messages,
+                                                    SubscribeRequest request);
+  void finish_retained(std::uint64_t attachment);
+  // Of all shards of that core.
+  static runtime::Task<Result<RetainedPage>> retained(Core& there, RetainedAsk ask);
   static void end_session(Core& there, ShardId shard, TenantId tenant, const std::string& client_id,
                           std::uint64_t attachment, const SessionEnd& ending);
   // Complete once that is committed; false: nobody knows.
@@ -225,13 +235,6 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::string snapshot_path(const std::string& file) const;
   runtime::Task<void> write_snapshot();
   runtime::Task<Result<void>> publish_snapshot(Lsn lsn, Bytes bytes);
-  struct RetainedHere {  // what a shard was found to retain is told once it has committed up to `end`
-    std::shared_ptr<Shard> shard;
-    Lsn end;
-  };
-  static Result<RetainedHere> find_retained(Core& there, ShardId id, TenantId tenant,
-                                            std::string_view literal, const FilterTrie& trie,
-                                            std::vector<RetainedMessage>& all);
   void trim();
   runtime::Task<void> trim_below(Lsn below);
   void note_routes(Lsn lsn, std::vector<RouteChange> changes);
@@ -318,7 +321,9 @@ class Shard final : public std::enable_shared_from_this<Shard>,
         under_way;  // look-ups only: told to the client, each a part of in_flight
     bool look_for_releases = false;
     bool reading = false;
+    bool unread = false;  // what is next could not be read; until the next tick
     bool dirty = false;
+    std::unique_ptr<RetainedNotes> notes;  // while a subscription of it looks for retained messages
   };
   struct Client {  // one client id
     std::unique_ptr<Connected> connected;
@@ -347,7 +352,16 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   bool add_item(SessionMail& mail, const SessionState& session, const QueueItem& item,
                 const storage::LogEntry& entry, bool redelivered);
   runtime::Task<void> deliver_from_log(std::uint64_t attachment, Lsn from);
+  void say_unread(std::string_view what, const Error* why);
+  void read_again();
   void flush_settled();
+
+  // ---- shard_retained.cc
+  struct RetainedSearch;
+  Lsn look_for_retained(RetainedSearch& search) const;
+  void begin_retained(Connected& connected);
+  void finish_retained(Connected& connected);
+  void note_retained(const storage::LogEntry& entry, const EntryView& view);
 
   // ---- shard_wills.cc
   void end_will(const Connected& connected, bool goodbye);
@@ -362,6 +376,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     std::uint32_t number = 0;  // of its session, if it has one
     bool dirty = false;
     bool reading = false;
+    bool unread = false;   // what is next could not be read; until the next tick
     bool waiting = false;  // for the next commit
   };
   struct FinalMail {  // with QoS 2: leaves when it is committed that it is nobody else's
@@ -475,6 +490,9 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::vector<control::Numbered> numbered_;  // scratch
   Fifo<Told, kKeptRoom> told_;               // in the order of their LSNs
   std::vector<std::uint64_t> dirty_;
+  std::size_t noting_ = 0;  // connections that have notes
+  bool anything_unread_ = false;
+  runtime::Instant say_unread_at_{};     // not before
   std::vector<storage::LogEntry> read_;  // scratch
 
   std::map<StreamId, Offset> high_watermarks_;  // committed

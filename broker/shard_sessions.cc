@@ -18,14 +18,6 @@ namespace stele::broker {
 using runtime::Task;
 using namespace std::chrono_literals;
 
-namespace {
-
-Error starting(ShardId shard) {
-  return {ErrorCode::kUnavailable, "shard " + std::to_string(shard.value) + " is starting; try again"};
-}
-
-}  // namespace
-
 // ---- connect --------------------------------------------------------------------------------------------
 
 Task<Result<SessionOpened>> Shard::open_session(Core& there, ShardId id, SessionOptions options,
@@ -156,6 +148,7 @@ void Shard::disconnect(const SessionKey& key, std::uint64_t attachment, const Se
     if (entry) append(*std::move(entry));
   }
   by_attachment_.erase(attachment);
+  finish_retained(*client.connected);
   const std::unique_ptr<Connected> connected = std::move(client.connected);
   end_will(*connected, ending.goodbye);
   client.freed.wake_all();
@@ -209,8 +202,12 @@ Task<Result<void>> Shard::subscribe(Core& there, ShardId id, std::uint64_t attac
   if (!connected) co_return error(ErrorCode::kClosed, "the session has ended");
   STELE_CO_TRY(storage::LogEntry entry, decide::subscribe(shard->state_, shard->now(), connected->key.first,
                                                           connected->key.second, requests));
+  if (std::ranges::any_of(requests, &may_queue_retained)) shard->begin_retained(*connected);
   const Lsn lsn = shard->append(std::move(entry));
-  if (!co_await shard->committed(lsn + 1)) co_return std::unexpected(shard->not_committed());
+  if (!co_await shard->committed(lsn + 1)) {
+    shard->finish_retained(attachment);
+    co_return std::unexpected(shard->not_committed());
+  }
   // The interest went to every core when this was appended; once all answer behind it, all know.
   co_await there.on_every_core([](Core&) {});
   co_return Result<void>();
@@ -227,71 +224,6 @@ Task<Result<void>> Shard::unsubscribe(Core& there, ShardId id, std::uint64_t att
       control::unsubscribed(shard->now(), connected->key.first, connected->key.second, filters));
   if (!co_await shard->committed(lsn + 1)) co_return std::unexpected(shard->not_committed());
   co_return Result<void>();
-}
-
-Task<bool> Shard::queue_retained(Core& there, ShardId id, std::uint64_t attachment,
-                                 std::vector<RetainedMessage> messages, SubscribeRequest request) {
-  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
-  if (!shard || !shard->writable()) co_return false;
-  Connected* connected = shard->connection(attachment);
-  if (!connected) co_return false;
-  for (const RetainedMessage& message : messages) {
-    Data data;
-    data.tenant = connected->key.first;
-    data.retain = true;
-    data.address = message.address;
-    data.batch = message.batch;
-    for_each_message(message.batch, message.address, false,
-                     [&](const MessageView& view, const Bytes&, std::uint32_t) { data.qos = view.qos; });
-    DataEntryParts parts;
-    parts.time = shard->now();
-    parts.directed =
-        DirectedTo{connected->key.second, std::min(data.qos, request.qos), request.subscription_id};
-    shard->append(encode_data(data, parts));
-  }
-  co_return true;
-}
-
-Result<Shard::RetainedHere> Shard::find_retained(Core& there, ShardId id, TenantId tenant,
-                                                 std::string_view literal, const FilterTrie& trie,
-                                                 std::vector<RetainedMessage>& all) {
-  const std::shared_ptr<Shard> shard = there.shard_ptr(id);
-  if (!shard) return std::unexpected(starting(id));
-  const auto& kept = shard->state_.retained();
-  // `a/#` also matches `a`, which sorts before `a/`.
-  if (literal.ends_with('/')) literal.remove_suffix(1);
-  for (auto it = kept.lower_bound({tenant, std::string(literal)}); it != kept.end(); ++it) {
-    if (it->first.first != tenant || !std::string_view(it->first.second).starts_with(literal)) break;
-    if (trie.matches(it->first.second)) all.push_back({Bytes::copy(it->first.second), it->second.batch});
-  }
-  return RetainedHere{shard, shard->retained_end_};
-}
-
-// Told once all is committed that was looked at: that there is one, and that there is none.
-Task<Result<std::vector<RetainedMessage>>> Shard::retained(Core& there, TenantId tenant, std::string filter) {
-  std::vector<RetainedMessage> all;
-  std::vector<RetainedHere> seen;
-  const std::string_view literal = std::string_view(filter).substr(0, filter.find_first_of("+#"));
-  FilterTrie trie;
-  trie.insert(filter, 0, 0);
-  const std::uint32_t shards = there.routes().shard_count();
-  if (literal.size() == filter.size()) {
-    const ShardId id = shard_of(tenant, filter, shards);
-    STELE_CO_TRY(RetainedHere here, find_retained(there, id, tenant, literal, trie, all));
-    seen.push_back(std::move(here));
-  } else {
-    for (ShardId id(0); id.value < shards; id = ShardId(id.value + 1)) {
-      if (there.core_of(id) != there.runtime().core()) continue;
-      STELE_CO_TRY(RetainedHere here, find_retained(there, id, tenant, literal, trie, all));
-      seen.push_back(std::move(here));
-    }
-  }
-  // All were looked at before the first is waited for: they commit side by side.
-  for (const auto& [shard, end] : seen) {
-    if (!mutant(Mutant::kRetainedBeforeCommit) && !co_await shard->committed(end))
-      co_return std::unexpected(shard->not_committed());
-  }
-  co_return all;
 }
 
 // ---- delivery -------------------------------------------------------------------------------------------
@@ -332,7 +264,7 @@ void Shard::deliver_dirty() {
 
 // Sends what is committed and fits the client's receive maximum, as far as it is in memory.
 void Shard::pump(Connected& to) {
-  if (!to.started || to.reading) return;
+  if (!to.started || to.reading || to.unread || to.notes) return;
   const SessionState* session = session_of(to);
   if (!session) return;
   if (to.next < session->first()) {  // the limits may have dropped some
@@ -414,10 +346,8 @@ Task<void> Shard::deliver_from_log(std::uint64_t attachment, Lsn from) {
   const SessionState* session = session_of(*to);
   if (!session) co_return;
   if (!entries || entries->empty()) {
-    core_.runtime().log().write(runtime::LogLevel::kError, "broker",
-                                "shard " + std::to_string(id_.value) + ": a queued message cannot be read: " +
-                                    (entries ? "it is not there" : entries.error().to_string()));
-    co_return;  // stays queued; the client's next connection tries again
+    to->unread = true;
+    co_return say_unread("a queued message", entries ? nullptr : &entries.error());
   }
   SessionMail mail;
   mail.attachment = attachment;
@@ -436,6 +366,28 @@ Task<void> Shard::deliver_from_log(std::uint64_t attachment, Lsn from) {
     core_.send(to->core, std::move(mail));
   }
   mark_dirty(*to);
+}
+
+// It stays queued, and is tried again with the next tick.
+void Shard::say_unread(std::string_view what, const Error* why) {
+  STELE_MARK("shard: a queued message cannot be read");
+  anything_unread_ = true;
+  const runtime::Instant now = core_.runtime().now();
+  if (now < say_unread_at_) return;
+  say_unread_at_ = now + 1s;
+  std::string line = "shard " + std::to_string(id_.value) + ": ";
+  line.append(what).append(" cannot be read: ").append(why ? why->to_string() : "it is not there");
+  core_.runtime().log().write(runtime::LogLevel::kError, "broker", line);
+}
+
+void Shard::read_again() {
+  if (!std::exchange(anything_unread_, false)) return;
+  for (auto& [attachment, connected] : by_attachment_) {
+    if (std::exchange(connected->unread, false)) mark_dirty(*connected);
+  }
+  for (auto& [key, share] : shares_) {
+    if (std::exchange(share.unread, false)) mark_dirty(key, share);
+  }
 }
 
 const SessionState* Shard::session_of(const Connected& connected) const {

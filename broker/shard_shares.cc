@@ -23,10 +23,6 @@ using runtime::Task;
 
 namespace {
 
-Error starting(ShardId shard) {
-  return {ErrorCode::kUnavailable, "shard " + std::to_string(shard.value) + " is starting; try again"};
-}
-
 std::size_t kept_members(const SessionState& session) {
   return static_cast<std::size_t>(std::ranges::count_if(
       session.subscriptions, [](const auto& one) { return is_share_member(one.first); }));
@@ -301,7 +297,7 @@ const storage::LogEntry* Shard::entry_at(Lsn lsn, Lsn from, std::span<const stor
 void Shard::pump_share(const SessionKey& key, Share& share, Lsn from,
                        std::span<const storage::LogEntry> entries) {
   const SessionState* session = state_.session(share.number);
-  if (!session || share.group.empty() || share.reading) return;
+  if (!session || share.group.empty() || share.reading || share.unread) return;
   if (!log_->writable()) return wait_for_commit(key, share);
   constexpr std::size_t kMaxItems = 1024;
   const Lsn end = log_->committed();
@@ -370,11 +366,8 @@ Task<void> Shard::deliver_share_from_log(SessionKey key, Lsn from) {
   if (found == shares_.end()) co_return;
   found->second.reading = false;
   if (!entries || entries->empty()) {
-    core_.runtime().log().write(runtime::LogLevel::kError, "broker",
-                                "shard " + std::to_string(id_.value) +
-                                    ": a message of a shared subscription cannot be read: " +
-                                    (entries ? "it is not there" : entries.error().to_string()));
-    co_return;  // stays queued; the next message or member tries again
+    found->second.unread = true;
+    co_return say_unread("a message of a shared subscription", entries ? nullptr : &entries.error());
   }
   pump_share(key, found->second, from, *entries);
 }

@@ -22,9 +22,6 @@ namespace {
 // than this for more; its next read goes on from there.
 constexpr runtime::Duration kWalkForMore = 100ms;
 
-Error starting(ShardId shard) {
-  return {ErrorCode::kUnavailable, "shard " + std::to_string(shard.value) + " is starting; try again"};
-}
 Error no_stream() {
   return {ErrorCode::kNotFound, "there is no such topic and partition"};
 }

@@ -272,7 +272,10 @@ void MqttConnection::on_turn_end() {
   outbox_.reset();
   exchanges_.reset();
   publisher_.reset();
-  if (task_runs_) return;  // it works on the session; comes back here
+  if (task_runs_) {  // it works on the session; comes back here
+    if (session_) session_->give_up();
+    return;
+  }
   session_.reset();
   if (state_ != State::kClosed) return;
   --counters().connections;

@@ -110,7 +110,8 @@ class MqttConnection final : public runtime::ConnectionHandler,
   void on_publisher_ready() override;
   // broker::SessionHandler (deliver.cc, publish.cc, disconnect.cc)
   void on_message(const broker::Delivery& delivery) override;
-  bool has_room() const override;
+  bool has_room(std::uint8_t qos) const override;
+  void call_when_room() override { room_awaited_ = true; }
   void on_release(std::uint16_t packet_id) override;
   void on_completed(std::uint16_t packet_id, bool known) override;
   void on_taken_over() override;
@@ -239,6 +240,7 @@ class MqttConnection final : public runtime::ConnectionHandler,
   bool parsing_ = false;  // within parse()
   bool task_runs_ = false;
   bool has_will_ = false;
+  bool room_awaited_ = false;  // by the session
 };
 
 }  // namespace stele::mqtt

@@ -34,7 +34,8 @@ struct IdleSession final : broker::Session {
   runtime::Task<broker::SubscribeAnswer> subscribe(std::vector<broker::SubscribeRequest>) override {
     co_return broker::SubscribeAnswer();
   }
-  void release() override {}
+  runtime::Task<void> give_retained() override { co_return; }
+  void go_on() override {}
   runtime::Task<Result<std::vector<bool>>> unsubscribe(std::vector<std::string>) override {
     co_return std::vector<bool>();
   }

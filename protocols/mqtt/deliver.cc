@@ -116,9 +116,9 @@ std::uint16_t MqttConnection::take_packet_id(const broker::SettleToken& token, b
   return outbox().send({}, exactly_once);
 }
 
-bool MqttConnection::has_room() const {
+bool MqttConnection::has_room(std::uint8_t qos) const {
   if (state_ != State::kConnected || output_is_full()) return false;
-  return !outbox_ || (outbox_->has_room() && !outbox_->anything_waits());
+  return qos == 0 || !outbox_ || (outbox_->has_room() && !outbox_->anything_waits());
 }
 
 // There is no place in the window, or the client does not take what was sent.
@@ -154,11 +154,13 @@ void MqttConnection::drop(const broker::SettleToken& token, bool redelivered, st
 }
 
 void MqttConnection::pump() {
-  if (!outbox_ || !outbox_->anything_waits()) return;
-  const std::int64_t now_ms = runtime().wall_now().ms;
-  while (outbox_->anything_waits() && outbox_->has_room() && !output_is_full()) {
-    send_waiting(outbox_->pop(), now_ms);
+  if (outbox_ && outbox_->anything_waits()) {
+    const std::int64_t now_ms = runtime().wall_now().ms;
+    while (outbox_->anything_waits() && outbox_->has_room() && !output_is_full()) {
+      send_waiting(outbox_->pop(), now_ms);
+    }
   }
+  if (std::exchange(room_awaited_, false)) session_->go_on();
 }
 
 void MqttConnection::send_waiting(Outbox::Waiting message, std::int64_t now_ms) {

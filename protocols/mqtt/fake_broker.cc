@@ -179,9 +179,22 @@ class FakeBroker::FakeSession final : public broker::Session {
     }
     co_return answer;
   }
-  void release() override {
+  Task<void> give_retained() override {
     holding = false;
     for (const auto& send : std::exchange(held, {})) send();
+    go_on();
+    co_return;
+  }
+  void go_on() override {
+    while (!retained_.empty()) {
+      const auto& [message, request] = retained_.front();
+      const std::uint8_t qos = std::min(message.view().qos, request.qos);
+      if (!handler.has_room(qos)) return handler.call_when_room();
+      std::vector<std::uint32_t> ids;
+      if (request.subscription_id != 0) ids.push_back(request.subscription_id);
+      deliver(message, qos, true, ids);
+      retained_.pop_front();
+    }
   }
   Task<Result<std::vector<bool>>> unsubscribe(std::vector<std::string> filters) override {
     co_await broker_.wait_if_told();
@@ -189,6 +202,7 @@ class FakeBroker::FakeSession final : public broker::Session {
     for (const std::string& filter : filters) {
       if (filter.starts_with("gone/")) co_return error(ErrorCode::kUnavailable, "shard is gone");
       there.push_back(client().subscriptions.erase(filter) > 0);
+      std::erase_if(retained_, [&](const auto& one) { return one.second.filter == filter; });
     }
     co_return there;
   }
@@ -262,11 +276,8 @@ class FakeBroker::FakeSession final : public broker::Session {
 
  private:
   void look_up(const SubscribeRequest& request) {
-    std::vector<std::uint32_t> ids;
-    if (request.subscription_id != 0) ids.push_back(request.subscription_id);
     for (const auto& [address, message] : broker_.retained_) {
-      if (!matches(request.filter, address)) continue;
-      deliver(message, std::min(message.view().qos, request.qos), true, ids);
+      if (matches(request.filter, address)) retained_.emplace_back(message, request);
     }
   }
 
@@ -275,6 +286,7 @@ class FakeBroker::FakeSession final : public broker::Session {
   const bool present_;
   bool ended_ = false;
   std::optional<OwnedMessage> will_;
+  std::deque<std::pair<OwnedMessage, SubscribeRequest>> retained_;  // for new subscriptions
 };
 
 Task<Result<std::unique_ptr<broker::Session>>> FakeBroker::open_session(broker::SessionOptions options,

@@ -87,7 +87,7 @@ runtime::Task<void> MqttConnection::subscribe(std::uint16_t packet_id, std::vect
   }
   if (open()) {
     send(answer_of<Suback>(packet_id, std::move(reasons)));
-    session_->release();
+    co_await session_->give_retained();
   }
   end_task();
 }

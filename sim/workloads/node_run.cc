@@ -155,6 +155,9 @@ server::NodeConfig NodeRun::config(ProcessContext& process) {
   config.broker.share_window_bytes = knobs["broker.share_window_bytes"];
   config.broker.forward_window = static_cast<std::uint32_t>(knobs["broker.forward_window"]);
   config.broker.forward_window_bytes = knobs["broker.forward_window_bytes"];
+  config.broker.retained_page_messages = knobs["broker.retained_page_messages"];
+  config.broker.retained_page_looked_at = knobs["broker.retained_page_looked_at"];
+  config.mqtt_options.max_output_bytes = knobs["mqtt.output_bytes"];
   config.mqtt_options.max_in_flight = static_cast<std::uint16_t>(knobs["mqtt.in_flight"]);
   config.mqtt_options.receive_maximum = static_cast<std::uint16_t>(knobs["mqtt.receive_maximum"]);
   config.mqtt_options.max_topic_alias = static_cast<std::uint16_t>(knobs["mqtt.topic_aliases"]);

@@ -26,8 +26,8 @@ std::string topic_of_message(const MessageId& id) {
   return topic_of(id.publisher - kFirstPublisher);
 }
 
-// What a fresh subscriber is given, if anything; an error when the connection did not live long enough to
-// tell.
+// What a fresh subscriber is given last, if anything: retained, or live meanwhile, which a retained one that
+// is older must not follow. An error when the connection did not live long enough to tell.
 Task<Result<std::optional<MessageId>>> ask_for_retained(runtime::Runtime& runtime, Workload& workload,
                                                         std::string topic) {
   auto connected = co_await come(runtime, workload, "looker-" + std::to_string(runtime.random().next()), true,
@@ -51,7 +51,7 @@ Task<Result<std::optional<MessageId>>> ask_for_retained(runtime::Runtime& runtim
       peer.send(mqtt::Pingreq{});
     }
     if (const auto* publish = std::get_if<mqtt::Publish>(&packet.packet)) {
-      if (publish->topic == topic && publish->retain) found = MessageId::parse(publish->payload);
+      if (publish->topic == topic) found = MessageId::parse(publish->payload);
     }
     if (std::get_if<mqtt::Pingresp>(&packet.packet) && answered) break;
   }
