@@ -103,9 +103,9 @@ class MqttContender {
         reader_->send(mqtt::Pingreq{});
       }
       if (const auto* publish = std::get_if<mqtt::Publish>(&packet->packet)) take(*publish, asked);
-      // Retained messages follow SUBACK; a ping behind it tells that they are all there.
+      // Retained messages come some time after SUBACK. Of what is not there by the next answer nothing is
+      // known: there may be none, or it may come yet.
       if (!answered || !std::get_if<mqtt::Pingresp>(&packet->packet)) continue;
-      for (const auto& [address, call] : asked) note(address, call, 0);
       co_return true;
     }
     reader_.reset();
