@@ -164,10 +164,11 @@ class Session {
   // on reaches them. Retained messages that a session which outlives its connection gets with QoS > 0 are in
   // its queue by then, and committed.
   //
-  // Live copies may be held back from the call on: send SUBACK, then call give_retained(). What was held
-  // comes first, then, a page at a time, the retained messages that are in no queue; where the handler has no
-  // room they wait for go_on(). It is complete when all are given, or have to wait. Of one address no message
-  // comes behind a newer one. They end with an unsubscribe of their filter, and with the session.
+  // Live copies may be held back from the call on: send SUBACK, then call give_retained(). It gives, a page
+  // at a time, the retained messages that are in no queue, then what was held; if that is much, it comes
+  // between. Where the handler has no room they wait for go_on(). It is complete when all are given, or have
+  // to wait. No retained message comes behind a newer one of its address. They end with an unsubscribe of
+  // their filter, and with the session.
   virtual runtime::Task<SubscribeAnswer> subscribe(std::vector<SubscribeRequest> requests) = 0;
   virtual runtime::Task<void> give_retained() = 0;
   // The client is gone: what is under way of them ends as soon as it can.

@@ -125,9 +125,9 @@ Task<void> SessionImpl::give_retained() {
                }));
   }
   for (const SubscribeRequest& request : std::exchange(to_look_up_, {})) look_up_later(request);
-  core_.live().release(live_);
   start_shares();
   if (giving_ && !giving_->runs) co_await give(giving_);
+  if (!ended_) core_.live().release(live_);
 }
 
 void SessionImpl::go_on() {
@@ -154,6 +154,10 @@ Task<void> SessionImpl::give(std::shared_ptr<Giving> giving) {
     }
     const auto found = co_await look_up->look_up();
     if (!giving->session) co_return;
+    // Live copies come behind what is retained, but not at the price of losing some.
+    constexpr std::size_t kManyHeld = 256, kManyHeldBytes = 256 << 10;
+    if (session.live_.held.size() >= kManyHeld || session.live_.held_bytes >= kManyHeldBytes)
+      session.core_.live().release(session.live_);
     if (!found) {
       // It is subscribed, but what it should be given first is not known: it has to begin again.
       STELE_MARK("session: retained messages cannot be looked up");
