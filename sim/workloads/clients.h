@@ -40,6 +40,7 @@ struct Workload {
   bool neighbour = false;         // with users: one of another tenant, too
   std::uint64_t denials = 0;      // that run_denied has met
   std::uint64_t newcomers = 0;    // subscriptions and topics of run_newcomer that were confirmed
+  bool little_output = false;     // what waits for an MQTT client may be more than its output holds
   bool loaded = false;            // an episode of load is on
   std::uint64_t send_until = 0;   // so many messages in all before the next episode
   bool stopping = false;          // no new work; finish what is under way

@@ -111,6 +111,7 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
   };
   workload_.has_will = [this](const std::string& payload) { return shadow_.has_will(payload); };
   workload_.contention = &contention_;
+  workload_.little_output = of.knobs["mqtt.output_bytes"] < mqtt::MqttOptions().max_output_bytes;
   workload_.crew.exactly_once = of.knobs["clients.crew_exactly_once"] != 0;
   if (of.knobs["clients.log_in"] != 0) workload_.login = MqttPeer::Login{"root", "the password of root"};
   workload_.neighbour = workload_.login && of.knobs["clients.neighbour"] != 0;
