@@ -26,10 +26,14 @@ std::string topic_of_message(const MessageId& id) {
   return topic_of(id.publisher - kFirstPublisher);
 }
 
+// Retained messages come some time after SUBACK, once they are known to be committed: a subscriber that must
+// be given one waits so long for it.
+constexpr runtime::Duration kPatience = 60s;
+
 // What a fresh subscriber is given last, if anything: retained, or live meanwhile, which a retained one that
 // is older must not follow. An error when the connection did not live long enough to tell.
 Task<Result<std::optional<MessageId>>> ask_for_retained(runtime::Runtime& runtime, Workload& workload,
-                                                        std::string topic) {
+                                                        std::string topic, bool there_is_one) {
   auto connected = co_await come(runtime, workload, "looker-" + std::to_string(runtime.random().next()), true,
                                  0, mqtt::Version::kV5);
   if (!connected) co_return error(ErrorCode::kUnavailable, "refused");
@@ -41,7 +45,7 @@ Task<Result<std::optional<MessageId>>> ask_for_retained(runtime::Runtime& runtim
   peer.send(subscribe);
   bool answered = false;
   std::optional<MessageId> found;
-  // Retained messages follow the SUBACK; a ping behind it tells that they are all there.
+  const runtime::Instant until = runtime.now() + (there_is_one ? kPatience : 0s);
   while (true) {
     STELE_CO_TRY(const ReceivedPacket packet, co_await peer.next(20s));
     if (const auto* suback = std::get_if<mqtt::Suback>(&packet.packet)) {
@@ -53,7 +57,10 @@ Task<Result<std::optional<MessageId>>> ask_for_retained(runtime::Runtime& runtim
     if (const auto* publish = std::get_if<mqtt::Publish>(&packet.packet)) {
       if (publish->topic == topic) found = MessageId::parse(publish->payload);
     }
-    if (std::get_if<mqtt::Pingresp>(&packet.packet) && answered) break;
+    if (!std::get_if<mqtt::Pingresp>(&packet.packet) || !answered) continue;
+    if (found || runtime.now() >= until) break;
+    co_await runtime::sleep(runtime, 500ms);
+    peer.send(mqtt::Pingreq{});
   }
   co_return found;
 }
@@ -129,7 +136,7 @@ Task<void> set_in_session(runtime::Runtime& runtime, Workload& workload, std::ui
 
 Task<void> look_at_retained(runtime::Runtime& runtime, Workload& workload, std::uint32_t address) {
   const std::uint64_t at_least = workload.retained_acknowledged[address];
-  const auto found = co_await ask_for_retained(runtime, workload, topic_of(address));
+  const auto found = co_await ask_for_retained(runtime, workload, topic_of(address), at_least > 0);
   if (!found) co_return;
   workload.ledger.operation();
   const std::uint64_t seen = *found ? (*found)->sequence : 0;
