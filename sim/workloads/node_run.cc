@@ -55,6 +55,7 @@ class NodeRun {
   void note_committed(const broker::DataEntry& data, std::string_view batch);
   void note_offsets(const broker::ShardState& state);
   std::uint64_t floor(const std::string& name) const;
+  std::string too_little(bool of_clients) const;
   void check_enough_happened();
   ScenarioResult result(const RunResult& end);
 
@@ -258,10 +259,10 @@ void NodeRun::end_faults() {
     if (result.reason == StopReason::kTime) world_.fail("after the faults, the node does not serve");
   }
   // In an unlucky run hardly anybody was served: its clients go on until they have shown something.
-  if (!world_.failed() && ledger_.operations() < floor("operations")) {
+  if (!world_.failed() && !too_little(true).empty()) {
     workload_.loaded = true;
     workload_.send_until = UINT64_MAX;
-    world_.run_until([this] { return ledger_.operations() >= floor("operations"); }, kCalmDown);
+    world_.run_until([this] { return too_little(true).empty(); }, kCalmDown);
     workload_.loaded = false;
   }
   workload_.stopping = true;
@@ -304,28 +305,38 @@ std::uint64_t NodeRun::floor(const std::string& name) const {
   return found == of_.floors.end() ? 0 : found->second;
 }
 
-void NodeRun::check_enough_happened() {
+// What there is too little of; empty if of nothing. `of_clients`: only of what they do while they are loaded.
+std::string NodeRun::too_little(bool of_clients) const {
   struct Floor {
     const char* name;
     std::uint64_t happened;
     bool possible = true;
+    bool of_clients = true;
   };
   const std::uint64_t pauses_of_cores = faults_->injected(FaultKind::kCorePauses);
   const Floor floors[] = {
       {"operations", ledger_.operations()},
-      {"faults", faults_->injected() - pauses_of_cores},
-      {"crashes", node_.crashes()},
+      {"faults", faults_->injected() - pauses_of_cores, true, false},
+      {"crashes", node_.crashes(), true, false},
       {"denials", workload_.denials, of_.has_any("denied")},
-      {"messages-of-the-neighbour", ledger_.received_count(kNeighbourReader), of_.has_any("neighbour")},
-      {"contended", contention_.contended, of_.has_any("mqtt-contender")},
+      {"messages-of-the-neighbour", ledger_.received_count(kNeighbourReader), of_.has_any("neighbour"),
+       false},
+      // Known once histories are judged.
+      {"contended", contention_.contended, of_.has_any("mqtt-contender"), false},
       {"newcomers", workload_.newcomers, of_.has_any("newcomer")},
-      {"wills", workload_.wills.came(), of_.has_any("will-client")},
-      {"wills-kept-away", workload_.wills.kept_away(), of_.has_any("will-client")},
+      {"wills", workload_.wills.came(), of_.has_any("will-client"), false},
+      {"wills-kept-away", workload_.wills.kept_away(), of_.has_any("will-client"), false},
   };
-  for (const auto& [name, happened, possible] : floors) {
-    if (!possible || happened >= floor(name)) continue;
-    return world_.fail("too little happened to show anything: " + std::to_string(happened) + " " + name);
+  for (const auto& [name, happened, possible, by_clients] : floors) {
+    if (!possible || (of_clients && !by_clients) || happened >= floor(name)) continue;
+    return std::to_string(happened) + " " + name;
   }
+  return "";
+}
+
+void NodeRun::check_enough_happened() {
+  if (const std::string what = too_little(false); !what.empty())
+    world_.fail("too little happened to show anything: " + what);
 }
 
 void NodeRun::judge() {

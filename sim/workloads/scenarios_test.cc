@@ -63,6 +63,18 @@ TEST(Scenarios, ASeedMeansOneRun) {
   EXPECT_EQ(once.operations, again.operations);
 }
 
+TEST(Scenarios, ContendersContend) {
+  std::uint64_t contended = 0, histories = 0, undecided = 0;
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const ScenarioResult result = run_case(draw("node", seed, 2min));
+    contended += result.contended;
+    histories += result.histories;
+    undecided += result.undecided;
+  }
+  EXPECT_GT(contended, 30U);
+  EXPECT_GT(histories, undecided);
+}
+
 TEST(Scenarios, ACaseIsTheRunThatItWasWrittenFrom) {
   for (const char* scenario : {"node", "damage"}) {
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
