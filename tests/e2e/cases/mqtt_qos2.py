@@ -1,5 +1,6 @@
 """QoS 2: packet by packet, and with real clients while the broker is killed under them."""
 import collections
+import re
 import socket
 import time
 
@@ -187,6 +188,22 @@ def paho_across_kill_9(t):
         client.disconnect()
 
 
+def messages_and_losses(client, count):
+    """What mosquitto_sub was given, in order: a line `msg|…` as its parts, or None for what libmosquitto 2.0.11 lost by
+    itself: having got PUBREL it forgets the message without showing it, if the connection does not take its PUBCOMP."""
+    got, ended, released = [], set(), None
+    while len(got) < count:
+        line = client.wait_for("", 2 * WAIT_S)
+        if match := re.search(r" received PUBREL \(Mid: (\d+)\)", line):
+            released = match[1]
+        elif line.startswith("msg|") or (" sending CONNECT" in line and released and released not in ended):
+            got.append(line.split("|") if line.startswith("msg|") else None)
+            ended.add(released)
+        elif " received " in line or " sending CONNECT" in line:
+            released = None  # its message had been shown before
+    return got
+
+
 @case("stele", start=False, timeout=180)
 def mosquitto_sub_across_kill_9(t):
     fixed_port(t)
@@ -202,10 +219,11 @@ def mosquitto_sub_across_kill_9(t):
             sender.expect(mqtt.PUBREC)
             number += 1
         t.restart()
-    got = [client.wait_for("msg|", 2 * WAIT_S).split("|") for _ in range(count)]
-    t.equal({m[1] for m in got}, {"2"}, "QoS")
-    double = [n for n, times in collections.Counter(m[2] for m in got).items() if times > 1]
+    got = messages_and_losses(client, count)
+    printed = [m[2] for m in got if m]
+    t.equal({m[1] for m in got if m}, {"2"}, "QoS")
+    double = [n for n, times in collections.Counter(printed).items() if times > 1]
     if double:
         raise Failure(f"messages that came twice: {double}")
-    t.equal([int(m[2]) for m in got], list(range(count)), "messages")
+    t.equal([int(m[2]) if m else n for n, m in enumerate(got)], list(range(count)), "messages")
     client.kill()
