@@ -45,6 +45,8 @@ constexpr MutantInfo kMutants[] = {
     {Mutant::kEndBeforeCommit, "end-before-commit", "ListOffsets counts records that are not committed"},
     {Mutant::kOffsetsBeforeCommit, "offsets-before-commit",
      "OffsetFetch is answered before the offsets commit"},
+    {Mutant::kOffsetNotLowered, "offset-not-lowered",
+     "an offset below the one committed before is acknowledged and ignored"},
     {Mutant::kSubscribedBeforeRouted, "subscribed-before-routed",
      "a subscription is confirmed before every core routes by it"},
     {Mutant::kUnsubscribedBeforeCommit, "unsubscribed-before-commit",

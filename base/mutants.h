@@ -39,6 +39,7 @@ enum class Mutant {
   kRetainedOverwritten,
   kEndBeforeCommit,
   kOffsetsBeforeCommit,
+  kOffsetNotLowered,
   kSubscribedBeforeRouted,
   kUnsubscribedBeforeCommit,
   kTopicBeforeRouted,

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "broker/core.h"
 #include "broker/shard.h"
 #include "runtime/notification.h"
@@ -124,8 +125,10 @@ Task<std::vector<Result<FetchOk>>> Core::fetch(Principal who, std::vector<FetchR
       failed |= !result;
       if (result) bytes += result->bytes;
     }
-    if (failed || bytes >= min_bytes || runtime_.now() >= deadline || stop.stop_requested() || stopping_)
+    if (failed || bytes >= min_bytes || runtime_.now() >= deadline || stop.stop_requested() || stopping_ ||
+        buggify(Buggify::kShortFetch)) {
       break;
+    }
     FetchWait wait(*this);
     for (std::size_t i = 0; i < reads.size(); ++i)
       wait.watch(shards[i], reads[i].stream, results[i]->high_watermark);

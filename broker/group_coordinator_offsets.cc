@@ -72,8 +72,11 @@ OffsetsAnswer GroupCoordinator::commit_offsets(TenantId tenant, CommitOffsets re
     }
     answer.partitions.push_back(error);
     if (error != GroupError::kNone) continue;
+    const auto before = there ? there->offsets.find(stream) : decltype(there->offsets.end())();
+    const bool has = there && before != there->offsets.end();
+    if (has && offset.offset < before->second.offset && mutant(Mutant::kOffsetNotLowered)) continue;
     bytes += offset.metadata.size();
-    if (!there || !there->offsets.contains(stream)) ++offsets;
+    if (!has) ++offsets;
     if (request.retention_ms >= 0) offset.expires_at_ms = host_.wall_now().ms + request.retention_ms;
     taken.emplace_back(stream, std::move(offset));
   }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/marks.h"
 #include "base/mutants.h"
 #include "broker/control.h"
@@ -337,7 +338,10 @@ void Shard::tick() {
     look_after_shares();
     publish_due_wills();
   }
-  if (log_bytes_ >= core_.options().snapshot_log_bytes && worth_a_snapshot()) start_snapshot();
+  if ((log_bytes_ >= core_.options().snapshot_log_bytes && worth_a_snapshot()) ||
+      (buggify(Buggify::kEarlySnapshot) && serving_ && !snapshotting_ && log_bytes_ > 0)) {
+    start_snapshot();
+  }
   trim();
   read_again();
   wake_at_turn_end();

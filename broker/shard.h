@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/buggify.h"
 #include "base/fifo.h"
 #include "base/intrusive_list.h"
 #include "broker/api.h"
@@ -433,7 +434,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   const GroupTable& groups() const override { return state_.groups(); }
   runtime::Instant monotonic_now() override { return core_.runtime().now(); }
   WallTime wall_now() override { return now(); }
-  bool can_append() override { return serving_ && log_->writable(); }
+  bool can_append() override { return serving_ && log_->writable() && !buggify(Buggify::kGroupBusy); }
   void append_for_groups(storage::LogEntry entry) override { append(std::move(entry)); }
   std::string unique_id() override;
   bool stream_exists(const StreamId& stream) override;

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/marks.h"
 #include "base/mutants.h"
 #include "broker/control.h"
@@ -338,7 +339,8 @@ bool Shard::add_item(SessionMail& mail, const SessionState& session, const Queue
 // The message is not in memory any more: reads it, and what follows, and goes on.
 Task<void> Shard::deliver_from_log(std::uint64_t attachment, Lsn from) {
   const auto self = shared_from_this();
-  auto entries = co_await log_->read(from, core_.options().delivery_read_bytes);
+  const std::size_t most = buggify(Buggify::kShortRead) ? 1 : core_.options().delivery_read_bytes;
+  auto entries = co_await log_->read(from, most);
   if (!serving_) co_return;
   Connected* to = connection(attachment);
   if (!to) co_return;

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/marks.h"
 #include "broker/control.h"
 #include "broker/shard.h"
@@ -360,7 +361,8 @@ void Shard::send_final(Lsn committed) {
 
 Task<void> Shard::deliver_share_from_log(SessionKey key, Lsn from) {
   const auto self = shared_from_this();
-  auto entries = co_await log_->read(from, core_.options().delivery_read_bytes);
+  const std::size_t most = buggify(Buggify::kShortRead) ? 1 : core_.options().delivery_read_bytes;
+  auto entries = co_await log_->read(from, most);
   if (!serving_) co_return;
   const auto found = shares_.find(key);
   if (found == shares_.end()) co_return;

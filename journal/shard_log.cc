@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/marks.h"
 #include "journal/shard_log_impl.h"
 
@@ -111,7 +112,7 @@ void ShardLog::Impl::on_stored(std::uint64_t end) {
     congested_ = false;
     if (!congested()) tell_unblocked();
   }
-  if (segment_bytes_ >= roll_at_bytes_) roll();
+  if (segment_bytes_ >= roll_at_bytes_ || buggify(Buggify::kEarlyRoll)) roll();
   if (listener_) listener_->on_committed(lsn);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/marks.h"
 #include "journal/shard_log_impl.h"
 
@@ -164,6 +165,7 @@ Task<Result<std::vector<std::unique_ptr<ShardLog>>>> ShardLog::take_over_all(
   STELE_CO_CHECK(check_sealed(takings, infos));
 
   STELE_CO_TRY(takings, co_await fence_all(journal, std::move(takings)));
+  if (buggify(Buggify::kSlowTakeOver)) co_await runtime::sleep(journal.runtime(), std::chrono::seconds(1));
   STELE_CO_TRY(takings, co_await seal_all(*keeper, here, std::move(takings)));
   std::vector<std::unique_ptr<ShardLog>> logs;
   logs.reserve(takings.size());

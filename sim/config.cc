@@ -15,8 +15,9 @@ constexpr std::uint64_t ns(Duration duration) {
 
 }  // namespace
 
-std::span<const Knob> world_knobs() {
-  static const std::vector<Knob> knobs = {
+namespace {
+std::vector<Knob> declare() {
+  std::vector<Knob> knobs = {
       {"schedule.turn_max_ns", ns(20us), {500, ns(500us)}, 500, ns(500us)},
       {"schedule.post_max_ns", ns(5us), {ns(1us), ns(1ms), ns(20ms)}, ns(1us), ns(20ms)},
       {"schedule.offload_max_ns", ns(50us), {ns(10us), ns(5ms)}, ns(10us), ns(5ms)},
@@ -34,6 +35,15 @@ std::span<const Knob> world_knobs() {
       {"clock.wall_skew_max_ns", ns(500ms), {0, ns(30s)}, 0, ns(30s)},
       {"clock.drift_ppm_max", 200, {0, 2000}, 0, 2000},
   };
+  // One time in so many; 0: never.
+  for (const BuggifyInfo& point : all_buggify_points())
+    knobs.push_back({point.knob, 0, {point.most_one_in}, point.most_one_in, 1000});
+  return knobs;
+}
+}  // namespace
+
+std::span<const Knob> world_knobs() {
+  static const std::vector<Knob> knobs = declare();
   return knobs;
 }
 
@@ -58,6 +68,8 @@ WorldConfig WorldConfig::of(const Knobs& knobs) {
   config.disk.early_write_back_one_in = static_cast<std::uint32_t>(knobs["disk.early_write_back_one_in"]);
   config.clock.wall_skew_max = duration("clock.wall_skew_max_ns");
   config.clock.drift_ppm_max = static_cast<std::int64_t>(knobs["clock.drift_ppm_max"]);
+  for (const BuggifyInfo& point : all_buggify_points())
+    config.buggify_one_in.at(static_cast<std::size_t>(point.point)) = knobs[point.knob];
   return config;
 }
 

@@ -3,11 +3,13 @@
 // their faults.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "base/buggify.h"
 #include "model/ids.h"
 #include "runtime/random.h"
 #include "runtime/runtime.h"
@@ -65,6 +67,8 @@ struct WorldConfig {
   NetworkConfig network;
   DiskConfig disk;
   ClockConfig clock;
+  // Each point of buggify (base/buggify.h), one time in so many; 0: never.
+  std::array<std::uint64_t, kBuggifyPoints> buggify_one_in{};
   runtime::LogLevel log_level = runtime::LogLevel::kInfo;
   // The run breaks off beyond so many events in all, and so many with no progress of time.
   std::uint64_t event_budget = 2'000'000'000;

@@ -195,6 +195,7 @@ void Faults::undo(const Fault& fault, Host& host, Host* other) {
 
 void Faults::stop() {
   stopped_ = true;
+  world_.end_buggify();
   for (auto& entry : entries_) {
     entry->begins.cancel();
     entry->ends.cancel();

@@ -27,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/buggify.h"
 #include "base/marks.h"
 #include "base/mutants.h"
 #include "base/nearest.h"
@@ -221,6 +222,10 @@ std::string stats(const ScenarioResult& result) {
   for (const Mark* mark : all_marks()) out["marks"][std::string(mark->name())] = mark->count();
   out["histories"] = {
       {"all", result.histories}, {"undecided", result.undecided}, {"contended", result.contended}};
+  for (const BuggifyInfo& point : all_buggify_points()) {
+    const std::uint64_t times = result.buggified.at(static_cast<std::size_t>(point.point));
+    if (times > 0) out["buggified"][std::string(point.knob)] = times;
+  }
   out["events"] = result.events;
   out["simulated_s"] = std::chrono::duration<double>(result.simulated).count();
   rusage used{};
@@ -291,6 +296,12 @@ int run(const Arguments& arguments) {
   std::optional<ScenarioFile> scenario;
   if (arguments.case_file.empty()) scenario = the(find_scenario(arguments.scenario));
   if (!arguments.mutant.empty()) select(arguments.mutant);
+  if (!kBuggifyBuilt) {
+    std::fprintf(
+        stderr,
+        "sim: this build has no points of buggify, so runs differ from those of ./simulate; build with "
+        "--config=simulation\n");
+  }
   std::uint64_t failed = 0;
   for (std::uint64_t seed = arguments.first; seed <= arguments.last; ++seed) {
     const Case of = case_of(arguments, scenario, seed);

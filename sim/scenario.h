@@ -2,11 +2,13 @@
 // sim/scenarios/; with a seed it makes a case (workloads/case.h), which is run.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/buggify.h"
 #include "runtime/time.h"
 #include "sim/observe.h"
 #include "sim/workloads/case.h"
@@ -31,6 +33,7 @@ struct ScenarioResult {
   // operations in them overlapped others.
   std::uint64_t histories = 0, undecided = 0, contended = 0;
   std::uint64_t events = 0;
+  std::array<std::uint64_t, kBuggifyPoints> buggified{};  // how often each point did something
   std::uint64_t hash = 0;
   runtime::Duration simulated{};
 };

@@ -16,7 +16,7 @@ std::array<runtime::Random, kConcerns> make_streams(std::uint64_t seed) {
   const auto stream = [seed](Concern concern) { return stream_of(seed, concern); };
   return {stream(Concern::kSchedule), stream(Concern::kNetwork), stream(Concern::kDisk),
           stream(Concern::kProcess),  stream(Concern::kClock),   stream(Concern::kFaults),
-          stream(Concern::kWorkload), stream(Concern::kKnobs)};
+          stream(Concern::kWorkload), stream(Concern::kKnobs),   stream(Concern::kBuggify)};
 }
 
 }  // namespace
@@ -63,14 +63,24 @@ World::World(std::uint64_t seed, WorldConfig config)
       trace_(config.trace_events, config.trace_lines),
       fabric_(std::make_unique<Fabric>(*this)) {
   hash_.add(seed);
+  set_buggify([this](Buggify point) { return decide(point); });
 }
 
 World::~World() {
+  set_buggify({});
   trace_.set_sink(nullptr);
   for (auto& host : hosts_) {
     if (host->running()) host->stop(CrashMode::kPowerLoss, false);
   }
   while (!actions_.empty()) delete &actions_.pop_front();
+}
+
+bool World::decide(Buggify point) {
+  const auto at = static_cast<std::size_t>(point);
+  const std::uint64_t one_in = config_.buggify_one_in.at(at);
+  if (one_in == 0 || buggify_over_ || !random(Concern::kBuggify).chance(1, one_in)) return false;
+  ++counters_.buggified.at(at);
+  return true;
 }
 
 Host& World::add_host(std::string name, std::string ip) {

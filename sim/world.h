@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/buggify.h"
 #include "base/hash.h"
 #include "base/intrusive_list.h"
 #include "base/mutants.h"
@@ -48,9 +49,10 @@ enum class Concern : std::uint8_t {
   kClock,
   kFaults,
   kWorkload,
-  kKnobs
+  kKnobs,
+  kBuggify,
 };
-constexpr std::size_t kConcerns = 8;
+constexpr std::size_t kConcerns = 9;
 // As a world of that seed has it at its beginning.
 runtime::Random stream_of(std::uint64_t seed, Concern concern);
 
@@ -80,6 +82,8 @@ struct Counters {
   std::uint64_t connections = 0;  // established
   std::uint64_t bytes = 0;        // delivered over the network
   std::uint64_t file_operations = 0;
+  // How often each point of buggify did what it is there for, in the order of all_buggify_points().
+  std::array<std::uint64_t, kBuggifyPoints> buggified{};
 };
 
 class World {
@@ -123,6 +127,9 @@ class World {
   const Counters& counters() const { return counters_; }
   Trace& trace() { return trace_; }
 
+  // No point of buggify does anything from now on.
+  void end_buggify() { buggify_over_ = true; }
+
   // A debugger gets hold of the program just before the event of that number, as a trace of every event gives
   // it.
   void break_at(std::uint64_t event) { break_at_ = event; }
@@ -145,6 +152,7 @@ class World {
  private:
   class Action;
   void step();
+  bool decide(Buggify point);
   std::optional<RunResult> broken();
 
   const std::uint64_t seed_;
@@ -160,6 +168,7 @@ class World {
   std::uint64_t break_at_ = 0;
   std::FILE* fingerprints_ = nullptr;
   Process* running_ = nullptr;
+  bool buggify_over_ = false;
   IntrusiveList<Action> actions_;
   std::unique_ptr<Fabric> fabric_;
   std::vector<std::unique_ptr<Host>> hosts_;

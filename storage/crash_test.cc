@@ -45,7 +45,7 @@ class Life {
     options_.move_step_bytes = 1024;
     options_.spare_files = std::uint32_t(random_.below(3));
     options_.max_open_files = std::uint32_t(1 + random_.below(3));
-    options_.move_below_percent = std::uint32_t(random_.below(100));
+    options_.move_below_percent = std::uint32_t(random_.below(51));
     if (random_.chance(1, 4)) options_.durability = Durability::kFlush;
     if (random_.chance(1, 8)) options_.durability = Durability::kMemory;
     faults_ = random_.chance(1, 3);

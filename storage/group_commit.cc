@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/marks.h"
 #include "base/mutants.h"
 #include "storage/segment_store_impl.h"
@@ -40,15 +41,17 @@ SegmentStore::Impl::Batch SegmentStore::Impl::take_batch() {
     if (next.kind == Operation::Kind::kMove) bytes += next.place.bytes;
     batch.push_back(std::move(next));
     queue_.pop_front();
+    if (buggify(Buggify::kSmallGroupCommit)) break;
   }
   return batch;
 }
 
 Task<void> SegmentStore::Impl::commit(Batch batch) {
-  bool entries = false, sync = false, something = false;
+  bool entries = false, moves = false, sync = false, something = false;
   for (const Operation& operation : batch) {
     const bool append = operation.kind == Operation::Kind::kAppend;
-    entries = entries || append || operation.kind == Operation::Kind::kMove;
+    moves = moves || operation.kind == Operation::Kind::kMove;
+    entries = entries || append || moves;
     sync = sync || operation.must_sync() || (append && options_.durability == Durability::kFsync);
     something = something || operation.kind != Operation::Kind::kRefused;
   }
@@ -67,6 +70,8 @@ Task<void> SegmentStore::Impl::commit(Batch batch) {
       std::exchange(operation.done, {})({});
     }
   }
+  // Not for what is moved: it would be worth moving again.
+  if (entries && !moves && buggify(Buggify::kEarlyLogFile)) log_.begin_new_file();
   auto written =
       co_await log_.write([this, &batch](BatchEncoder& encoder) { encode(batch, encoder); },
                           entries ? LogWriter::Content::kEntries : LogWriter::Content::kControlsOnly, sync);

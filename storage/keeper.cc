@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/marks.h"
 #include "storage/index_checkpoint.h"
 #include "storage/segment_store_impl.h"
@@ -84,7 +85,7 @@ Task<bool> SegmentStore::Impl::free_files() {
 
 bool SegmentStore::Impl::checkpoint_due() const {
   const std::uint64_t rolls = log_.stats().rolls - checkpoint_rolls_;
-  if (!checkpointed_) return index_.files().size() > 1;
+  if (!checkpointed_ || buggify(Buggify::kEarlyCheckpoint)) return index_.files().size() > 1;
   return rolls >= options_.checkpoint_files &&
          rolls * options_.file_bytes >= kCheckpointGrowth * checkpoint_bytes_;
 }

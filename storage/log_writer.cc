@@ -168,7 +168,7 @@ Task<Result<LogWriter::Written>> LogWriter::write(std::function<void(BatchEncode
     encode(*batch);
     const bool empty = batch->empty();
     Position end = empty ? position_ : batch->finish();
-    if (end.value + reserve > limit_) {
+    if (end.value + reserve > limit_ || (std::exchange(new_file_, false) && !empty)) {
       STELE_CO_CHECK(co_await open_next(end - position_));
       batch.emplace(sequence_, position_, synced_);
       encode(*batch);

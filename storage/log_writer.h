@@ -63,6 +63,9 @@ class LogWriter {
   // empty batch is nothing but a sync. Errors as of open_next.
   runtime::Task<Result<Written>> write(std::function<void(BatchEncoder&)> encode, Content content, bool sync);
 
+  // The next batch goes into a new file, though there may be room in this one.
+  void begin_new_file() { new_file_ = true; }
+
   FileSequence current() const { return sequence_; }
   Position position() const { return position_; }
   std::uint64_t limit() const { return limit_; }
@@ -91,6 +94,7 @@ class LogWriter {
   Position synced_;                // everything before it is synced
   Position last_batch_;            // where the last write began
   bool unsynced_entries_ = false;  // behind synced_, acknowledged
+  bool new_file_ = false;          // begin_new_file() was called
   bool named_ = false;             // the new file has its name: no way back
   std::uint64_t limit_ = 0;        // the file ends here
   std::vector<FileSequence> dead_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/marks.h"
 #include "storage/segment_store_impl.h"
 
@@ -259,7 +260,7 @@ bool SegmentStore::Impl::read_cached(SegmentId id, std::uint64_t index, std::siz
   if (!segment || index < segment->begin) return false;
   const std::uint64_t end = readable_end(id, *segment);
   if (index >= end) return true;
-  if (!cache_.read(id, index, end, max_bytes, out)) return false;
+  if (buggify(Buggify::kCacheMiss) || !cache_.read(id, index, end, max_bytes, out)) return false;
   ++stats_.cached_reads;
   return true;
 }

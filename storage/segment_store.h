@@ -57,8 +57,9 @@ struct SegmentStoreOptions {
   std::uint64_t index_span_bytes = 4 << 20;
   // One read from the disk for older entries.
   std::uint64_t read_bytes = 128 << 10;
-  // Live entries of a full file are moved when they are no more than this part of `file_bytes`; so many bytes
-  // at a time, with a pause between.
+  // Live entries of a full file are moved when they are no more than this part of `file_bytes`, at most half:
+  // a file has more in it than entries, and what is moved must not be worth moving again. So many bytes at a
+  // time, with a pause between.
   std::uint32_t move_below_percent = 30;
   std::uint64_t move_step_bytes = 1 << 20;
   runtime::Duration move_pause = std::chrono::milliseconds(20);

@@ -1,4 +1,4 @@
-// The scenarios and the regression cases, which are files in the tree and texts in the program.
+// The scenarios, which are files in the tree and texts in the program.
 #pragma once
 
 #include <span>
@@ -15,7 +15,6 @@ struct BuiltInFile {
   std::string_view text;
 };
 std::span<const BuiltInFile> built_in_scenarios();
-std::span<const BuiltInFile> built_in_regressions();
 // kInvalidArgument: there is none of that name (and the nearest), or what is wrong with it.
 Result<ScenarioFile> find_scenario(std::string_view name);
 

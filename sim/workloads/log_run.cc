@@ -342,6 +342,7 @@ ScenarioResult run_log(const Case& of, const Observation& observe) {
     out.fault_counts.push_back({to_string(kind), injected, skipped, met});
   out.crashes = run.host.crashes();
   out.events = world.counters().events;
+  out.buggified = world.counters().buggified;
   out.hash = world.hash();
   out.simulated = world.elapsed();
   return out;

@@ -34,7 +34,7 @@ std::vector<Knob> declare() {
       {"storage.read_bytes", 128 << 10, {512}, 512, 128 << 10},
       {"storage.index_own_bytes", 64 << 10, {1, 1 << 20}, 1 << 10, 1 << 20},
       {"storage.index_span_bytes", 4 << 20, {4 << 10}, 4 << 10, 4 << 20},
-      {"storage.move_below_percent", 30, {1, 90}, 1, 90},
+      {"storage.move_below_percent", 30, {1, 50}, 1, 50},
       {"storage.move_step_bytes", 1 << 20, {4 << 10}, 4 << 10, 1 << 20},
       {"storage.spare_files", 2, {0, 8}},
       {"storage.open_files", 64, {1, 2}, 1, 64},

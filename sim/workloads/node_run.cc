@@ -374,6 +374,7 @@ ScenarioResult NodeRun::result(const RunResult& end) {
   out.undecided = contention_.undecided;
   out.contended = contention_.contended;
   out.events = world_.counters().events;
+  out.buggified = world_.counters().buggified;
   out.hash = world_.hash();
   out.simulated = world_.elapsed();
   return out;

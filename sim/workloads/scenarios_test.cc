@@ -1,4 +1,4 @@
-// The scenarios on a few seeds, what once failed, and that a seed means one run.
+// The scenarios on a few seeds, and that a seed means one run.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -6,7 +6,6 @@
 #include <string>
 
 #include "sim/scenario.h"
-#include "sim/workloads/built_in.h"
 
 namespace stele::sim {
 namespace {
@@ -36,24 +35,6 @@ TEST_P(DamageScenario, NothingWrongIsReadAndNothingIsLostInSilence) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, DamageScenario, testing::Range<std::uint64_t>(1, 31));
-
-// Cases that once found something (sim/regressions/).
-class Regression : public testing::TestWithParam<BuiltInFile> {};
-
-TEST_P(Regression, StaysGone) {
-  const std::string path = "sim/regressions/" + std::string(GetParam().name) + ".toml";
-  const auto of = parse_case(path, GetParam().text);
-  ASSERT_TRUE(of) << of.error().to_string();
-  const ScenarioResult result = run_case(*of);
-  EXPECT_TRUE(result.ok) << result.lines << result.why << "\nonce: " << of->found
-                         << "\nreplay: ./simulate --case " << path;
-}
-
-INSTANTIATE_TEST_SUITE_P(Cases, Regression, testing::ValuesIn(built_in_regressions()), [](const auto& info) {
-  std::string name(info.param.name);
-  for (char& c : name) c = c == '-' ? '_' : c;
-  return name;
-});
 
 TEST(Scenarios, ASeedMeansOneRun) {
   const Case of = draw("node", 3, 1min);
