@@ -49,7 +49,7 @@ Disk::~Disk() {
 }
 
 std::vector<std::string> Disk::environment() const {
-  return {"LD_PRELOAD=" + library_, std::string(kDiskControlVariable) + "=" + file_};
+  return {std::string(kDiskControlVariable) + "=" + file_};
 }
 
 bool Disk::begin(const Fault& fault) {

@@ -20,7 +20,8 @@ class Disk {
   Disk(const Disk&) = delete;
   Disk& operator=(const Disk&) = delete;
 
-  // What the node's environment needs, NAME=VALUE.
+  const std::string& library() const { return library_; }
+  // What the node's environment needs besides, NAME=VALUE.
   std::vector<std::string> environment() const;
 
   // False: the kind is not one of a disk.
@@ -31,6 +32,9 @@ class Disk {
   // How many operations have failed so far.
   std::int64_t failed() const { return control_->failed.load(); }
   std::int64_t stalled() const { return control_->stalled.load(); }
+  // Of those, writes for which the file system had no room; and writes that it took the beginning of.
+  std::int64_t full() const { return control_->full.load(); }
+  std::int64_t stopped() const { return control_->stopped.load(); }
   // The process is to die in an operation: it did, or still may.
   bool kills() const { return kills_; }
   void forget_kill();

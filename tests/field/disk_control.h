@@ -17,6 +17,8 @@ struct DiskControl {
   std::atomic<std::int64_t> kill_in;      // in the so-manieth operation from now the process dies; 0: in none
   // From the node: how often something met one.
   std::atomic<std::int64_t> failed, stalled;
+  // Writes that failed, and that stopped short, because the file system has no room.
+  std::atomic<std::int64_t> full, stopped;
 
   static constexpr std::int64_t kUnlimited = INT64_MAX / 2;
 };

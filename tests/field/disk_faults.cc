@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,14 +42,14 @@ Function real(const char* name) {
 
 std::int64_t now_ns() {
   timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  ::syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &time);  // what another preloaded library does not see
   return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }
 
 void wait_ns(std::int64_t ns) {
   if (ns <= 0) return;
   const timespec time{.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
-  ::nanosleep(&time, nullptr);
+  ::syscall(SYS_nanosleep, &time, nullptr);
 }
 
 // Takes one of those that are left.
@@ -89,6 +90,19 @@ ssize_t end(bool dies, ssize_t result) {
   return result;
 }
 
+// Of a write that was let through: the file system itself may have had no room for it, or for all of it.
+ssize_t written(ssize_t result, std::int64_t size) {
+  DiskControl* const all = control();
+  if (all == nullptr) return result;
+  if (result < 0 && errno == ENOSPC) {
+    ++all->failed;
+    ++all->full;
+  } else if (result >= 0 && result < size) {
+    ++all->stopped;
+  }
+  return result;
+}
+
 ssize_t fail(int with) {
   ++control()->failed;
   errno = with;
@@ -120,7 +134,7 @@ ssize_t write_at(int descriptor, const void* from, size_t size, off64_t at) {
   const bool dies = begin();
   if (const int with = refusal(static_cast<std::int64_t>(size)); with != 0) return fail(with);
   static const auto next = real<ssize_t (*)(int, const void*, size_t, off64_t)>("pwrite64");
-  return end(dies, next(descriptor, from, size, at));
+  return end(dies, written(next(descriptor, from, size, at), static_cast<std::int64_t>(size)));
 }
 
 ssize_t write_parts_at(int descriptor, const iovec* parts, int count, off64_t at) {
@@ -129,7 +143,7 @@ ssize_t write_parts_at(int descriptor, const iovec* parts, int count, off64_t at
   for (int i = 0; i < count; ++i) size += static_cast<std::int64_t>(parts[i].iov_len);
   if (const int with = refusal(size); with != 0) return fail(with);
   static const auto next = real<ssize_t (*)(int, const iovec*, int, off64_t)>("pwritev64");
-  return end(dies, next(descriptor, parts, count, at));
+  return end(dies, written(next(descriptor, parts, count, at), size));
 }
 
 }  // namespace

@@ -34,6 +34,8 @@ constexpr Duration kVerifies = 120s;
 constexpr std::uint64_t kMessages = 400, kOperations = 10;
 constexpr Duration kLook = 10ms;
 constexpr Duration kTriesAgain = 500ms;
+// Some times what a run leaves behind.
+constexpr std::uint64_t kSmallDiskBytes = 192 << 20;
 
 std::string bytes_of(std::uint64_t mebibytes) {
   return std::to_string(mebibytes) + "MiB";
@@ -52,11 +54,15 @@ FieldRun::FieldRun(runtime::Runtime& runtime, FieldOptions options)
       options_(std::move(options)),
       began_(runtime.now()),
       workload_{.judge = *this, .ledger = ledger_, .mqtt = {}, .kafka = {}, .http = {}, .login = {}},
+      rdkafka_{.workload = workload_, .log = options_.directory + "/rdkafka.log", .read_to = {}, .began = {}},
+      data_(options_.directory + "/data"),
       node_(options_.directory + "/node") {
   workload_.disk_fails = [this] { return disk_failed(); };
 }
 
-FieldRun::~FieldRun() = default;
+FieldRun::~FieldRun() {
+  end_at_once();
+}
 
 void FieldRun::say(const std::string& line) const {
   std::printf("%s %s\n", seconds_of(runtime_.now() - began_).c_str(), line.c_str());
@@ -88,7 +94,6 @@ void FieldRun::draw_knobs(runtime::Random knobs) {
     flags_.push_back(value);
   };
   for (const char* protocol : {"mqtt", "kafka", "http"}) flag(protocol, "127.0.0.1:0");
-  flag("data", options_.directory + "/data");
   flag("shards", std::to_string(1 << knobs.below(5)));
   flag("log-file-bytes", bytes_of(1 << knobs.below(4)));
   flag("segment-bytes", bytes_of(1 << knobs.below(4)));
@@ -101,6 +106,7 @@ void FieldRun::draw_knobs(runtime::Random knobs) {
   flag("group-min-session-timeout-ms", "1000");
   flag("group-initial-rebalance-delay-ms", std::to_string(knobs.chance(1, 2) ? 0 : knobs.between(0, 3000)));
   workload_.crew.exactly_once = knobs.chance(1, 2);
+  rdkafka_.cooperative = knobs.chance(1, 2);
   if (knobs.chance(1, 2)) {
     workload_.login = sim::MqttPeer::Login{"root", "the password of root"};
     flag("admin-user", workload_.login->user);
@@ -109,11 +115,42 @@ void FieldRun::draw_knobs(runtime::Random knobs) {
   }
 }
 
-Result<void> FieldRun::make_disk() {
-  if (options_.disk_library.empty()) return {};
-  STELE_TRY(disk_, Disk::make(options_.disk_library, options_.directory));
-  for (std::string& variable : disk_->environment()) environment_.push_back(std::move(variable));
+// What is preloaded into the node, and the file system that its data is on.
+Result<void> FieldRun::make_means(runtime::Random knobs) {
+  std::string preloaded;
+  const auto preload = [&](const std::string& library, std::vector<std::string> variables) {
+    preloaded += (preloaded.empty() ? "" : ":") + library;
+    for (std::string& variable : variables) environment_.push_back(std::move(variable));
+  };
+  if (!options_.library.empty()) {
+    STELE_TRY(disk_, Disk::make(options_.library, options_.directory));
+    preload(disk_->library(), disk_->environment());
+  }
+  if (!options_.clock_library.empty()) {
+    STELE_TRY(clock_, WallClock::make(options_.clock_library, options_.directory));
+    preload(clock_->library(), clock_->environment());
+  }
+  if (!preloaded.empty()) environment_.push_back("LD_PRELOAD=" + preloaded);
+  if (knobs.chance(1, 2) && disk_) make_small_disk();
+  flags_.emplace_back("--data");
+  flags_.push_back(data_);
   return {};
+}
+
+// Where that is not allowed the run goes on without it.
+void FieldRun::make_small_disk() {
+  std::string why = options_.no_mounts;
+  if (why.empty()) {
+    auto made = SmallDisk::make(options_.directory + "/disk", kSmallDiskBytes);
+    if (made) {
+      small_disk_ = *std::move(made);
+      data_ = small_disk_->directory() + "/data";
+      return say("the data is on a file system of " + std::to_string(kSmallDiskBytes >> 20) + " MiB");
+    }
+    why = made.error().message;
+  }
+  say("no file system can be mounted (" + why +
+      "): instead of being full, it is said to be full by the preloaded library");
 }
 
 Result<void> FieldRun::start_relay(runtime::Random knobs) {
@@ -142,6 +179,7 @@ Result<void> FieldRun::start_relay(runtime::Random knobs) {
 Task<void> FieldRun::supervise(FieldRun& self) {
   while (true) {
     self.look_at_node();
+    if (self.clock_) self.clock_->tick();
     co_await runtime::sleep(self.runtime_, kLook);
   }
 }
@@ -187,6 +225,7 @@ void FieldRun::node_ended(const NodeProcess::Ended& ended) {
   const bool by_disk = ended.signal == SIGKILL && disk_ && disk_->kills();
   const bool by_us = (killed_ && ended.signal == SIGKILL) || in_order || by_disk;
   if (by_disk) disk_->forget_kill();
+  if (clock_) WallClock::clean_up_after(ended.process);
   // It ends itself when what it stores in has failed, or does not start; then SIGTERM is a second one to it.
   const bool at_once = terminated_ && ended.status == 128 + SIGTERM;
   const bool of_disk = ended.signal == 0 && (ended.status == 1 || at_once) && disk_failed();
@@ -206,6 +245,11 @@ void FieldRun::end_node(int signal, Duration for_this_long, std::uint64_t cores_
   node_.signal(signal);
 }
 
+void FieldRun::end_at_once() {
+  const pid_t process = node_.end_at_once();
+  if (clock_ && process > 0) WallClock::clean_up_after(process);
+}
+
 void FieldRun::pause(bool yes) {
   paused_ = std::max(paused_ + (yes ? 1 : -1), 0);
   node_.signal(paused_ > 0 ? SIGSTOP : SIGCONT);
@@ -213,125 +257,17 @@ void FieldRun::pause(bool yes) {
     patience_until_ = std::max(patience_until_, runtime_.now() + kStarts);
 }
 
-// ---- load and faults ------------------------------------------------------------------------------------
-
-Task<void> FieldRun::load_in_episodes(FieldRun& self) {
-  for (const sim::Episode& episode : self.pace_.episodes()) {
-    co_await runtime::sleep(self.runtime_, self.load_began_ + episode.begin - self.runtime_.now());
-    if (!self.loading_) co_return;
-    self.workload_.loaded = true;
-    self.workload_.send_until = self.ledger_.sent_count() + episode.messages;
-    co_await runtime::sleep(self.runtime_, self.load_began_ + episode.load_end - self.runtime_.now());
-    self.workload_.loaded = false;
-  }
-}
-
-Task<void> FieldRun::inject(FieldRun& self, Fault fault) {
-  co_await runtime::sleep(self.runtime_, self.load_began_ + fault.at - self.runtime_.now());
-  if (!self.loading_ || self.failed()) co_return;
-  std::string line = sim::format_faults({fault});
-  line.pop_back();
-  if (!self.begin(fault)) {
-    self.say("skipped: " + line);
-    co_return;
-  }
-  self.say(line);
-  ++self.injected_[static_cast<std::size_t>(fault.kind)];
-  if (fault.kind == FaultKind::kSlowNode) co_return co_await self.be_slow(fault.lasts, fault.amount);
-  co_await runtime::sleep(self.runtime_, fault.lasts);
-  // What the calm has healed is not undone once more.
-  if (self.loading_) self.end(fault);
-}
-
-// It stands still for all but one part of so many of the time.
-Task<void> FieldRun::be_slow(Duration lasts, std::uint64_t times) {
-  const Instant end = runtime_.now() + lasts;
-  const Duration goes = 2ms, stands = goes * static_cast<std::int64_t>(std::max<std::uint64_t>(times, 2) - 1);
-  while (loading_ && runtime_.now() < end) {
-    pause(true);
-    co_await runtime::sleep(runtime_, std::min<Duration>(stands, end - runtime_.now()));
-    if (!loading_) co_return;
-    pause(false);
-    co_await runtime::sleep(runtime_, goes);
-  }
-}
-
-// False: there is nothing to break.
-bool FieldRun::begin(const Fault& fault) {
-  switch (fault.kind) {
-    case FaultKind::kPowerLoss:
-      if (!node_.running()) return false;
-      // The machine is gone, and nobody is told.
-      relay_->fall_silent(std::chrono::duration_cast<std::chrono::milliseconds>(fault.lasts) + 1s);
-      end_node(SIGKILL, fault.lasts, fault.amount);
-      return true;
-    case FaultKind::kKill:
-      if (!node_.running()) return false;
-      end_node(SIGKILL, fault.lasts, fault.amount);
-      return true;
-    case FaultKind::kTerminate:
-      if (!node_.running() || terminated_) return false;
-      end_node(SIGTERM, fault.lasts, fault.amount);
-      return true;
-    case FaultKind::kPause:
-    case FaultKind::kSlowNode:
-      if (!node_.running()) return false;
-      if (fault.kind == FaultKind::kPause) pause(true);
-      return true;
-    case FaultKind::kCut:
-    case FaultKind::kCutAll:
-      relay_->cut(fault.kind == FaultKind::kCutAll);
-      return true;
-    case FaultKind::kSplit:
-      relay_->hold(Direction::kToNode);
-      relay_->hold(Direction::kToClients);
-      return true;
-    case FaultKind::kSplitOneWay:
-      relay_->hold(fault.host == "node" ? Direction::kToClients : Direction::kToNode);
-      return true;
-    case FaultKind::kSlowLink:
-      relay_->set_slowness(fault.amount);
-      return true;
-    case FaultKind::kRefuse:
-      relay_->refuse(true);
-      return true;
-    default:
-      if (!disk_ || !node_.running() || !disk_->begin(fault)) return false;
-      if (fault.kind == FaultKind::kNoSpace)
-        workload_.short_of_space.emplace_back(now(), now() + fault.lasts + 10s);
-      return true;
-  }
-}
-
-void FieldRun::end(const Fault& fault) {
-  switch (fault.kind) {
-    case FaultKind::kPause:
-      return pause(false);
-    case FaultKind::kSplit:
-      relay_->release(Direction::kToNode);
-      return relay_->release(Direction::kToClients);
-    case FaultKind::kSplitOneWay:
-      return relay_->release(fault.host == "node" ? Direction::kToClients : Direction::kToNode);
-    case FaultKind::kSlowLink:
-      return relay_->set_slowness(1);
-    case FaultKind::kRefuse:
-      return relay_->refuse(false);
-    default:
-      if (disk_) disk_->end(fault);
-  }
-}
-
 // ---- the run --------------------------------------------------------------------------------------------
 
 Task<FieldResult> FieldRun::run() {
   runtime::Random random(options_.seed);
   draw_knobs(random.fork());
-  auto prepared = make_disk();
+  auto prepared = make_means(random.fork());
   if (prepared) prepared = start_relay(random.fork());
   runtime::Random workload = random.fork(), faults = random.fork();
   const auto messages = kMessages * static_cast<std::uint64_t>(options_.load / 1s);
   pace_ = sim::Pace::draw(workload, options_.load, messages);
-  plan_ = options_.plan ? *options_.plan : draw_plan(faults, pace_, disk_ != nullptr);
+  plan_ = options_.plan ? *options_.plan : draw_plan(faults, pace_, means());
   std::ofstream(options_.directory + "/plan") << sim::format_faults(plan_);
   if (!prepared) {
     fail(prepared.error().to_string());
@@ -339,11 +275,20 @@ Task<FieldResult> FieldRun::run() {
     co_await go_through();
   }
   clients_.reset();
+  if (failed()) keep_data();
   co_return FieldResult{.ok = !failed(),
                         .why = failure_.value_or(""),
                         .operations = ledger_.operations(),
                         .faults = injected(),
                         .starts = node_.starts()};
+}
+
+// What is mounted goes with this process; of a run that has failed somebody will want to see it.
+void FieldRun::keep_data() {
+  if (!small_disk_) return;
+  kept_up_ = false;
+  end_at_once();
+  if (const auto copied = small_disk_->copy(options_.directory); !copied) say(copied.error().to_string());
 }
 
 Task<void> FieldRun::go_through() {
@@ -367,7 +312,7 @@ Task<void> FieldRun::go_through() {
   if (!failed()) co_await end_in_order();
 }
 
-// Those of scenario `node`, but for libmosquitto's, whose sockets are simulated ones.
+// Those of scenario `node`, but for libmosquitto's, whose sockets are simulated ones; and librdkafka's.
 void FieldRun::start_clients() {
   workload_.contention = &contention_;
   const auto wanted = [this](std::string_view kind) {
@@ -387,12 +332,18 @@ void FieldRun::start_clients() {
     for (std::uint32_t number = 0; number < count->second; ++number)
       sim::start_client(*clients_, runtime_, workload_, {std::string(kind), number});
   }
+  for (std::uint32_t number = 0; number < kRdKafkaProducers; ++number)
+    clients_->spawn(run_rdkafka_producer(runtime_, rdkafka_, number));
+  for (std::uint32_t number = 0; number < kRdKafkaMembers; ++number)
+    clients_->spawn(run_rdkafka_member(runtime_, rdkafka_, number));
 }
 
 Task<void> FieldRun::calm_down() {
   loading_ = workload_.loaded = false;
   relay_->heal();
   if (disk_) disk_->heal();
+  if (small_disk_) small_disk_->make_room();
+  if (clock_) clock_->heal();
   paused_ = 1;
   pause(false);
   say("calm, after " + std::to_string(ledger_.operations()) + " operations, " +
@@ -424,7 +375,7 @@ Task<void> FieldRun::end_in_order() {
   (void)co_await wait_until([this] { return !node_.running(); }, kEnds);
   if (failed()) co_return;
   NodeProcess verify(options_.directory + "/verify");
-  const auto started = verify.start({options_.node, "verify", options_.directory + "/data"}, {});
+  const auto started = verify.start({options_.node, "verify", data_}, {});
   if (!started) co_return fail(started.error().to_string());
   std::optional<NodeProcess::Ended> ended;
   (void)co_await wait_until([&] { return (ended = verify.look()).has_value(); }, kVerifies);
@@ -437,7 +388,9 @@ std::uint64_t FieldRun::injected() const {
 }
 
 bool FieldRun::enough_happened() const {
-  return ledger_.operations() >= kOperations * static_cast<std::uint64_t>(options_.load / 1s);
+  const auto seconds = static_cast<std::uint64_t>(options_.load / 1s);
+  return ledger_.operations() >= kOperations * seconds && rdkafka_.acknowledged >= seconds &&
+         rdkafka_.received >= seconds;
 }
 
 void FieldRun::say_what_happened() const {
@@ -447,6 +400,11 @@ void FieldRun::say_what_happened() const {
     counts +=
         " " + std::string(sim::to_string(static_cast<FaultKind>(i))) + "=" + std::to_string(injected_[i]);
   }
+  if (disk_ && small_disk_)
+    counts += "; " + std::to_string(disk_->full()) + " writes found no room, " +
+              std::to_string(disk_->stopped()) + " room for a part";
+  if (clock_) counts += "; the wall clock is " + std::to_string(clock_->ahead_s()) + " s ahead";
+  say(rdkafka_.what_happened());
   const RelayCounts relay = relay_->counts();
   say("faults:" + counts + "; the relay: " + std::to_string(relay.connections) + " connections, " +
       std::to_string(relay.resets) + " reset, " + std::to_string(relay.refused) + " refused, " +

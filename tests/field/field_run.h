@@ -23,7 +23,11 @@
 #include "sim/workloads/pace.h"
 #include "tests/field/disk.h"
 #include "tests/field/node_process.h"
+#include "tests/field/plan.h"
+#include "tests/field/rdkafka_clients.h"
 #include "tests/field/relay.h"
+#include "tests/field/small_disk.h"
+#include "tests/field/wall_clock.h"
 
 namespace stele::field {
 
@@ -33,7 +37,10 @@ struct FieldOptions {
   std::uint64_t seed = 1;
   runtime::Duration load = std::chrono::seconds(45);  // so long there are load and faults
   bool timed = true, wills = true;
-  std::string disk_library = {};  // preloaded into the node; empty: its disk never fails
+  // Preloaded into the node. Empty: its disk never fails, and no thread of it stands still.
+  std::string library = {};
+  std::string clock_library = {};  // libfaketime. Empty: the node's wall clock is the machine's
+  std::string no_mounts = {};      // why there can be no file system that only this process sees
   std::optional<std::vector<sim::Fault>> plan = std::nullopt;  // instead of the one that is drawn
 };
 
@@ -65,7 +72,9 @@ class FieldRun final : public sim::Judge {
   // Looks again and again. False: a failure came first, or the time is over.
   runtime::Task<bool> wait_until(std::function<bool()> so, runtime::Duration at_most);
   void draw_knobs(runtime::Random knobs);
-  Result<void> make_disk();
+  Result<void> make_means(runtime::Random knobs);
+  void make_small_disk();
+  Means means() const { return {disk_ != nullptr, clock_ != nullptr, small_disk_ != nullptr}; }
   Result<void> start_relay(runtime::Random knobs);
 
   // ---- the process
@@ -74,6 +83,7 @@ class FieldRun final : public sim::Judge {
   void start_node();
   void node_ended(const NodeProcess::Ended& ended);
   void end_node(int signal, runtime::Duration for_this_long, std::uint64_t cores_after);
+  void end_at_once();
   void pause(bool yes);
   // In this process, or the last one, an operation has failed.
   bool disk_failed() const { return disk_ && disk_->failed() > disk_failures_before_; }
@@ -87,6 +97,7 @@ class FieldRun final : public sim::Judge {
 
   // ---- the end
   runtime::Task<void> go_through();
+  void keep_data();
   void start_clients();
   runtime::Task<void> calm_down();
   runtime::Task<void> end_in_order();
@@ -101,12 +112,16 @@ class FieldRun final : public sim::Judge {
   std::optional<std::string> failure_;
   sim::Ledger ledger_{*this};
   sim::Workload workload_;
+  RdKafkaClients rdkafka_;
   sim::Pace pace_;
   std::vector<sim::Fault> plan_;
   std::vector<std::string> flags_, environment_;
   std::uint32_t newcomers_ = 0;
   std::unique_ptr<Relay> relay_;
   std::unique_ptr<Disk> disk_;  // null: it never fails
+  std::unique_ptr<WallClock> clock_;
+  std::unique_ptr<SmallDisk> small_disk_;
+  std::string data_;
 
   NodeProcess node_;
   bool kept_up_ = false;                   // the node is started again when it has ended

@@ -1,5 +1,5 @@
 // field --node PROGRAM --directory DIR [--seed N] [--seconds S] [--without-timed] [--without-wills]
-//       [--plan FILE] [--disk-library FILE]
+//       [--plan FILE] [--library FILE] [--clock-library FILE]
 // One field run (field_run.h). The last line is `field seed=N result=ok|fail ops=… faults=… starts=…`.
 #include <charconv>
 #include <cstdio>
@@ -12,6 +12,7 @@
 #include "runtime/uv/uv_process.h"
 #include "tests/field/field_run.h"
 #include "tests/field/plan.h"
+#include "tests/field/small_disk.h"
 
 namespace stele::field {
 namespace {
@@ -46,8 +47,10 @@ Result<FieldOptions> parse(int argc, char** argv) {
       options.node = value;
     } else if (flag == "--directory") {
       options.directory = value;
-    } else if (flag == "--disk-library") {
-      options.disk_library = value;
+    } else if (flag == "--library") {
+      options.library = value;
+    } else if (flag == "--clock-library") {
+      options.clock_library = value;
     } else if (flag == "--plan") {
       STELE_TRY(options.plan, read_plan(value));
     } else if (flag == "--seed" && number) {
@@ -69,7 +72,8 @@ runtime::Task<void> drive(FieldRun& run, runtime::uv::UvProcess& process, FieldR
 }
 
 int run_once(const FieldOptions& options) {
-  std::printf("without a counterpart here: %s\n", what_cannot(!options.disk_library.empty()).c_str());
+  std::printf("without a counterpart here: %s\n",
+              what_cannot({!options.library.empty(), !options.clock_library.empty()}).c_str());
   FieldResult result;
   {
     runtime::uv::UvProcess process({.cores = 1, .log_level = runtime::LogLevel::kWarn, .seed = options.seed});
@@ -94,10 +98,12 @@ int run_once(const FieldOptions& options) {
 }  // namespace stele::field
 
 int main(int argc, char** argv) {
-  const auto options = stele::field::parse(argc, argv);
+  auto options = stele::field::parse(argc, argv);
   if (!options) {
     std::fprintf(stderr, "field: %s\n", options.error().message.c_str());
     return 2;
   }
+  if (const auto left = stele::field::SmallDisk::leave_shared_mounts(); !left)
+    options->no_mounts = left.error().message;
   return stele::field::run_once(*options);
 }

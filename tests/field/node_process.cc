@@ -3,17 +3,23 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "base/assert.h"
+#include "tests/field/core_pause.h"
 
 namespace stele::field {
 
@@ -60,9 +66,14 @@ std::optional<Ports> parse_ready(const std::string& line) {
 }
 
 NodeProcess::~NodeProcess() {
-  if (!running()) return;
+  end_at_once();
+}
+
+pid_t NodeProcess::end_at_once() {
+  if (!running()) return -1;
   signal(SIGKILL);
   ::waitpid(pid_, nullptr, 0);
+  return std::exchange(pid_, -1);
 }
 
 Result<void> NodeProcess::start(const std::vector<std::string>& argv,
@@ -87,9 +98,9 @@ Result<void> NodeProcess::start(const std::vector<std::string>& argv,
 std::optional<NodeProcess::Ended> NodeProcess::look() {
   int status = 0;
   if (!running() || ::waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
-  pid_ = -1;
-  if (WIFSIGNALED(status)) return Ended{-1, WTERMSIG(status)};
-  return Ended{WEXITSTATUS(status), 0};
+  const pid_t process = std::exchange(pid_, -1);
+  if (WIFSIGNALED(status)) return Ended{-1, WTERMSIG(status), process};
+  return Ended{WEXITSTATUS(status), 0, process};
 }
 
 std::string NodeProcess::Ended::to_string() const {
@@ -101,6 +112,26 @@ std::optional<Ports> NodeProcess::ready() {
   std::string line;
   if (!std::getline(file, line) || file.eof()) return std::nullopt;
   return parse_ready(line + "\n");
+}
+
+bool NodeProcess::pause_core(std::uint64_t number, std::chrono::milliseconds how_long) const {
+  if (!running()) return false;
+  std::vector<pid_t> cores = {pid_};  // core 0 is the first thread
+  std::error_code failure;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task", failure)) {
+    std::string name;
+    std::ifstream(entry.path() / "comm") >> name;
+    if (name.starts_with("core-")) cores.push_back(std::stoi(entry.path().filename()));
+  }
+  std::ranges::sort(cores);
+  siginfo_t info{};
+  info.si_signo = core_pause_signal();
+  info.si_code = SI_QUEUE;
+  info.si_pid = ::getpid();
+  info.si_uid = ::getuid();
+  info.si_value.sival_int = static_cast<int>(how_long.count());
+  return ::syscall(SYS_rt_tgsigqueueinfo, pid_, cores[number % cores.size()], info.si_signo, &info) == 0;
 }
 
 void NodeProcess::signal(int number) const {

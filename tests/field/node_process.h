@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,6 +36,7 @@ class NodeProcess {
   struct Ended {
     int status = 0;  // of exit(); -1: by a signal
     int signal = 0;
+    pid_t process = -1;
     std::string to_string() const;
   };
   std::optional<Ended> look();
@@ -43,6 +45,11 @@ class NodeProcess {
 
   bool running() const { return pid_ > 0; }
   void signal(int number) const;
+  // SIGKILL, and waits for its end, which comes at once. Its number; -1: none was running.
+  pid_t end_at_once();
+  // That core (of so many, again and again) stands still for so long, while the others go on: it needs
+  // core_pauses.cc in it. False: there is no such thread.
+  bool pause_core(std::uint64_t number, std::chrono::milliseconds how_long) const;
 
   std::uint64_t starts() const { return starts_; }
   const std::string& log_file() const { return log_; }

@@ -25,7 +25,7 @@ bool is_crash(FaultKind kind) {
 
 }  // namespace
 
-bool can_be_done(FaultKind kind, bool disk) {
+bool can_be_done(FaultKind kind, const Means& means) {
   switch (kind) {
     case FaultKind::kPowerLoss:
     case FaultKind::kKill:
@@ -39,6 +39,11 @@ bool can_be_done(FaultKind kind, bool disk) {
     case FaultKind::kSlowLink:
     case FaultKind::kRefuse:
       return true;
+    case FaultKind::kClockJump:
+    case FaultKind::kClockStands:
+    case FaultKind::kClockDrifts:
+      return means.clock;
+    case FaultKind::kCorePauses:
     case FaultKind::kKillInFileOperation:
     case FaultKind::kSyncFails:
     case FaultKind::kReadFails:
@@ -47,27 +52,27 @@ bool can_be_done(FaultKind kind, bool disk) {
     case FaultKind::kSlowDisk:
     case FaultKind::kDiskStalls:
     case FaultKind::kOperationStalls:
-      return disk;
+      return means.library;
     default:
       return false;
   }
 }
 
-std::string what_cannot(bool disk) {
+std::string what_cannot(const Means& means) {
   std::string out;
   for (std::size_t i = 0; i < sim::kFaultKinds; ++i) {
     const auto kind = static_cast<FaultKind>(i);
-    if (can_be_done(kind, disk)) continue;
+    if (can_be_done(kind, means)) continue;
     if (!out.empty()) out += ", ";
     out += sim::to_string(kind);
   }
   return out;
 }
 
-std::vector<Fault> draw_plan(runtime::Random& random, const sim::Pace& pace, bool disk) {
+std::vector<Fault> draw_plan(runtime::Random& random, const sim::Pace& pace, const Means& means) {
   FaultMenu menu = FaultMenu::ordinary({"node"}, {"clients"});
   for (std::size_t i = 0; i < sim::kFaultKinds; ++i)
-    menu.per_hour[i] *= can_be_done(static_cast<FaultKind>(i), disk) ? kFaultsTimes : 0;
+    menu.per_hour[i] *= can_be_done(static_cast<FaultKind>(i), means) ? kFaultsTimes : 0;
   menu.until = pace.busy();
   std::vector<Fault> plan = sim::draw_faults(random, menu);
   auto crashes = static_cast<std::uint64_t>(
@@ -78,6 +83,16 @@ std::vector<Fault> draw_plan(runtime::Random& random, const sim::Pace& pace, boo
                     .host = "node",
                     .other = {},
                     .lasts = runtime::Duration(random.between(1'000'000, 3'000'000'000))});
+  }
+  const bool full =
+      std::ranges::any_of(plan, [](const Fault& fault) { return fault.kind == FaultKind::kNoSpace; });
+  if (means.small_disk && !full) {
+    plan.push_back({.at = runtime::Duration(random.between(0, menu.until.count())),
+                    .kind = FaultKind::kNoSpace,
+                    .host = "node",
+                    .other = {},
+                    .lasts = runtime::Duration(random.between(1'000'000'000, kLongest.count())),
+                    .amount = random.below(1 << 18)});
   }
   for (Fault& fault : plan) {
     fault.at = pace.when(fault.at);

@@ -11,12 +11,20 @@
 
 namespace stele::field {
 
-// Whether it can be done outside of the simulator. `disk`: the node's disk can fail.
-bool can_be_done(sim::FaultKind kind, bool disk);
-// The names of the others, with commas.
-std::string what_cannot(bool disk);
+// What there is to do it with.
+struct Means {
+  bool library = false;     // preloaded into the node: its disk can fail, and its threads stand still
+  bool clock = false;       // its wall clock can be set
+  bool small_disk = false;  // the file system of its data can be filled
+};
 
-// `at` counts from the beginning of the load. The process is killed twice at least.
-std::vector<sim::Fault> draw_plan(runtime::Random& random, const sim::Pace& pace, bool disk);
+// Whether it can be done outside of the simulator.
+bool can_be_done(sim::FaultKind kind, const Means& means);
+// The names of the others, with commas.
+std::string what_cannot(const Means& means);
+
+// `at` counts from the beginning of the load. The process is killed twice at least, and a small disk is full
+// once.
+std::vector<sim::Fault> draw_plan(runtime::Random& random, const sim::Pace& pace, const Means& means);
 
 }  // namespace stele::field
