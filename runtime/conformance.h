@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct ConformanceProcess {
   std::string host;          // the local address to listen on and connect to
   Endpoint black_hole;       // connecting to it neither succeeds nor fails
   std::string foreign_host;  // an address that is not this machine's
+  // The file that is written next can grow by so many bytes, and then there is no room; none: there is again.
+  std::function<void(std::optional<std::uint64_t>)> leave_room;
   Runtime& runtime() const { return *cores[0]; }
 };
 

@@ -38,7 +38,8 @@ STELE_CONFORMANCE(OpenModes, 1) {
   auto reader = co_await files.open(path, {OpenMode::kRead});
   STELE_REQUIRE(reader);
   EXPECT_EQ(*co_await (*reader)->size(), 4u);
-  EXPECT_FALSE(co_await (*reader)->write(Position(0), slices_of("no")));
+  EXPECT_EQ(code_of(co_await (*reader)->write(Position(0), slices_of("no"))), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of(co_await (*reader)->truncate(1)), ErrorCode::kInvalidArgument);
   EXPECT_EQ(*co_await (*reader)->read(Position(0), 100), Bytes::literal("kept"));
   EXPECT_TRUE(co_await (*reader)->close());
   EXPECT_TRUE(co_await (*again)->close());
@@ -180,7 +181,7 @@ STELE_CONFORMANCE(DirectoriesAreMadeListedAndRemoved, 1) {
   EXPECT_EQ(code_of(co_await files.sync_directory(p.scratch + "/nowhere")), ErrorCode::kNotFound);
   EXPECT_EQ(code_of(co_await files.make_directory(p.scratch + "/x/a")), ErrorCode::kAlreadyExists);
 
-  EXPECT_FALSE(co_await files.remove(p.scratch + "/x/y")) << "it is not empty";
+  EXPECT_EQ(code_of(co_await files.remove(p.scratch + "/x/y")), ErrorCode::kAlreadyExists);
   EXPECT_TRUE(co_await files.remove(p.scratch + "/x/y/z"));
   EXPECT_TRUE(co_await files.remove(p.scratch + "/x/y"));
   EXPECT_TRUE(co_await files.remove(p.scratch + "/x/a"));
@@ -201,6 +202,54 @@ STELE_CONFORMANCE(RenameReplaces, 1) {
   auto moved = co_await files.open(p.scratch + "/to", {OpenMode::kRead});
   STELE_REQUIRE(moved);
   EXPECT_EQ(*co_await (*moved)->read(Position(0), 100), Bytes::literal("/from"));
+}
+
+STELE_CONFORMANCE(AFileIsNoDirectoryAndADirectoryNoFile, 1) {
+  Files& files = p.runtime().files();
+  const std::string file = p.scratch + "/file", directory = p.scratch + "/directory";
+  STELE_REQUIRE(co_await files.open(file, {OpenMode::kCreateNew}));
+  STELE_REQUIRE(co_await files.make_directory(directory));
+  for (const OpenMode mode : {OpenMode::kRead, OpenMode::kReadWrite, OpenMode::kCreate})
+    EXPECT_EQ(code_of(co_await files.open(directory, {mode})), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of(co_await files.open(directory, {OpenMode::kCreateNew})), ErrorCode::kAlreadyExists);
+  for (const OpenMode mode : {OpenMode::kRead, OpenMode::kCreate})
+    EXPECT_EQ(code_of(co_await files.open(file + "/in", {mode})), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(co_await files.list(file)), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(co_await files.sync_directory(file)), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(co_await files.remove(file + "/in")), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(co_await files.make_directory(file + "/in")), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(code_of(co_await files.rename(file, directory)), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of(co_await files.rename(directory, file)), ErrorCode::kNotFound);
+  EXPECT_TRUE(co_await files.make_directory(p.scratch + "/other/full"));
+  EXPECT_EQ(code_of(co_await files.rename(directory, p.scratch + "/other")), ErrorCode::kAlreadyExists);
+  EXPECT_TRUE(co_await files.rename(directory, p.scratch + "/other/full"));
+  EXPECT_EQ(code_of(co_await files.list(directory)), ErrorCode::kNotFound);
+  EXPECT_TRUE(co_await files.open(p.scratch + "/other/full/in", {OpenMode::kCreateNew}));
+}
+
+// What there is room for may be there, from its beginning on.
+STELE_CONFORMANCE(AWriteThatFindsNoRoom, 1) {
+  Files& files = p.runtime().files();
+  auto opened = co_await files.open(p.scratch + "/full", {OpenMode::kCreateNew});
+  STELE_REQUIRE(opened);
+  File& file = **opened;
+  std::string text(40'000, ' ');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i % 23);
+  EXPECT_TRUE(co_await file.write(Position(0), slices_of(std::string_view(text).substr(0, 1000))));
+  p.leave_room(20'000);
+  EXPECT_EQ(code_of(co_await file.write(Position(1000), slices_of(std::string_view(text).substr(1000)))),
+            ErrorCode::kNoSpace);
+  EXPECT_TRUE(co_await file.sync());
+  const std::uint64_t size = *co_await file.size();
+  EXPECT_GE(size, 1000u);
+  EXPECT_LE(size, 21'000u);
+  EXPECT_GT(size, 10'000u) << "no backend refuses all of it";
+  EXPECT_TRUE((co_await file.read(Position(0), size))->view() == std::string_view(text).substr(0, size));
+  // What is there already can be written over.
+  EXPECT_TRUE(co_await file.write(Position(0), slices_of(std::string_view(text).substr(0, 1000))));
+  p.leave_room({});
+  EXPECT_TRUE(co_await file.write(Position(0), slices_of(text)));
+  EXPECT_TRUE((co_await file.read(Position(0), text.size()))->view() == text);
 }
 
 STELE_CONFORMANCE(ARemovedFileStaysReadableWhileOpen, 1) {

@@ -3,10 +3,13 @@
 #include "runtime/conformance.h"
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "sim/disk.h"
 #include "sim/host.h"
 #include "sim/network.h"
 #include "sim/world.h"
@@ -30,6 +33,9 @@ class SimEnvironment final : public ConformanceEnvironment {
     p.host = host.ip();
     p.black_hole = {silent.ip(), 1};
     p.foreign_host = silent.ip();
+    p.leave_room = [&disk = host.disk()](std::optional<std::uint64_t> bytes) {
+      disk.set_free_bytes(bytes.value_or(UINT64_MAX));
+    };
     EXPECT_TRUE(host.disk().make_directory(p.scratch));
     bool done = false;
     host.boot(cores, program([&](ProcessContext& process) {

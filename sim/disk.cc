@@ -176,8 +176,14 @@ Result<void> Disk::write(const File& file, Position position, std::span<const st
   return {};
 }
 
+// Where there is no room for all of it, the sectors for which there is are written, as Linux does.
 Result<void> Disk::put(const File& file, std::uint64_t at, std::string_view bytes) {
-  STELE_CHECK(grow(*file, at + bytes.size()));
+  if (const auto grown = grow(*file, at + bytes.size()); !grown) {
+    const std::uint64_t room = file->content.size() + capacity_ - std::min(used_, capacity_);
+    const std::uint64_t end = room / config_.sector_bytes * config_.sector_bytes;
+    if (end > at) STELE_CHECK(put(file, at, bytes.substr(0, end - at)));
+    return grown;
+  }
   if (config_.early_write_back_one_in > 0 && random_.chance(1, config_.early_write_back_one_in)) {
     file->content.write_back(at);
   }
@@ -274,9 +280,15 @@ Result<void> Disk::rename(const std::string& from, const std::string& to) {
   if (!moved) return not_found("renaming", from);
   const File replaced = target.inode();
   if (replaced == moved) return {};
-  if (replaced && (replaced->directory || moved->directory)) {
-    return error(ErrorCode::kAlreadyExists, "renaming " + from + " to " + to + ": it exists");
-  }
+  const auto in_the_way = [&](ErrorCode code, const char* what) {
+    return error(code, "renaming " + from + " to " + to + ": " + what);
+  };
+  if (replaced && replaced->directory && !moved->directory)
+    return in_the_way(ErrorCode::kInvalidArgument, "it is a directory");
+  if (replaced && moved->directory && !replaced->directory)
+    return in_the_way(ErrorCode::kNotFound, "it is no directory");
+  if (replaced && !replaced->entries.empty())
+    return in_the_way(ErrorCode::kAlreadyExists, "the directory is not empty");
   record({{{source.directory, source.name, nullptr}, {target.directory, target.name, moved}}});
   return {};
 }

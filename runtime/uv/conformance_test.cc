@@ -4,11 +4,15 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -73,6 +77,7 @@ class UvEnvironment final : public ConformanceEnvironment {
     p.host = "127.0.0.1";
     p.foreign_host = "192.0.2.1";
     p.black_hole = black_hole_.endpoint();
+    p.leave_room = [](std::optional<std::uint64_t> bytes) { limit_files(bytes); };
     process.run([&](Runtime& runtime) {
       if (runtime.core() != CoreId(0)) return;
       scope.spawn(drive(&process, body(p), &done));
@@ -82,6 +87,14 @@ class UvEnvironment final : public ConformanceEnvironment {
   }
 
  private:
+  // A file that was small is all that is written then.
+  static void limit_files(std::optional<std::uint64_t> bytes) {
+    rlimit limit{};
+    STELE_ASSERT(::getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = bytes ? *bytes : limit.rlim_max;
+    STELE_ASSERT(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    ::signal(SIGXFSZ, bytes ? SIG_IGN : SIG_DFL);
+  }
   static Task<void> drive(UvProcess* process, Task<void> body, bool* done) {
     co_await std::move(body);
     *done = true;

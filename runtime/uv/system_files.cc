@@ -55,6 +55,13 @@ int flags_of(OpenMode mode) {
 
 Result<Descriptor> open_descriptor(const std::string& path, OpenMode mode) {
   Descriptor descriptor(restarting([&] { return ::open(path.c_str(), flags_of(mode), kFileMode); }));
+  struct stat status{};
+  // The system opens directories for reading.
+  if (descriptor.number() >= 0 && mode == OpenMode::kRead && ::fstat(descriptor.number(), &status) == 0 &&
+      S_ISDIR(status.st_mode)) {
+    errno = EISDIR;
+    return failed_at("opening", path);
+  }
   if (descriptor.number() < 0) return failed_at("opening", path);
   return descriptor;
 }

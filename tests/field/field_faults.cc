@@ -23,6 +23,7 @@ Task<void> FieldRun::load_in_episodes(FieldRun& self) {
     self.workload_.loaded = true;
     self.workload_.send_until = self.ledger_.sent_count() + episode.messages;
     co_await runtime::sleep(self.runtime_, self.load_began_ + episode.load_end - self.runtime_.now());
+    if (!self.loading_) co_return;
     self.workload_.loaded = false;
   }
 }

@@ -348,7 +348,7 @@ Task<void> FieldRun::calm_down() {
   pause(false);
   say("calm, after " + std::to_string(ledger_.operations()) + " operations, " +
       std::to_string(ledger_.sent_count()) + " messages sent and " +
-      std::to_string(ledger_.acknowledged_count()) + " acknowledged");
+      std::to_string(ledger_.acknowledged_count()) + " acknowledged; " + rdkafka_.what_happened());
   if (!co_await wait_until([this] { return serves_ && !terminated_; }, kStarts + kEnds))
     co_return fail("after the faults, the node does not serve");
   // In an unlucky run hardly anybody was served: its clients go on until they have shown something.

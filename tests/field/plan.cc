@@ -91,8 +91,8 @@ std::vector<Fault> draw_plan(runtime::Random& random, const sim::Pace& pace, con
                     .kind = FaultKind::kNoSpace,
                     .host = "node",
                     .other = {},
-                    .lasts = runtime::Duration(random.between(1'000'000'000, kLongest.count())),
-                    .amount = random.below(1 << 18)});
+                    .lasts = runtime::Duration(random.between(kLongest.count() / 2, kLongest.count())),
+                    .amount = random.below(1 << 14)});
   }
   for (Fault& fault : plan) {
     fault.at = pace.when(fault.at);

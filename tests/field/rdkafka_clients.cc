@@ -35,7 +35,7 @@ RdSettings common_settings(const RdKafkaClients& clients, const std::string& nam
       // Times of a run that lasts a minute.
       {"socket.timeout.ms", "8000"},
       {"reconnect.backoff.ms", "20"},
-      {"reconnect.backoff.max.ms", "500"},
+      {"reconnect.backoff.max.ms", "200"},
       {"topic.metadata.refresh.interval.ms", "2000"},
       {"metadata.max.age.ms", "6000"},
   };
@@ -192,9 +192,9 @@ class Member {
     settings.insert({{"group.id", kGroup},
                      {"auto.offset.reset", "earliest"},
                      {"enable.auto.commit", "false"},
-                     {"session.timeout.ms", "6000"},
-                     {"heartbeat.interval.ms", "500"},
-                     {"max.poll.interval.ms", "20000"},
+                     {"session.timeout.ms", "2000"},
+                     {"heartbeat.interval.ms", "300"},
+                     {"max.poll.interval.ms", "6000"},
                      {"fetch.wait.max.ms", "200"},
                      {"fetch.error.backoff.ms", "50"},
                      {"check.crcs", "true"},
@@ -340,7 +340,7 @@ Task<void> run_rdkafka_member(runtime::Runtime& runtime, RdKafkaClients& clients
     member.start();
     if (!member.has_peer()) break;
     const runtime::Instant until =
-        runtime.now() + std::chrono::milliseconds(runtime.random().between(1'000, 20'000));
+        runtime.now() + std::chrono::milliseconds(runtime.random().between(3'000, 30'000));
     while (!complete && !workload.judge.failed() && (workload.stopping || runtime.now() < until)) {
       member.poll();
       if (workload.stopping || runtime.random().chance(1, 8)) member.commit();
@@ -348,7 +348,7 @@ Task<void> run_rdkafka_member(runtime::Runtime& runtime, RdKafkaClients& clients
       co_await runtime::sleep(runtime, short_pause(runtime, 50));
     }
     co_await member.stop(complete || runtime.random().chance(2, 3));
-    if (!complete) co_await runtime::sleep(runtime, short_pause(runtime, 2'000));
+    if (!complete) co_await runtime::sleep(runtime, short_pause(runtime, 1'000));
   }
   workload.running.erase(name);
 }
