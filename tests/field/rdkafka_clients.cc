@@ -186,6 +186,7 @@ class Member {
         static_(is_static) {}
 
   bool has_peer() const { return peer_ != nullptr; }
+  bool may_end() const { return peer_->may_end(); }
 
   void start() {
     RdSettings settings = common_settings(clients_, name_);
@@ -341,12 +342,14 @@ Task<void> run_rdkafka_member(runtime::Runtime& runtime, RdKafkaClients& clients
     if (!member.has_peer()) break;
     const runtime::Instant until =
         runtime.now() + std::chrono::milliseconds(runtime.random().between(3'000, 30'000));
-    while (!complete && !workload.judge.failed() && (workload.stopping || runtime.now() < until)) {
+    while (!workload.judge.failed() &&
+           (!member.may_end() || (!complete && (workload.stopping || runtime.now() < until)))) {
       member.poll();
       if (workload.stopping || runtime.random().chance(1, 8)) member.commit();
-      complete = has_everything(clients) && co_await offsets_are_there(runtime, clients);
+      complete = complete || (has_everything(clients) && co_await offsets_are_there(runtime, clients));
       co_await runtime::sleep(runtime, short_pause(runtime, 50));
     }
+    if (workload.judge.failed()) break;
     co_await member.stop(complete || runtime.random().chance(2, 3));
     if (!complete) co_await runtime::sleep(runtime, short_pause(runtime, 1'000));
   }

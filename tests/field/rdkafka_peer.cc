@@ -25,9 +25,13 @@ void forget(rd_kafka_error_t* error) {
 
 Result<std::unique_ptr<RdKafkaPeer>> RdKafkaPeer::make(bool producer, const RdSettings& settings,
                                                        Handlers handlers, const std::string& log) {
-  std::unique_ptr<RdKafkaPeer> peer(new RdKafkaPeer(std::move(handlers)));
-  peer->log_.reset(std::fopen(log.c_str(), "ae"));
-  if (!peer->log_) return error(ErrorCode::kUnavailable, log + " cannot be written");
+  std::unique_ptr<RdKafkaPeer> peer(new RdKafkaPeer);
+  peer->inside_ = std::make_unique<Inside>();
+  peer->inside_->handlers = std::move(handlers);
+  peer->inside_->log.reset(std::fopen(log.c_str(), "ae"));
+  if (!peer->inside_->log) return error(ErrorCode::kUnavailable, log + " cannot be written");
+  const auto strategy = settings.find("partition.assignment.strategy");
+  peer->inside_->fragile = strategy != settings.end() && strategy->second == "cooperative-sticky";
   peer->producer_ = producer;
   std::array<char, 512> why{};
   rd_kafka_conf_t* const conf = rd_kafka_conf_new();
@@ -37,7 +41,7 @@ Result<std::unique_ptr<RdKafkaPeer>> RdKafkaPeer::make(bool producer, const RdSe
     rd_kafka_conf_destroy(conf);
     return error(ErrorCode::kInvalidArgument, why.data());
   }
-  rd_kafka_conf_set_opaque(conf, peer.get());
+  rd_kafka_conf_set_opaque(conf, peer->inside_.get());
   rd_kafka_conf_set_log_cb(conf, on_log);
   if (producer) {
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
@@ -56,6 +60,11 @@ Result<std::unique_ptr<RdKafkaPeer>> RdKafkaPeer::make(bool producer, const RdSe
 
 RdKafkaPeer::~RdKafkaPeer() {
   if (rk_ == nullptr) return;
+  // The run has failed, and the process is about to end.
+  if (!may_end()) {
+    [[maybe_unused]] const Inside* const left = inside_.release();
+    return;
+  }
   if (producer_) rd_kafka_purge(rk_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
   rd_kafka_destroy_flags(rk_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
@@ -74,12 +83,12 @@ void RdKafkaPeer::poll(int most) {
     rd_kafka_message_t* const message = rd_kafka_consumer_poll(rk_, 0);
     if (message == nullptr) return;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      handlers_.received({.topic = rd_kafka_topic_name(message->rkt),
-                          .partition = message->partition,
-                          .offset = message->offset,
-                          .value = {static_cast<const char*>(message->payload), message->len}});
+      inside_->handlers.received({.topic = rd_kafka_topic_name(message->rkt),
+                                  .partition = message->partition,
+                                  .offset = message->offset,
+                                  .value = {static_cast<const char*>(message->payload), message->len}});
     } else {
-      std::fprintf(log_.get(), "consumer: %s\n", rd_kafka_message_errstr(message));
+      std::fprintf(inside_->log.get(), "consumer: %s\n", rd_kafka_message_errstr(message));
     }
     rd_kafka_message_destroy(message);
   }
@@ -120,7 +129,7 @@ void RdKafkaPeer::commit(const std::string& topic, std::int32_t partition, std::
   rd_kafka_topic_partition_list_add(offsets.get(), topic.c_str(), partition)->offset = offset;
   // What comes of it comes to the callback; that it cannot be asked for now, too.
   if (rd_kafka_commit(rk_, offsets.get(), 1) != RD_KAFKA_RESP_ERR_NO_ERROR)
-    handlers_.committed(partition, offset, false);
+    inside_->handlers.committed(partition, offset, false);
 }
 
 void RdKafkaPeer::begin_close() {
@@ -137,8 +146,8 @@ bool RdKafkaPeer::closed() const {
 // ---- what it calls --------------------------------------------------------------------------------------
 
 void RdKafkaPeer::on_delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
-  const auto* self = static_cast<const RdKafkaPeer*>(opaque);
-  self->handlers_.delivered(
+  auto* const inside = static_cast<Inside*>(opaque);
+  inside->handlers.delivered(
       {.number = reinterpret_cast<std::uint64_t>(message->_private),
        .problem = message->err == RD_KAFKA_RESP_ERR_NO_ERROR ? "" : rd_kafka_err2name(message->err),
        .offset = message->offset});
@@ -146,9 +155,10 @@ void RdKafkaPeer::on_delivered(rd_kafka_t*, const rd_kafka_message_t* message, v
 
 void RdKafkaPeer::on_rebalance(rd_kafka_t* rk, rd_kafka_resp_err_t what,
                                rd_kafka_topic_partition_list_t* partitions, void* opaque) {
-  const auto* self = static_cast<const RdKafkaPeer*>(opaque);
+  auto* const inside = static_cast<Inside*>(opaque);
   const bool more = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-  for (int i = 0; i < partitions->cnt; ++i) self->handlers_.assigned(partitions->elems[i].partition, more);
+  if (more) inside->fragile = false;
+  for (int i = 0; i < partitions->cnt; ++i) inside->handlers.assigned(partitions->elems[i].partition, more);
   if (std::string_view(rd_kafka_rebalance_protocol(rk)) == "COOPERATIVE") {
     forget(more ? rd_kafka_incremental_assign(rk, partitions)
                 : rd_kafka_incremental_unassign(rk, partitions));
@@ -159,18 +169,18 @@ void RdKafkaPeer::on_rebalance(rd_kafka_t* rk, rd_kafka_resp_err_t what,
 
 void RdKafkaPeer::on_committed(rd_kafka_t*, rd_kafka_resp_err_t error,
                                rd_kafka_topic_partition_list_t* partitions, void* opaque) {
-  const auto* self = static_cast<const RdKafkaPeer*>(opaque);
+  auto* const inside = static_cast<Inside*>(opaque);
   for (int i = 0; partitions != nullptr && i < partitions->cnt; ++i) {
     const rd_kafka_topic_partition_t& one = partitions->elems[i];
-    self->handlers_.committed(one.partition, one.offset,
-                              error == RD_KAFKA_RESP_ERR_NO_ERROR && one.err == RD_KAFKA_RESP_ERR_NO_ERROR);
+    inside->handlers.committed(one.partition, one.offset,
+                               error == RD_KAFKA_RESP_ERR_NO_ERROR && one.err == RD_KAFKA_RESP_ERR_NO_ERROR);
   }
 }
 
 // On one of its threads.
 void RdKafkaPeer::on_log(const rd_kafka_t* rk, int, const char* facility, const char* text) {
-  const auto* self = static_cast<const RdKafkaPeer*>(rd_kafka_opaque(rk));
-  std::fprintf(self->log_.get(), "%s %s %s\n", rd_kafka_name(rk), facility, text);
+  const auto* const inside = static_cast<const Inside*>(rd_kafka_opaque(rk));
+  std::fprintf(inside->log.get(), "%s %s %s\n", rd_kafka_name(rk), facility, text);
 }
 
 }  // namespace stele::field
