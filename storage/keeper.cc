@@ -27,19 +27,27 @@ Task<void> SegmentStore::Impl::run_keeper() {
   };
   // With every commit it is woken; the files are looked at when there can be something to find.
   std::optional<std::uint64_t> looked_at;
+  // What could not be written is not written again before the log has rolled: on a disk that is nearly full
+  // it would take, with every commit, the room that the commit needs.
+  std::optional<std::uint64_t> checkpoint_failed_in, spare_failed_in;
   while (!closing_) {
     const std::uint64_t changes = index_.changes_of_files();
     const bool look = looked_at != changes || !dead_.empty();
     const bool freed = !look || co_await free_files();
     if (closing_) break;
     if (!failure_ && !no_space_) {
-      if (checkpoint_due()) {
-        if (const auto done = co_await write_checkpoint(); !done) warn("index checkpoint", done.error());
+      const std::uint64_t rolls = log_.stats().rolls;
+      if (checkpoint_due() && checkpoint_failed_in != rolls) {
+        if (const auto done = co_await write_checkpoint(); !done) {
+          warn("index checkpoint", done.error());
+          checkpoint_failed_in = rolls;
+        }
       }
       if (!closing_ && files_.spares().empty() && log_.position().value > options_.file_bytes / kSpareAfter &&
-          options_.spare_files > 0) {
+          options_.spare_files > 0 && spare_failed_in != rolls) {
         if (const auto done = co_await files_.make_spare(options_.file_bytes); !done) {
           warn("preparing a spare log file", done.error());
+          spare_failed_in = rolls;
         }
       }
       if (const auto file = closing_ || !look ? std::nullopt : file_to_move()) {

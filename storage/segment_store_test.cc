@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -380,6 +381,27 @@ TEST_F(SegmentStoreTest, AFullDiskRefusesAppendsUntilThereIsSpace) {
   EXPECT_TRUE(again) << again.error().to_string();
   crash();
   EXPECT_EQ(read(kS, stored - 10).size(), 11u);
+}
+
+// Room for some commits, but not for a spare file: its zeros would take that room again and again.
+TEST_F(SegmentStoreTest, ASpareThatFoundNoRoomIsNotTriedAgainWithEveryCommit) {
+  ASSERT_TRUE(open());
+  runtime_.turns(1000);
+  disk_.capacity = disk_.used() + (40 << 10);
+  const auto append_and_wait = [&] {
+    ASSERT_TRUE(append(kS, std::string(1000, 'x')));
+    runtime_.turns(1000);
+  };
+  for (int i = 0; i < 20 && runtime_.last_log.empty(); ++i) append_and_wait();
+  EXPECT_NE(runtime_.last_log.find("spare"), std::string::npos) << runtime_.last_log;
+  runtime_.last_log.clear();
+  for (int i = 0; i < 5; ++i) append_and_wait();
+  EXPECT_EQ(runtime_.last_log, "");
+  // After the next roll it is.
+  disk_.capacity = UINT64_MAX;
+  while (store_->stats().rolls < 2) append_and_wait();
+  for (int i = 0; i < 20; ++i) append_and_wait();
+  EXPECT_TRUE(std::ranges::any_of(disk_.names(), [](const auto& name) { return name.contains("spare"); }));
 }
 
 TEST_F(SegmentStoreTest, DamageBelowTheTailIsReported) {
