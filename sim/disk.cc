@@ -67,7 +67,7 @@ std::string normalise_path(std::string_view path) {
 
 Disk::Disk(const DiskConfig& config, runtime::Random random)
     : config_(config), random_(random), capacity_(config.capacity_bytes) {
-  root_ = std::make_shared<Inode>(*this, 0, true);
+  root_ = std::make_shared<Inode>(*this, 0, true, "");
   inodes_.push_back(root_);
 }
 
@@ -97,14 +97,25 @@ Result<Disk::Place> Disk::place_of(const std::string& path) const {
   return place;
 }
 
+std::shared_ptr<Inode> Disk::make_inode(const std::string& path, bool directory) {
+  const std::string whole = normalise_path(path);
+  auto made = std::make_shared<Inode>(*this, next_inode_++, directory, whole.substr(0, whole.find('/', 1)));
+  inodes_.push_back(made);
+  return made;
+}
+
+Result<void> Disk::fail_if(std::uint32_t& left, std::uint64_t& failed, std::string_view doing,
+                           std::string_view path) {
+  if (!is_due(left)) return {};
+  ++failed;
+  return error(ErrorCode::kIo, std::string(doing) + " " + std::string(path) + ": the device failed");
+}
+
 // --- Files
 
 Result<Disk::File> Disk::open(const std::string& path, runtime::OpenMode mode) {
   using runtime::OpenMode;
-  if (is_due(faults_.failing_opens)) {
-    ++effects_.opens_failed;
-    return error(ErrorCode::kIo, "opening " + path + ": the device failed");
-  }
+  STELE_CHECK(fail_if(faults_.failing_opens, effects_.opens_failed, "opening", path));
   STELE_TRY(const Place place, place_of(path));
   File file = place.name.empty() ? root_ : place.inode();
   if (file) {
@@ -117,13 +128,17 @@ Result<Disk::File> Disk::open(const std::string& path, runtime::OpenMode mode) {
     return file;
   }
   if (mode == OpenMode::kRead || mode == OpenMode::kReadWrite) return not_found("opening", path);
-  file = std::make_shared<Inode>(*this, next_inode_++, false);
-  inodes_.push_back(file);
+  file = make_inode(path, false);
   record({{{place.directory, place.name, file}}});
   return file;
 }
 
 std::uint64_t Disk::size(const File& file) const {
+  return file->content.size();
+}
+
+Result<std::uint64_t> Disk::tell_size(const File& file) {
+  STELE_CHECK(fail_if(faults_.failing_stats, effects_.stats_failed, "reading the size of", "a file"));
   return file->content.size();
 }
 
@@ -137,6 +152,7 @@ Result<std::size_t> Disk::read(const File& file, Position position, char* to, st
   if (got > 0 && is_due(faults_.misdirected_reads)) {
     if (const auto spot = draw_spot(random_)) {
       ++effects_.reads_misdirected;
+      note_damage(file);
       const std::size_t there = spot->file->content.read(spot->position, to, got);
       std::fill(to + there, to + got, '\0');
     }
@@ -200,6 +216,7 @@ Result<void> Disk::sync(const File& file) {
   }
   if (is_due(faults_.lying_syncs)) {
     ++effects_.syncs_lied;
+    note_damage(file);
     file->content.sync_fails(random_);
     return {};
   }
@@ -208,6 +225,7 @@ Result<void> Disk::sync(const File& file) {
 }
 
 Result<void> Disk::truncate(const File& file, std::uint64_t size) {
+  STELE_CHECK(fail_if(faults_.failing_truncates, effects_.truncates_failed, "cutting", "a file"));
   const std::uint64_t before = file->content.size();
   STELE_CHECK(grow(*file, size));
   file->content.truncate(size, next_write_++);
@@ -243,10 +261,7 @@ void Disk::apply_durably(const NameOperation& operation) {
 }
 
 Result<std::vector<runtime::DirectoryEntry>> Disk::list(const std::string& path) {
-  if (is_due(faults_.failing_lists)) {
-    ++effects_.lists_failed;
-    return error(ErrorCode::kIo, "listing " + path + ": the device failed");
-  }
+  STELE_CHECK(fail_if(faults_.failing_lists, effects_.lists_failed, "listing", path));
   STELE_TRY(const Place place, place_of(path));
   const File directory = place.name.empty() ? root_ : place.inode();
   if (!directory || !directory->directory) return not_found("listing", path);
@@ -256,6 +271,7 @@ Result<std::vector<runtime::DirectoryEntry>> Disk::list(const std::string& path)
 }
 
 Result<void> Disk::make_directory(const std::string& path) {
+  STELE_CHECK(fail_if(faults_.failing_directories, effects_.directories_failed, "making directory", path));
   const std::string whole = normalise_path(path);
   for (std::size_t end = 1; end <= whole.size(); ++end) {
     if (end < whole.size() && whole[end] != '/') continue;
@@ -266,14 +282,13 @@ Result<void> Disk::make_directory(const std::string& path) {
       if (there->directory) continue;
       return error(ErrorCode::kAlreadyExists, "making directory " + part + ": a file has that name");
     }
-    File made = std::make_shared<Inode>(*this, next_inode_++, true);
-    inodes_.push_back(made);
-    record({{{place.directory, place.name, std::move(made)}}});
+    record({{{place.directory, place.name, make_inode(part, true)}}});
   }
   return {};
 }
 
 Result<void> Disk::rename(const std::string& from, const std::string& to) {
+  STELE_CHECK(fail_if(faults_.failing_renames, effects_.renames_failed, "renaming", from));
   STELE_TRY(const Place source, place_of(from));
   STELE_TRY(const Place target, place_of(to));
   const File moved = source.name.empty() ? nullptr : source.inode();
@@ -294,6 +309,7 @@ Result<void> Disk::rename(const std::string& from, const std::string& to) {
 }
 
 Result<void> Disk::remove(const std::string& path) {
+  STELE_CHECK(fail_if(faults_.failing_removals, effects_.removals_failed, "removing", path));
   STELE_TRY(const Place place, place_of(path));
   const File there = place.name.empty() ? nullptr : place.inode();
   if (!there) return not_found("removing", path);
@@ -304,7 +320,8 @@ Result<void> Disk::remove(const std::string& path) {
   return {};
 }
 
-Result<bool> Disk::exists(const std::string& path) const {
+Result<bool> Disk::exists(const std::string& path) {
+  STELE_CHECK(fail_if(faults_.failing_stats, effects_.stats_failed, "looking for", path));
   const auto place = place_of(path);
   return place && (place->name.empty() || place->inode());
 }
@@ -320,6 +337,7 @@ Result<void> Disk::sync_directory(const std::string& path) {
   }
   if (is_due(faults_.lying_directory_syncs)) {
     ++effects_.directory_syncs_lied;
+    note_damage(directory);
     return {};
   }
   for (NameOperation& operation : journal_) {
@@ -454,6 +472,51 @@ std::uint64_t Disk::content_hash() const {
     }
   }
   return hash.value();
+}
+
+// --- Whole files
+
+std::vector<std::string> Disk::names_in(const std::string& directory) const {
+  std::vector<std::string> names;
+  const auto place = place_of(directory);
+  const File there = place ? (place->name.empty() ? root_ : place->inode()) : nullptr;
+  if (!there) return names;
+  for (const auto& [name, inode] : there->entries) names.push_back(name);
+  return names;
+}
+
+std::optional<std::string> Disk::content_of(const std::string& path) const {
+  const auto place = place_of(path);
+  const File file = place && !place->name.empty() ? place->inode() : nullptr;
+  if (!file || file->directory) return std::nullopt;
+  std::string content(file->content.size(), '\0');
+  file->content.read(0, content.data(), content.size());
+  return content;
+}
+
+void Disk::put_content(const std::string& path, std::string_view content) {
+  const DiskFaults faults = std::exchange(faults_, {});
+  const std::uint64_t capacity = std::exchange(capacity_, UINT64_MAX);
+  const std::string directory = path.substr(0, path.rfind('/'));
+  const auto done = [&]() -> Result<void> {
+    STELE_CHECK(make_directory(directory));
+    STELE_TRY(const File file, open(path, runtime::OpenMode::kCreate));
+    STELE_CHECK(truncate(file, 0));
+    STELE_CHECK(put(file, 0, content));
+    STELE_CHECK(sync(file));
+    STELE_CHECK(sync_directory(directory));
+    return sync_directory("/");
+  }();
+  STELE_ASSERT(done);
+  capacity_ = capacity;
+  faults_ = faults;
+}
+
+void Disk::drop_directory(const std::string& path) {
+  const auto place = place_of(path);
+  if (!place || place->name.empty()) return;
+  place->directory->entries.erase(place->name);
+  place->directory->durable.erase(place->name);
 }
 
 }  // namespace stele::sim

@@ -44,6 +44,11 @@ struct DiskFaults {
   std::uint32_t torn_writes = 0;      // with some of the sectors written
   std::uint32_t failing_opens = 0;
   std::uint32_t failing_lists = 0;
+  std::uint32_t failing_renames = 0;
+  std::uint32_t failing_removals = 0;
+  std::uint32_t failing_directories = 0;  // that are to be made
+  std::uint32_t failing_stats = 0;        // of a file's size, or whether it is there
+  std::uint32_t failing_truncates = 0;
   // They succeed, and have not done what they say.
   std::uint32_t lying_syncs = 0;  // what it did not write counts as clean, and is gone with the power
   std::uint32_t lying_directory_syncs = 0;
@@ -71,6 +76,11 @@ struct DiskEffects {
   std::uint64_t writes_torn = 0;
   std::uint64_t opens_failed = 0;
   std::uint64_t lists_failed = 0;
+  std::uint64_t renames_failed = 0;
+  std::uint64_t removals_failed = 0;
+  std::uint64_t directories_failed = 0;
+  std::uint64_t stats_failed = 0;
+  std::uint64_t truncates_failed = 0;
   std::uint64_t unreadable = 0;  // reads of a sector that will be readable again
   std::uint64_t latent = 0;      // reads of one that will not, until it is written
   std::uint64_t no_space = 0;
@@ -87,7 +97,8 @@ struct DiskEffects {
   // Operations that ended with an error because of a fault.
   std::uint64_t errors() const {
     return syncs_failed + reads_failed + writes_failed + writes_stopped + writes_torn + opens_failed +
-           lists_failed + unreadable + latent + no_space;
+           lists_failed + renames_failed + removals_failed + directories_failed + stats_failed +
+           truncates_failed + unreadable + latent + no_space;
   }
 };
 
@@ -103,6 +114,7 @@ class Disk {
   // --- What a process does
   Result<File> open(const std::string& path, runtime::OpenMode mode);
   std::uint64_t size(const File& file) const;
+  Result<std::uint64_t> tell_size(const File& file);
   Result<std::size_t> read(const File& file, Position position, char* to, std::size_t length);
   Result<void> write(const File& file, Position position, std::span<const std::string_view> slices);
   Result<void> sync(const File& file);
@@ -112,7 +124,7 @@ class Disk {
   Result<void> make_directory(const std::string& path);
   Result<void> rename(const std::string& from, const std::string& to);
   Result<void> remove(const std::string& path);
-  Result<bool> exists(const std::string& path) const;
+  Result<bool> exists(const std::string& path);
   Result<void> sync_directory(const std::string& path);
   // The normalised path is what is locked. False: somebody has it.
   Result<bool> lock(const std::string& path);
@@ -134,6 +146,18 @@ class Disk {
   void heal_stale() { stale_.clear(); }
   // Everything is gone. Not while a process uses it.
   void wipe();
+
+  // --- What somebody does with it while no process uses it: whole files, at once and for good
+  // Names in a directory; empty if there is none.
+  std::vector<std::string> names_in(const std::string& directory) const;
+  // As a process would read it; nothing if there is no such file.
+  std::optional<std::string> content_of(const std::string& path) const;
+  // Makes the file and its directory if they are missing.
+  void put_content(const std::string& path, std::string_view content);
+  void drop_directory(const std::string& path);
+
+  // How often something of that directory of the root was damaged, or shown or stored as something else.
+  std::uint64_t damages_under(const std::string& directory_of_root) const;
 
   std::uint64_t used_bytes() const { return used_; }
   // Memory held for content, for tests of what costs nothing.
@@ -165,6 +189,9 @@ class Disk {
   };
 
   Result<Place> place_of(const std::string& path) const;
+  Result<void> fail_if(std::uint32_t& left, std::uint64_t& failed, std::string_view doing,
+                       std::string_view path);
+  void note_damage(const File& file);
   Result<void> grow(Inode& inode, std::uint64_t size);
   Result<void> put(const File& file, std::uint64_t at, std::string_view bytes);
   Result<void> write_faultily(const File& file, std::uint64_t at, const std::string& whole);
@@ -175,6 +202,7 @@ class Disk {
   void forget_what_was_wrong(const File& file, std::uint64_t from, std::uint64_t to);
   void show_stale(const File& file, std::uint64_t from, char* to, std::size_t length);
   std::optional<Spot> draw_spot(runtime::Random& random) const;
+  std::shared_ptr<Inode> make_inode(const std::string& path, bool directory);
   void lose_files();
   void release(std::uint64_t bytes);
   void record(NameOperation operation);
@@ -192,6 +220,7 @@ class Disk {
   std::vector<std::weak_ptr<Inode>> inodes_;  // every one alive, by age
   std::vector<BadRange> bad_;
   std::vector<StaleRange> stale_;
+  std::map<std::string, std::uint64_t, std::less<>> damages_;  // by directory of the root
   std::uint64_t capacity_;
   std::uint64_t used_ = 0;
   std::uint64_t next_inode_ = 1;

@@ -8,6 +8,15 @@
 
 namespace stele::sim {
 
+void Disk::note_damage(const File& file) {
+  ++damages_[file->made_in];
+}
+
+std::uint64_t Disk::damages_under(const std::string& directory_of_root) const {
+  const auto found = damages_.find(directory_of_root);
+  return found == damages_.end() ? 0 : found->second;
+}
+
 // --- Places
 
 std::optional<Disk::Spot> Disk::draw_spot(runtime::Random& random) const {
@@ -29,7 +38,10 @@ bool Disk::flip_bit(runtime::Random& random) {
   std::vector<File> files = reachable();
   while (!files.empty()) {
     const std::size_t i = random.below(files.size());
-    if (files[i]->content.flip_bit(random.next() >> 1)) return true;
+    if (files[i]->content.flip_bit(random.next() >> 1)) {
+      note_damage(files[i]);
+      return true;
+    }
     files.erase(files.begin() + static_cast<std::ptrdiff_t>(i));
   }
   return false;
@@ -41,6 +53,7 @@ bool Disk::spoil_sectors(runtime::Random& random, std::uint64_t count, bool heal
   const auto spot = draw_spot(random);
   if (!spot) return false;
   bad_.push_back({spot->file, spot->position, spot->position + count * config_.sector_bytes, heals});
+  if (!heals) note_damage(spot->file);
   return true;
 }
 
@@ -89,12 +102,14 @@ Result<void> Disk::write_faultily(const File& file, std::uint64_t at, const std:
     file->content.read(at, before.data(), before.size());
     STELE_CHECK(put(file, at, whole));
     stale_.push_back({file, at, std::move(before)});
+    note_damage(file);
     return {};
   }
   // Lost or misdirected: the file is as long as it would be.
   const std::uint64_t end = at + whole.size();
   STELE_CHECK(grow(*file, end));
   if (end > file->content.size()) file->content.truncate(end, next_write_++);
+  note_damage(file);
   if (is_due(faults_.lost_writes)) {
     ++effects_.writes_lost;
     return {};
@@ -131,6 +146,7 @@ Result<void> Disk::write_elsewhere(std::string_view whole) {
       spot->file->content.size() - std::min(spot->file->content.size(), spot->position);
   const std::string_view part = whole.substr(0, room);
   if (part.empty()) return {};
+  note_damage(spot->file);
   return put(spot->file, spot->position, part);
 }
 
@@ -162,6 +178,7 @@ void Disk::lose_files() {
     if (names.empty()) continue;
     STELE_MARK("sim: a file is missing after a loss of power");
     const auto& [directory, name] = names[random_.below(names.size())];
+    note_damage(directory->durable.at(name));
     directory->durable.erase(name);
     ++effects_.files_lost;
   }

@@ -104,6 +104,57 @@ TEST(DiskFaults, OpeningAndListingFail) {
   EXPECT_EQ(f.disk.effects().errors(), 3u);
 }
 
+TEST(DiskFaults, WhatIsDoneToNamesAndSizesFails) {
+  OneFile f(1, "stored");
+  DiskFaults& faults = f.disk.faults();
+  faults.failing_renames = faults.failing_removals = faults.failing_directories = 1;
+  faults.failing_truncates = 1;
+  faults.failing_stats = 2;
+  EXPECT_EQ(f.disk.rename("/f", "/g").error().code, ErrorCode::kIo);
+  EXPECT_EQ(f.disk.remove("/f").error().code, ErrorCode::kIo);
+  EXPECT_EQ(f.disk.make_directory("/d").error().code, ErrorCode::kIo);
+  EXPECT_EQ(f.disk.truncate(f.file, 0).error().code, ErrorCode::kIo);
+  EXPECT_EQ(f.disk.tell_size(f.file).error().code, ErrorCode::kIo);
+  EXPECT_EQ(f.disk.exists("/f").error().code, ErrorCode::kIo);
+  EXPECT_EQ(f.disk.effects().errors(), 6u);
+  EXPECT_EQ(f.disk.names_in("/"), std::vector<std::string>{"f"}) << "and nothing was done";
+  EXPECT_EQ(f.content(), "stored");
+  EXPECT_TRUE(f.disk.exists("/f").value());
+  EXPECT_EQ(f.disk.tell_size(f.file).value(), 6u);
+  EXPECT_TRUE(f.disk.make_directory("/d"));
+  EXPECT_TRUE(f.disk.rename("/f", "/g"));
+  EXPECT_TRUE(f.disk.remove("/g"));
+}
+
+TEST(DiskFaults, SomebodyChangesWholeFilesForGood) {
+  OneFile f(1, "stored");
+  f.disk.set_free_bytes(0);
+  f.disk.faults().failing_opens = 1;
+  f.disk.put_content("/d/new", "content");
+  f.disk.put_content("/f", "other");
+  EXPECT_EQ(f.disk.faults().failing_opens, 1u) << "what processes will meet";
+  f.lose_power();
+  EXPECT_EQ(f.disk.content_of("/d/new"), "content");
+  EXPECT_EQ(f.disk.content_of("/f"), "other");
+  EXPECT_FALSE(f.disk.content_of("/d")) << "it is a directory";
+  EXPECT_EQ(f.disk.names_in("/d"), std::vector<std::string>{"new"});
+  f.disk.drop_directory("/d");
+  f.disk.lose_power();
+  EXPECT_TRUE(f.disk.names_in("/d").empty());
+  EXPECT_FALSE(f.disk.content_of("/d/new"));
+}
+
+TEST(DiskFaults, DamageIsKnownByDirectory) {
+  OneFile f(1);
+  f.disk.put_content("/a/file", std::string(5000, 'x'));
+  f.disk.faults().lying_syncs = 1;
+  EXPECT_TRUE(f.disk.sync(f.disk.open("/a/file", OpenMode::kRead).value()));
+  EXPECT_EQ(f.disk.damages_under("/a"), 1u);
+  EXPECT_TRUE(f.disk.flip_bit(f.random)) << "of the only one that has something";
+  EXPECT_EQ(f.disk.damages_under("/a"), 2u);
+  EXPECT_EQ(f.disk.damages_under("/b"), 0u);
+}
+
 // The first sector that cannot be read.
 std::optional<std::uint64_t> bad_sector(OneFile& f) {
   for (std::uint64_t at = 0; at < f.disk.size(f.file); at += kSector) {

@@ -149,6 +149,16 @@ std::uint32_t* countdown(FaultKind kind, DiskFaults& faults) {
       return &faults.failing_opens;
     case FaultKind::kListFails:
       return &faults.failing_lists;
+    case FaultKind::kRenameFails:
+      return &faults.failing_renames;
+    case FaultKind::kRemoveFails:
+      return &faults.failing_removals;
+    case FaultKind::kMakeDirectoryFails:
+      return &faults.failing_directories;
+    case FaultKind::kStatFails:
+      return &faults.failing_stats;
+    case FaultKind::kTruncateFails:
+      return &faults.failing_truncates;
     case FaultKind::kSyncLies:
       return &faults.lying_syncs;
     case FaultKind::kDirectorySyncLies:
@@ -218,6 +228,16 @@ std::uint64_t met_by_disk(const DiskEffects& met, FaultKind kind) {
       return met.opens_failed;
     case FaultKind::kListFails:
       return met.lists_failed;
+    case FaultKind::kRenameFails:
+      return met.renames_failed;
+    case FaultKind::kRemoveFails:
+      return met.removals_failed;
+    case FaultKind::kMakeDirectoryFails:
+      return met.directories_failed;
+    case FaultKind::kStatFails:
+      return met.stats_failed;
+    case FaultKind::kTruncateFails:
+      return met.truncates_failed;
     case FaultKind::kUnreadable:
       return met.unreadable;
     case FaultKind::kNoSpace:

@@ -76,6 +76,11 @@ constexpr Kind kKinds[kFaultKinds] = {
     {"write-torn", kO, 3, k0, k0, 1, 2},
     {"open-fails", kO, 3, k0, k0, 1, 3},
     {"list-fails", kO, 3, k0, k0, 1, 2},
+    {"rename-fails", kO, 2, k0, k0, 1, 2},
+    {"remove-fails", kO, 2, k0, k0, 1, 3},
+    {"make-directory-fails", kO, 1, k0, k0, 1, 1},
+    {"stat-fails", kO, 2, k0, k0, 1, 2},
+    {"truncate-fails", kO, 2, k0, k0, 1, 2},
     {"unreadable", kO, 4, milliseconds(100), seconds(30), 1, 64},
     {"no-space", kO, 3, seconds(1), seconds(30), 0, 1 << 20},
     {"slow-disk", kO, 8, seconds(1), minutes(1), 2, 100},
@@ -92,6 +97,8 @@ constexpr Kind kKinds[kFaultKinds] = {
     {"stale-read", kD, 6, seconds(1), minutes(2), 1, 3},
     {"file-missing", kD, 3, k0, k0, 1, 1},
     {"disk-lost", kD, 1, milliseconds(1), seconds(5), 0, 0},
+    {"garbled", Menu::kNone, 6, milliseconds(1), seconds(5), 0, 1 << 16},
+    {"put-back", Menu::kNone, 2, milliseconds(1), seconds(5), 0, 3},
 };
 
 const Kind& info(FaultKind kind) {

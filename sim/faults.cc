@@ -21,9 +21,14 @@ bool is_planned_crash(FaultKind kind) {
          kind == FaultKind::kCrashInSync;
 }
 
+bool is_tampering(FaultKind kind) {
+  return kind == FaultKind::kGarbled || kind == FaultKind::kPutBack;
+}
+
 bool ends_process(FaultKind kind) {
   return is_planned_crash(kind) || kind == FaultKind::kPowerLoss || kind == FaultKind::kKill ||
-         kind == FaultKind::kCrashInStart || kind == FaultKind::kTerminate || kind == FaultKind::kDiskLost;
+         kind == FaultKind::kCrashInStart || kind == FaultKind::kTerminate || kind == FaultKind::kDiskLost ||
+         is_tampering(kind);
 }
 
 }  // namespace
@@ -153,7 +158,8 @@ bool Faults::inject(const Fault& fault, Host& host, Host* other) {
 bool Faults::inject_crash(const Fault& fault, Host& host) {
   const bool planned = is_planned_crash(fault.kind);
   if (!host.running() || (planned && (host.crash_planned() || fault.amount == 0))) return false;
-  const bool on_other_cores = !planned && fault.kind != FaultKind::kCrashInStart;
+  if (is_tampering(fault.kind) && !tamper_) return false;
+  const bool on_other_cores = !planned && fault.kind != FaultKind::kCrashInStart && !is_tampering(fault.kind);
   supervisor_of(host)->plan(fault.kind, planned ? kUsualDowntime : fault.lasts,
                             on_other_cores ? fault.amount : 0);
   switch (fault.kind) {
@@ -180,6 +186,10 @@ bool Faults::inject_crash(const Fault& fault, Host& host) {
       host.crash();
       host.disk().wipe();
       return true;
+    case FaultKind::kGarbled:
+    case FaultKind::kPutBack:
+      host.crash();
+      return tamper_(fault, host);
     default:
       host.crash();
       return true;

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -65,16 +66,21 @@ enum class FaultKind : std::uint8_t {
   kSyncFails,  // `amount` times
   kReadFails,
   kWriteFails,
-  kWriteStops,       // fails with a first part written, `amount` times
-  kWriteTorn,        // fails with some of its sectors written, `amount` times
-  kOpenFails,        // `amount` times
-  kListFails,        // of a directory, `amount` times
-  kUnreadable,       // `amount` sectors of something stored, until they are written or it is over
-  kNoSpace,          // but for `amount` bytes
-  kSlowDisk,         // `amount` times as slow
-  kSlowSyncs,        // `amount` times as slow
-  kDiskStalls,       // nothing ends for `lasts`
-  kOperationStalls,  // one file operation takes `lasts`, while others pass it
+  kWriteStops,          // fails with a first part written, `amount` times
+  kWriteTorn,           // fails with some of its sectors written, `amount` times
+  kOpenFails,           // `amount` times
+  kListFails,           // of a directory, `amount` times
+  kRenameFails,         // `amount` times
+  kRemoveFails,         // `amount` times
+  kMakeDirectoryFails,  // `amount` times
+  kStatFails,           // of a file's size, or whether it is there; `amount` times
+  kTruncateFails,       // `amount` times
+  kUnreadable,          // `amount` sectors of something stored, until they are written or it is over
+  kNoSpace,             // but for `amount` bytes
+  kSlowDisk,            // `amount` times as slow
+  kSlowSyncs,           // `amount` times as slow
+  kDiskStalls,          // nothing ends for `lasts`
+  kOperationStalls,     // one file operation takes `lasts`, while others pass it
   // Disk, as it damages what is stored
   kBitFlip,            // of what is stored
   kLatentSectorError,  // `amount` sectors of something stored, until they are written
@@ -86,8 +92,11 @@ enum class FaultKind : std::uint8_t {
   kStaleRead,          // of what the next `amount` writes changed: as it was before them
   kFileMissing,        // `amount` names that were durable are gone when power is lost next
   kDiskLost,           // power is lost, and everything stored
+  // Power is lost, and before the next start somebody does what the scenario's tamperer knows.
+  kGarbled,  // something says what its format forbids, under a right checksum; `amount` tells what
+  kPutBack,  // a directory is as it once was, or gone; `amount` tells which
 };
-constexpr std::size_t kFaultKinds = 53;
+constexpr std::size_t kFaultKinds = 60;
 std::string_view to_string(FaultKind kind);
 
 struct Fault {
@@ -132,6 +141,10 @@ class Faults {
   Faults(const Faults&) = delete;
   Faults& operator=(const Faults&) = delete;
 
+  // Does what garbled and put-back say, while the host is down. False: there was nothing to do it to.
+  using Tamperer = std::function<bool(const Fault&, Host&)>;
+  void set_tamperer(Tamperer tamper) { tamper_ = std::move(tamper); }
+
   // Keeps a host up that the plan does not name.
   void supervise(Host& host);
   // Nothing more is injected, everything is healed, what is down starts.
@@ -168,6 +181,7 @@ class Faults {
   std::vector<std::unique_ptr<Supervised>> supervised_;
   std::array<std::uint64_t, kFaultKinds> injected_{}, skipped_{}, met_{};
   bool stopped_ = false;
+  Tamperer tamper_;
 };
 
 }  // namespace stele::sim

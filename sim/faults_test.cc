@@ -133,6 +133,11 @@ class Node final : public Program, runtime::AcceptHandler, runtime::ConnectionHa
       std::vector<Bytes> slices{Bytes::copy(std::string(1000, 'x'))};
       if (!co_await (*file)->write_and_sync(Position(at), std::move(slices))) continue;
       (void)co_await (*file)->read(Position(0), 64'000);
+      (void)co_await (*file)->size();
+      (void)co_await (*file)->truncate(64'000);
+      (void)co_await core->files().make_directory("/other");
+      (void)co_await core->files().rename("/other/a", "/other/b");
+      (void)co_await core->files().remove("/other/b");
     }
   }
   Runtime& core_;
@@ -199,6 +204,10 @@ TEST(Faults, EveryKindIsInjectedAndMetAndAfterThemAllGoesOn) {
     FaultMenu menu = menu_of(100);
     menu.until = 20min;
     Faults faults(scene.world, draw_faults(scene.world.random(Concern::kFaults), menu));
+    faults.set_tamperer([](const Fault& fault, Host& host) {
+      EXPECT_TRUE(host.down()) << "nobody uses the disk";
+      return fault.amount % 2 == 0;
+    });
     EXPECT_FALSE(scene.world.run_for(20min).broken());
     faults.stop();
     const std::uint64_t until_now = faults.injected();
@@ -439,7 +448,7 @@ TEST(FaultMenu, DamageIsNotOrdinary) {
               true)
         << to_string(kind);
   }
-  EXPECT_EQ(kinds, kFaultKinds - 1) << "a clock that leaps by days is in none";
+  EXPECT_EQ(kinds, kFaultKinds - 3) << "a clock that leaps by days is in none, nor is who tampers";
   EXPECT_GT(damage.rate(FaultKind::kBitFlip), 0u);
   EXPECT_GT(ordinary.rate(FaultKind::kCrashInSync), 0u);
 }

@@ -50,9 +50,9 @@ class OpenFile final : public runtime::File {
 
   Task<Result<std::uint64_t>> size() override {
     STELE_CO_CHECK(check("reading the size of"));
-    co_return co_await FileOperation(
-        core_, reading(core_),
-        [disk = &disk(), inode = inode_](int) -> Result<std::uint64_t> { return disk->size(inode); });
+    Result<std::uint64_t> size = co_await FileOperation(
+        core_, reading(core_), [disk = &disk(), inode = inode_](int) { return disk->tell_size(inode); });
+    co_return named(std::move(size), "reading", path_);
   }
 
   Task<Result<Bytes>> read(Position position, std::size_t length) override {
@@ -166,7 +166,7 @@ class OpenBlockingFile final : public runtime::BlockingFile {
       : core_(core), inode_(std::move(inode)), path_(std::move(path)), writable_(writable) {}
 
   Result<std::uint64_t> size() override {
-    return block(core_, reading(core_), [&]() -> Result<std::uint64_t> { return disk().size(inode_); });
+    return block(core_, reading(core_), [&] { return named(disk().tell_size(inode_), "reading", path_); });
   }
   Result<std::size_t> read(Position position, char* to, std::size_t length) override {
     return block(core_, reading(core_),

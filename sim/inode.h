@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "sim/disk.h"
 #include "sim/file_content.h"
@@ -11,8 +12,12 @@ namespace stele::sim {
 
 class Inode {
  public:
-  Inode(Disk& disk, std::uint64_t number, bool directory)
-      : disk_(disk), number(number), directory(directory), content(disk.config_.sector_bytes) {}
+  Inode(Disk& disk, std::uint64_t number, bool directory, std::string made_in)
+      : disk_(disk),
+        number(number),
+        directory(directory),
+        made_in(std::move(made_in)),
+        content(disk.config_.sector_bytes) {}
   ~Inode() { disk_.release(content.size()); }
 
  private:
@@ -21,6 +26,7 @@ class Inode {
  public:
   const std::uint64_t number;
   const bool directory;
+  const std::string made_in;  // of the directories of the root, the one in which it was made
   FileContent content;
   // Of a directory: as a process sees it, and as it is on the platter.
   std::map<std::string, Disk::File> entries;
