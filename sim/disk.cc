@@ -106,8 +106,9 @@ std::shared_ptr<Inode> Disk::make_inode(const std::string& path, bool directory)
 
 Result<void> Disk::fail_if(std::uint32_t& left, std::uint64_t& failed, std::string_view doing,
                            std::string_view path) {
-  if (!is_due(left)) return {};
-  ++failed;
+  const bool by_number = faults_.fails_at > 0 && --faults_.fails_at == 0;
+  if (!by_number && !is_due(left)) return {};
+  ++(by_number ? effects_.operations_failed : failed);
   return error(ErrorCode::kIo, std::string(doing) + " " + std::string(path) + ": the device failed");
 }
 
@@ -143,10 +144,7 @@ Result<std::uint64_t> Disk::tell_size(const File& file) {
 }
 
 Result<std::size_t> Disk::read(const File& file, Position position, char* to, std::size_t length) {
-  if (is_due(faults_.failing_reads)) {
-    ++effects_.reads_failed;
-    return error(ErrorCode::kIo, "the device failed to read");
-  }
+  STELE_CHECK(fail_if(faults_.failing_reads, effects_.reads_failed, "reading", "a sector"));
   if (!bad_.empty()) STELE_CHECK(check_readable(file, position.value, position.value + length));
   const std::size_t got = file->content.read(position.value, to, length);
   if (got > 0 && is_due(faults_.misdirected_reads)) {
@@ -174,10 +172,7 @@ Result<void> Disk::grow(Inode& inode, std::uint64_t size) {
 }
 
 Result<void> Disk::write(const File& file, Position position, std::span<const std::string_view> slices) {
-  if (is_due(faults_.failing_writes)) {
-    ++effects_.writes_failed;
-    return error(ErrorCode::kIo, "the device failed to write");
-  }
+  STELE_CHECK(fail_if(faults_.failing_writes, effects_.writes_failed, "writing", "a sector"));
   if (faults_.any_of_writes()) {
     std::string whole;
     for (const std::string_view slice : slices) whole.append(slice);
@@ -209,10 +204,9 @@ Result<void> Disk::put(const File& file, std::uint64_t at, std::string_view byte
 }
 
 Result<void> Disk::sync(const File& file) {
-  if (is_due(faults_.failing_syncs)) {
-    ++effects_.syncs_failed;
+  if (auto fails = fail_if(faults_.failing_syncs, effects_.syncs_failed, "writing back", "pages"); !fails) {
     file->content.sync_fails(random_);
-    return error(ErrorCode::kIo, "the device failed to sync");
+    return fails;
   }
   if (is_due(faults_.lying_syncs)) {
     ++effects_.syncs_lied;
@@ -331,10 +325,7 @@ Result<void> Disk::sync_directory(const std::string& path) {
   STELE_TRY(const Place place, place_of(path));
   const File directory = place.name.empty() ? root_ : place.inode();
   if (!directory || !directory->directory) return not_found("syncing directory", path);
-  if (is_due(faults_.failing_syncs)) {
-    ++effects_.syncs_failed;
-    return error(ErrorCode::kIo, "syncing directory " + path + ": the device failed to sync");
-  }
+  STELE_CHECK(fail_if(faults_.failing_syncs, effects_.syncs_failed, "syncing directory", path));
   if (is_due(faults_.lying_directory_syncs)) {
     ++effects_.directory_syncs_lied;
     note_damage(directory);

@@ -49,6 +49,7 @@ struct DiskFaults {
   std::uint32_t failing_directories = 0;  // that are to be made
   std::uint32_t failing_stats = 0;        // of a file's size, or whether it is there
   std::uint32_t failing_truncates = 0;
+  std::uint64_t fails_at = 0;  // the so-manyth operation from now fails, whatever it is
   // They succeed, and have not done what they say.
   std::uint32_t lying_syncs = 0;  // what it did not write counts as clean, and is gone with the power
   std::uint32_t lying_directory_syncs = 0;
@@ -81,8 +82,9 @@ struct DiskEffects {
   std::uint64_t directories_failed = 0;
   std::uint64_t stats_failed = 0;
   std::uint64_t truncates_failed = 0;
-  std::uint64_t unreadable = 0;  // reads of a sector that will be readable again
-  std::uint64_t latent = 0;      // reads of one that will not, until it is written
+  std::uint64_t operations_failed = 0;  // by their number
+  std::uint64_t unreadable = 0;         // reads of a sector that will be readable again
+  std::uint64_t latent = 0;             // reads of one that will not, until it is written
   std::uint64_t no_space = 0;
   std::uint64_t syncs_lied = 0;
   std::uint64_t directory_syncs_lied = 0;
@@ -98,7 +100,7 @@ struct DiskEffects {
   std::uint64_t errors() const {
     return syncs_failed + reads_failed + writes_failed + writes_stopped + writes_torn + opens_failed +
            lists_failed + renames_failed + removals_failed + directories_failed + stats_failed +
-           truncates_failed + unreadable + latent + no_space;
+           truncates_failed + operations_failed + unreadable + latent + no_space;
   }
 };
 
@@ -189,6 +191,7 @@ class Disk {
   };
 
   Result<Place> place_of(const std::string& path) const;
+  // For the beginning of every operation: counts it down, and whether it fails.
   Result<void> fail_if(std::uint32_t& left, std::uint64_t& failed, std::string_view doing,
                        std::string_view path);
   void note_damage(const File& file);

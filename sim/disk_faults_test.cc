@@ -126,6 +126,17 @@ TEST(DiskFaults, WhatIsDoneToNamesAndSizesFails) {
   EXPECT_TRUE(f.disk.remove("/g"));
 }
 
+TEST(DiskFaults, AnOperationFailsByItsNumber) {
+  OneFile f(1, "stored");
+  f.disk.faults().fails_at = 3;
+  EXPECT_TRUE(f.disk.list("/"));
+  EXPECT_EQ(f.content(), "stored");
+  EXPECT_EQ(f.disk.sync(f.file).error().code, ErrorCode::kIo);
+  EXPECT_TRUE(f.disk.sync(f.file)) << "once";
+  EXPECT_EQ(f.disk.effects().operations_failed, 1u);
+  EXPECT_EQ(f.disk.effects().syncs_failed, 0u);
+}
+
 TEST(DiskFaults, SomebodyChangesWholeFilesForGood) {
   OneFile f(1, "stored");
   f.disk.set_free_bytes(0);

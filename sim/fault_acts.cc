@@ -186,6 +186,9 @@ bool act_on_disk(World& world, const Fault& fault, Host& host) {
     return true;
   }
   switch (fault.kind) {
+    case FaultKind::kOperationFails:
+      disk.faults().fails_at = std::max<std::uint64_t>(fault.amount, 1);
+      return true;
     case FaultKind::kNoSpace:
       disk.set_free_bytes(fault.amount);
       return true;
@@ -238,6 +241,8 @@ std::uint64_t met_by_disk(const DiskEffects& met, FaultKind kind) {
       return met.stats_failed;
     case FaultKind::kTruncateFails:
       return met.truncates_failed;
+    case FaultKind::kOperationFails:
+      return met.operations_failed;
     case FaultKind::kUnreadable:
       return met.unreadable;
     case FaultKind::kNoSpace:
@@ -363,7 +368,8 @@ std::uint64_t times_met(World& world, FaultKind kind, std::uint64_t injected) {
   if (const auto met = met_by_network(world.fabric().effects(), kind)) return *met;
   DiskFaults none;
   const bool of_disks = countdown(kind, none) || kind == FaultKind::kNoSpace ||
-                        kind == FaultKind::kUnreadable || kind == FaultKind::kLatentSectorError;
+                        kind == FaultKind::kOperationFails || kind == FaultKind::kUnreadable ||
+                        kind == FaultKind::kLatentSectorError;
   if (!of_disks && kind != FaultKind::kCrashInStart) return injected;
   std::uint64_t met = 0;
   for (const auto& host : world.hosts()) {

@@ -81,6 +81,8 @@ constexpr Kind kKinds[kFaultKinds] = {
     {"make-directory-fails", kO, 1, k0, k0, 1, 1},
     {"stat-fails", kO, 2, k0, k0, 1, 2},
     {"truncate-fails", kO, 2, k0, k0, 1, 2},
+    {"operation-fails", kO, 3, k0, k0, 1, 400},
+    {"start-fails", kO, 3, milliseconds(1), seconds(5), 1, 200},
     {"unreadable", kO, 4, milliseconds(100), seconds(30), 1, 64},
     {"no-space", kO, 3, seconds(1), seconds(30), 0, 1 << 20},
     {"slow-disk", kO, 8, seconds(1), minutes(1), 2, 100},
@@ -98,7 +100,7 @@ constexpr Kind kKinds[kFaultKinds] = {
     {"file-missing", kD, 3, k0, k0, 1, 1},
     {"disk-lost", kD, 1, milliseconds(1), seconds(5), 0, 0},
     {"garbled", Menu::kNone, 6, milliseconds(1), seconds(5), 0, 1 << 16},
-    {"put-back", Menu::kNone, 2, milliseconds(1), seconds(5), 0, 3},
+    {"directory-gone", Menu::kNone, 2, milliseconds(1), seconds(5), 0, 3},
 };
 
 const Kind& info(FaultKind kind) {

@@ -22,13 +22,13 @@ bool is_planned_crash(FaultKind kind) {
 }
 
 bool is_tampering(FaultKind kind) {
-  return kind == FaultKind::kGarbled || kind == FaultKind::kPutBack;
+  return kind == FaultKind::kGarbled || kind == FaultKind::kDirectoryGone;
 }
 
 bool ends_process(FaultKind kind) {
   return is_planned_crash(kind) || kind == FaultKind::kPowerLoss || kind == FaultKind::kKill ||
          kind == FaultKind::kCrashInStart || kind == FaultKind::kTerminate || kind == FaultKind::kDiskLost ||
-         is_tampering(kind);
+         kind == FaultKind::kStartFails || is_tampering(kind);
 }
 
 }  // namespace
@@ -159,7 +159,8 @@ bool Faults::inject_crash(const Fault& fault, Host& host) {
   const bool planned = is_planned_crash(fault.kind);
   if (!host.running() || (planned && (host.crash_planned() || fault.amount == 0))) return false;
   if (is_tampering(fault.kind) && !tamper_) return false;
-  const bool on_other_cores = !planned && fault.kind != FaultKind::kCrashInStart && !is_tampering(fault.kind);
+  const bool on_other_cores = !planned && fault.kind != FaultKind::kCrashInStart &&
+                              fault.kind != FaultKind::kStartFails && !is_tampering(fault.kind);
   supervisor_of(host)->plan(fault.kind, planned ? kUsualDowntime : fault.lasts,
                             on_other_cores ? fault.amount : 0);
   switch (fault.kind) {
@@ -179,6 +180,10 @@ bool Faults::inject_crash(const Fault& fault, Host& host) {
       host.crash();
       host.crash_next_process_at(std::max<std::uint64_t>(fault.amount, 1));
       return true;
+    case FaultKind::kStartFails:
+      host.crash();
+      host.disk().faults().fails_at = std::max<std::uint64_t>(fault.amount, 1);
+      return true;
     case FaultKind::kTerminate:
       host.terminate();
       return true;
@@ -187,7 +192,7 @@ bool Faults::inject_crash(const Fault& fault, Host& host) {
       host.disk().wipe();
       return true;
     case FaultKind::kGarbled:
-    case FaultKind::kPutBack:
+    case FaultKind::kDirectoryGone:
       host.crash();
       return tamper_(fault, host);
     default:

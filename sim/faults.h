@@ -75,6 +75,8 @@ enum class FaultKind : std::uint8_t {
   kMakeDirectoryFails,  // `amount` times
   kStatFails,           // of a file's size, or whether it is there; `amount` times
   kTruncateFails,       // `amount` times
+  kOperationFails,      // the `amount`-th file operation from then, whatever it is
+  kStartFails,          // power is lost, and the `amount`-th file operation of the next process fails
   kUnreadable,          // `amount` sectors of something stored, until they are written or it is over
   kNoSpace,             // but for `amount` bytes
   kSlowDisk,            // `amount` times as slow
@@ -93,10 +95,10 @@ enum class FaultKind : std::uint8_t {
   kFileMissing,        // `amount` names that were durable are gone when power is lost next
   kDiskLost,           // power is lost, and everything stored
   // Power is lost, and before the next start somebody does what the scenario's tamperer knows.
-  kGarbled,  // something says what its format forbids, under a right checksum; `amount` tells what
-  kPutBack,  // a directory is as it once was, or gone; `amount` tells which
+  kGarbled,        // something says what its format forbids, under a right checksum; `amount` tells what
+  kDirectoryGone,  // one of its directories is gone; `amount` tells which
 };
-constexpr std::size_t kFaultKinds = 60;
+constexpr std::size_t kFaultKinds = 62;
 std::string_view to_string(FaultKind kind);
 
 struct Fault {
@@ -141,7 +143,7 @@ class Faults {
   Faults(const Faults&) = delete;
   Faults& operator=(const Faults&) = delete;
 
-  // Does what garbled and put-back say, while the host is down. False: there was nothing to do it to.
+  // Does what kGarbled and kDirectoryGone say, while the host is down. False: there was nothing to do it to.
   using Tamperer = std::function<bool(const Fault&, Host&)>;
   void set_tamperer(Tamperer tamper) { tamper_ = std::move(tamper); }
 

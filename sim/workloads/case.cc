@@ -86,7 +86,7 @@ constexpr std::string_view kFloors[] = {"operations", "faults",          "crashe
                                         "damages",    "denials",         "newcomers",
                                         "wills",      "wills-kept-away", "messages-of-the-neighbour",
                                         "contended"};
-constexpr std::string_view kSystems[] = {"node", "log"};
+constexpr std::string_view kSystems[] = {"node", "log", "store"};
 
 // Reads a table key by key, each once, and names what is wrong with its place.
 class Reader {
@@ -210,7 +210,7 @@ Reader::Take system_into(System* out) {
     std::string name;
     STELE_CHECK(Reader::text(&name)(node));
     STELE_CHECK(known("system", name, kSystems));
-    *out = name == "log" ? System::kLog : System::kNode;
+    *out = static_cast<System>(std::ranges::find(kSystems, name) - std::begin(kSystems));
     return {};
   };
 }

@@ -23,8 +23,9 @@ namespace stele::sim {
 
 // What is run.
 enum class System : std::uint8_t {
-  kNode,  // a node with clients
-  kLog,   // the write-ahead log alone
+  kNode,   // a node with clients
+  kLog,    // the write-ahead log alone
+  kStore,  // all that keeps a shard's log
 };
 
 struct Case {

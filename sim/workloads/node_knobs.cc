@@ -29,7 +29,11 @@ std::vector<Knob> declare() {
       {"log.segment_bytes", 512 << 10, {8 << 10}, 8 << 10, 4 << 20},
       {"log.snapshot_bytes", 64 << 10, {16 << 10}, 16 << 10, 512 << 10},
       {"log.tail_bytes", 256 << 10, {16 << 10}, 16 << 10, 2 << 20},
-      {"log.cache", 1, {0}},  // where there is only the log, and its tail is not kept by anybody else
+      // Where there is only the log: whether it keeps its tail, which nobody else does; when it answers (0:
+      // fsync, 1: flush, 2: memory); and what may wait for the disk.
+      {"log.cache", 1, {0}},
+      {"log.durability", 0, {1, 2}},
+      {"storage.pending_bytes", 64 << 20, {16 << 10}, 16 << 10, 64 << 20},
       {"storage.block_bytes", 256 << 10, {512}, 512, 256 << 10},
       {"storage.read_bytes", 128 << 10, {512}, 512, 128 << 10},
       {"storage.index_own_bytes", 64 << 10, {1, 1 << 20}, 1 << 10, 1 << 20},

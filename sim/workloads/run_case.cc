@@ -3,7 +3,15 @@
 namespace stele::sim {
 
 ScenarioResult run_case(const Case& of, const Observation& observe) {
-  return of.system == System::kLog ? run_log(of, observe) : run_node(of, observe);
+  switch (of.system) {
+    case System::kLog:
+      return run_log(of, observe);
+    case System::kStore:
+      return run_store(of, observe);
+    case System::kNode:
+      break;
+  }
+  return run_node(of, observe);
 }
 
 bool fails_without_faults(const Case& of) {

@@ -57,6 +57,18 @@ void StorageLedger::fenced(SegmentId segment, Epoch epoch) {
   segments_[segment].fence = std::max(segments_[segment].fence, epoch);
 }
 
+void StorageLedger::taken_over(SegmentId id, std::uint64_t end) {
+  std::vector<Entry>& entries = segments_[id].entries;
+  if (end > entries.size()) {
+    return world_.fail("an owner finds " + place(id, end - 1) + ", which was never appended");
+  }
+  if (end < entries.size() && entries[end].acknowledged > 0) {
+    return world_.fail(place(id, end) + " was acknowledged, and the next owner does not have it");
+  }
+  entries.resize(end);
+  acknowledged(id, end);
+}
+
 // What a segment can never say, whatever was damaged.
 bool StorageLedger::check_segment(SegmentId id, const Segment& segment, const storage::SegmentInfo& info) {
   const std::string name = "segment " + std::to_string(id.value);

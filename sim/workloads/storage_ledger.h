@@ -1,5 +1,5 @@
 // What was appended to the segments of one log, and what the log says of it later: the judge of scenario
-// `damage` (scenario_damage.cc).
+// `damage` (log_run.cc), and of scenario `store` (store_run.cc), whose segments are shards.
 //
 // An entry's bytes are a function of its segment, its index and the moment of its first append, so whatever
 // is read at a place is known to be right or wrong. What a disk did to stored bytes excuses little:
@@ -59,6 +59,9 @@ class StorageLedger {
   // A fence was asked for, which makes the segment; and was answered.
   void fencing(SegmentId segment) { segments_.try_emplace(segment); }
   void fenced(SegmentId segment, Epoch epoch);
+
+  // Another owner of the segment in the same process finds this end; what is behind it is forgotten.
+  void taken_over(SegmentId segment, std::uint64_t end);
 
   // The log was opened, and says this. What it does not have is forgotten.
   void opened(const std::vector<storage::SegmentInfo>& segments, const DamageDone& damage);

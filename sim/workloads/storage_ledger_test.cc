@@ -50,6 +50,23 @@ TEST_F(StorageLedgerTest, WhatWasAppendedIsRead) {
   EXPECT_EQ(ledger.read_count(), 3u);
 }
 
+TEST_F(StorageLedgerTest, AnotherOwnerHasWhatWasAcknowledged) {
+  store(kOne, 0, 3);
+  ledger.append(kOne, 3);
+  ledger.append(kOne, 4);
+  ledger.taken_over(kOne, 4);
+  EXPECT_EQ(ledger.acknowledged_count(), 4u) << "what it finds it has for good";
+  EXPECT_EQ(why(), "");
+  ledger.taken_over(kOne, 3);
+  EXPECT_NE(why().find("the next owner does not have it"), std::string::npos);
+}
+
+TEST_F(StorageLedgerTest, AnotherOwnerHasNothingElse) {
+  store(kOne, 0, 3);
+  ledger.taken_over(kOne, 4);
+  EXPECT_NE(why().find("never appended"), std::string::npos);
+}
+
 TEST_F(StorageLedgerTest, AnotherEntrysBytesAreReported) {
   store(kOne, 0, 2);
   ledger.read(kOne, 0, bytes[{kOne, 1}]);

@@ -1,0 +1,21 @@
+// Stored files that say what their format forbids, under right checksums: what a program with a bug, or of
+// another version, would have left. Whoever reads them must refuse or give an error. Nothing here may read as
+// something else that is valid: against that no checksum helps.
+//
+// Used while no process uses the disk. False: there was nothing to do it to.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "sim/disk.h"
+
+namespace stele::sim {
+
+// Something in the directory of a segment store; `how` chooses what.
+bool garble_log(Disk& disk, const std::string& directory, std::uint64_t how);
+
+// A page of a database; `how` chooses which.
+bool garble_database(Disk& disk, const std::string& path, std::uint64_t how);
+
+}  // namespace stele::sim
