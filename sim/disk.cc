@@ -41,6 +41,9 @@ struct Disk::NameOperation {
 
 namespace {
 
+// A directory that takes another name may need another block.
+constexpr std::uint64_t kRoomForName = 4096;
+
 std::unexpected<Error> not_found(std::string_view doing, std::string_view path) {
   return error(ErrorCode::kNotFound,
                std::string(doing) + " " + std::string(path) + ": no such file or directory");
@@ -129,6 +132,7 @@ Result<Disk::File> Disk::open(const std::string& path, runtime::OpenMode mode) {
     return file;
   }
   if (mode == OpenMode::kRead || mode == OpenMode::kReadWrite) return not_found("opening", path);
+  STELE_CHECK(check_room(kRoomForName));
   file = make_inode(path, false);
   record({{{place.directory, place.name, file}}});
   return file;
@@ -163,12 +167,15 @@ Result<std::size_t> Disk::read(const File& file, Position position, char* to, st
 Result<void> Disk::grow(Inode& inode, std::uint64_t size) {
   if (size <= inode.content.size()) return {};
   const std::uint64_t more = size - inode.content.size();
-  if (more > capacity_ - std::min(used_, capacity_)) {
-    ++effects_.no_space;
-    return error(ErrorCode::kNoSpace, "no space left on the device");
-  }
+  STELE_CHECK(check_room(more));
   used_ += more;
   return {};
+}
+
+Result<void> Disk::check_room(std::uint64_t bytes) {
+  if (bytes <= capacity_ - std::min(used_, capacity_)) return {};
+  ++effects_.no_space;
+  return error(ErrorCode::kNoSpace, "no space left on the device");
 }
 
 Result<void> Disk::write(const File& file, Position position, std::span<const std::string_view> slices) {
@@ -207,6 +214,11 @@ Result<void> Disk::sync(const File& file) {
   if (auto fails = fail_if(faults_.failing_syncs, effects_.syncs_failed, "writing back", "pages"); !fails) {
     file->content.sync_fails(random_);
     return fails;
+  }
+  if (is_due(faults_.full_syncs)) {
+    ++effects_.syncs_full;
+    file->content.sync_fails(random_);
+    return error(ErrorCode::kNoSpace, "no space left on the device");
   }
   if (is_due(faults_.lying_syncs)) {
     ++effects_.syncs_lied;
@@ -276,6 +288,7 @@ Result<void> Disk::make_directory(const std::string& path) {
       if (there->directory) continue;
       return error(ErrorCode::kAlreadyExists, "making directory " + part + ": a file has that name");
     }
+    STELE_CHECK(check_room(kRoomForName));
     record({{{place.directory, place.name, make_inode(part, true)}}});
   }
   return {};
@@ -298,6 +311,7 @@ Result<void> Disk::rename(const std::string& from, const std::string& to) {
     return in_the_way(ErrorCode::kNotFound, "it is no directory");
   if (replaced && !replaced->entries.empty())
     return in_the_way(ErrorCode::kAlreadyExists, "the directory is not empty");
+  STELE_CHECK(check_room(kRoomForName));
   record({{{source.directory, source.name, nullptr}, {target.directory, target.name, moved}}});
   return {};
 }

@@ -38,6 +38,7 @@ class Inode;
 struct DiskFaults {
   // They fail with kIo.
   std::uint32_t failing_syncs = 0;
+  std::uint32_t full_syncs = 0;  // they fail with kNoSpace: room was promised that is not there
   std::uint32_t failing_reads = 0;
   std::uint32_t failing_writes = 0;
   std::uint32_t stopping_writes = 0;  // with a first part written
@@ -71,6 +72,7 @@ inline bool is_due(std::uint32_t& left) {
 // How often somebody met what was wrong.
 struct DiskEffects {
   std::uint64_t syncs_failed = 0;
+  std::uint64_t syncs_full = 0;
   std::uint64_t reads_failed = 0;
   std::uint64_t writes_failed = 0;
   std::uint64_t writes_stopped = 0;
@@ -98,9 +100,9 @@ struct DiskEffects {
   std::uint64_t names_lost = 0;
   // Operations that ended with an error because of a fault.
   std::uint64_t errors() const {
-    return syncs_failed + reads_failed + writes_failed + writes_stopped + writes_torn + opens_failed +
-           lists_failed + renames_failed + removals_failed + directories_failed + stats_failed +
-           truncates_failed + operations_failed + unreadable + latent + no_space;
+    return syncs_failed + syncs_full + reads_failed + writes_failed + writes_stopped + writes_torn +
+           opens_failed + lists_failed + renames_failed + removals_failed + directories_failed +
+           stats_failed + truncates_failed + operations_failed + unreadable + latent + no_space;
   }
 };
 
@@ -196,6 +198,7 @@ class Disk {
                        std::string_view path);
   void note_damage(const File& file);
   Result<void> grow(Inode& inode, std::uint64_t size);
+  Result<void> check_room(std::uint64_t bytes);
   Result<void> put(const File& file, std::uint64_t at, std::string_view bytes);
   Result<void> write_faultily(const File& file, std::uint64_t at, const std::string& whole);
   Result<void> write_part(const File& file, std::uint64_t at, std::string_view whole);

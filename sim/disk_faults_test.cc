@@ -137,6 +137,20 @@ TEST(DiskFaults, AnOperationFailsByItsNumber) {
   EXPECT_EQ(f.disk.effects().syncs_failed, 0u);
 }
 
+TEST(DiskFaults, NamesNeedRoomAndASyncMayFindNone) {
+  OneFile f(1, "stored");
+  f.disk.set_free_bytes(100);
+  EXPECT_EQ(f.disk.open("/g", OpenMode::kCreate).error().code, ErrorCode::kNoSpace);
+  EXPECT_EQ(f.disk.rename("/f", "/g").error().code, ErrorCode::kNoSpace);
+  EXPECT_EQ(f.disk.make_directory("/d").error().code, ErrorCode::kNoSpace);
+  EXPECT_TRUE(f.disk.open("/f", OpenMode::kCreate)) << "which is there";
+  f.disk.set_free_bytes(UINT64_MAX);
+  f.disk.faults().full_syncs = 1;
+  EXPECT_EQ(f.disk.sync(f.file).error().code, ErrorCode::kNoSpace);
+  EXPECT_TRUE(f.disk.sync(f.file)) << "once";
+  EXPECT_EQ(f.disk.effects().errors(), 4u);
+}
+
 TEST(DiskFaults, SomebodyChangesWholeFilesForGood) {
   OneFile f(1, "stored");
   f.disk.set_free_bytes(0);

@@ -137,6 +137,8 @@ std::uint32_t* countdown(FaultKind kind, DiskFaults& faults) {
   switch (kind) {
     case FaultKind::kSyncFails:
       return &faults.failing_syncs;
+    case FaultKind::kSyncFindsNoSpace:
+      return &faults.full_syncs;
     case FaultKind::kReadFails:
       return &faults.failing_reads;
     case FaultKind::kWriteFails:
@@ -219,6 +221,8 @@ std::uint64_t met_by_disk(const DiskEffects& met, FaultKind kind) {
   switch (kind) {
     case FaultKind::kSyncFails:
       return met.syncs_failed;
+    case FaultKind::kSyncFindsNoSpace:
+      return met.syncs_full;
     case FaultKind::kReadFails:
       return met.reads_failed;
     case FaultKind::kWriteFails:

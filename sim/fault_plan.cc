@@ -70,6 +70,7 @@ constexpr Kind kKinds[kFaultKinds] = {
     {"slow-connects", kO, 6, seconds(1), seconds(30), 100, 60'000},
     {"unresolvable", kO, 6, milliseconds(100), seconds(30), 0, 0},
     {"sync-fails", kO, 6, k0, k0, 1, 2},
+    {"sync-finds-no-space", Menu::kNone, 6, k0, k0, 1, 2},
     {"read-fails", kO, 4, k0, k0, 1, 3},
     {"write-fails", kO, 2, k0, k0, 1, 2},
     {"write-stops", kO, 3, k0, k0, 1, 2},

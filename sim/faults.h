@@ -63,7 +63,8 @@ enum class FaultKind : std::uint8_t {
   kSlowConnects,  // a new connection to it takes up to `amount` milliseconds more
   kUnresolvable,  // it is not found by its name
   // Disk, as a sound one may fail
-  kSyncFails,  // `amount` times
+  kSyncFails,         // `amount` times
+  kSyncFindsNoSpace,  // fails likewise, since room was promised that is not there; `amount` times
   kReadFails,
   kWriteFails,
   kWriteStops,          // fails with a first part written, `amount` times
@@ -98,7 +99,7 @@ enum class FaultKind : std::uint8_t {
   kGarbled,        // something says what its format forbids, under a right checksum; `amount` tells what
   kDirectoryGone,  // one of its directories is gone; `amount` tells which
 };
-constexpr std::size_t kFaultKinds = 62;
+constexpr std::size_t kFaultKinds = 63;
 std::string_view to_string(FaultKind kind);
 
 struct Fault {

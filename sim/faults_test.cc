@@ -448,7 +448,8 @@ TEST(FaultMenu, DamageIsNotOrdinary) {
               true)
         << to_string(kind);
   }
-  EXPECT_EQ(kinds, kFaultKinds - 3) << "a clock that leaps by days is in none, nor is who tampers";
+  EXPECT_EQ(kinds, kFaultKinds - 4)
+      << "in none are a clock that leaps by days, syncs that find no space, and who tampers";
   EXPECT_GT(damage.rate(FaultKind::kBitFlip), 0u);
   EXPECT_GT(ordinary.rate(FaultKind::kCrashInSync), 0u);
 }

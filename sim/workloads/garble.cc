@@ -97,7 +97,7 @@ void fill_payload(BlockHeader& block, char* payload) {
 
 bool garble_log_file(StoredFile& file, bool last, Random& random) {
   const bool whole = file.content.size() >= storage::kFileHeaderBytes;
-  switch (random.below(whole ? 8 : 1)) {
+  switch (random.below(whole ? 10 : 1)) {
     case 0:
       file.content.resize(random.below(std::min(file.content.size() + 1, storage::kFileHeaderBytes)));
       return true;
@@ -111,7 +111,7 @@ bool garble_log_file(StoredFile& file, bool last, Random& random) {
       return true;
     case 3:
     case 4: {
-      const auto kind = static_cast<BlockKind>(1 + random.below(5));
+      const auto kind = static_cast<BlockKind>(3 + random.below(3));  // what is not entries
       return change_block(
           file, random,
           [&](const BlockHeader& block) { return block.kind == kind && block.payload_bytes > 0; },
@@ -151,10 +151,10 @@ std::optional<std::string> with_other_ends(const std::string& content) {
   return out;
 }
 
-bool garble_checkpoint(StoredFile& file, Random& random) {
+bool garble_checkpoint(StoredFile& file, std::uint64_t how) {
   std::string& content = file.content;
   if (content.size() < kFilesAt || !storage::decode_checkpoint(content)) return false;
-  switch (random.below(4)) {
+  switch (how) {
     case 0:
       add_to(content, kVersionAt, 1);
       break;
@@ -183,9 +183,9 @@ bool garble_log(Disk& disk, const std::string& directory, std::uint64_t how) {
   std::vector<StoredFile> checkpoints = files_of(disk, directory, "index");
   if (!checkpoints.empty() && random.chance(1, 3)) {
     StoredFile& newest = checkpoints.back();
-    if (random.chance(1, 8)) {
+    if (random.chance(1, 5)) {
       disk.drop_directory(directory);
-    } else if (!garble_checkpoint(newest, random)) {
+    } else if (!garble_checkpoint(newest, random.below(4))) {
       return false;
     }
     disk.put_content(newest.path, newest.content);
@@ -196,6 +196,10 @@ bool garble_log(Disk& disk, const std::string& directory, std::uint64_t how) {
   StoredFile& file = logs[chosen];
   if (!garble_log_file(file, chosen + 1 == logs.size(), random)) return false;
   disk.put_content(file.path, file.content);
+  // Either the checkpoint knows what is in the file, or it is read.
+  if (!checkpoints.empty() && random.chance(1, 2) && garble_checkpoint(checkpoints.back(), 0)) {
+    disk.put_content(checkpoints.back().path, checkpoints.back().content);
+  }
   return true;
 }
 

@@ -19,6 +19,7 @@ using storage::SegmentStore;
 namespace {
 
 constexpr std::uint64_t kSegments = 5;
+constexpr std::uint32_t kReadsMeanwhile = 6;
 
 class LogRun final : public StorageRun {
  public:
@@ -40,10 +41,12 @@ class Writer final : public Program {
 
  private:
   static Task<void> live(Writer& self);
+  static Task<void> come_too_late(Writer& self);
   static Task<void> remove_old_log(Writer& self);
   static Task<bool> open(Writer& self);
   static Task<void> read_all(Writer& self);
   static Task<void> read(Writer& self, SegmentId segment, std::uint64_t from, std::uint64_t to);
+  static Task<void> read_meanwhile(Writer& self, SegmentId segment, std::uint64_t from, std::uint64_t to);
   static Task<bool> fence_all(Writer& self);
   static Task<void> step(Writer& self);
   void append(SegmentId segment);
@@ -55,6 +58,7 @@ class Writer final : public Program {
   LogRun& run_;
   const Epoch epoch_;
   bool stopping_ = false;
+  std::uint32_t reads_ = 0;  // that others do not wait for
   std::unique_ptr<SegmentStore> store_;
   runtime::Scope scope_;  // last
 };
@@ -73,12 +77,22 @@ Task<void> Writer::live(Writer& self) {
     if (self.store_->failed()) {
       self.run_.ledger.write_failed({ErrorCode::kIo, "the log failed"}, self.run_.damage());
     } else {
+      while (self.reads_ > 0) co_await runtime::sleep(self.core_, 10ms);
       (void)co_await self.store_->close();
+      co_await come_too_late(self);
     }
   } else {
     co_await runtime::sleep(self.core_, 100ms);
   }
   self.process_.exit();
+}
+
+// What comes after the close is refused, and who is gone hears nothing.
+Task<void> Writer::come_too_late(Writer& self) {
+  self.store_->append(SegmentId(1), self.epoch_, 0, {},
+                      [&self](Result<void>) { self.run_.world.fail("a log that is gone has answered"); });
+  self.store_.reset();
+  co_await runtime::sleep(self.core_, 1ms);
 }
 
 // Of its files nothing is needed, and what does not go stays.
@@ -116,6 +130,12 @@ Task<void> Writer::read(Writer& self, SegmentId segment, std::uint64_t from, std
   while (from < to) {
     auto entries = co_await self.store_->read(segment, from, self.run_.random().below(8000));
     if (!entries) {
+      // Trimmed meanwhile.
+      const auto info = self.store_->info(segment);
+      if (info && from < info->begin && entries.error().code == ErrorCode::kNotFound) {
+        from = info->begin;
+        continue;
+      }
       ledger.read_failed(segment, from++, entries.error(), self.run_.damage());
       continue;
     }
@@ -128,6 +148,13 @@ Task<void> Writer::read(Writer& self, SegmentId segment, std::uint64_t from, std
       ledger.read(segment, from++, std::string(entry.head.view()) + std::string(entry.body.view()));
     }
   }
+}
+
+// While entries are trimmed and moved, and files are used again.
+Task<void> Writer::read_meanwhile(Writer& self, SegmentId segment, std::uint64_t from, std::uint64_t to) {
+  ++self.reads_;
+  co_await read(self, segment, from, to);
+  --self.reads_;
 }
 
 // Which also syncs, whatever the durability.
@@ -161,7 +188,12 @@ Task<void> Writer::step(Writer& self) {
     const auto info = self.store_->info(self.some_segment());
     if (!info || info->begin == info->stored) co_return;
     const std::uint64_t from = info->begin + random.below(info->stored - info->begin);
-    co_await read(self, info->id, from, std::min(from + random.below(20), info->stored));
+    const std::uint64_t to = std::min(from + random.below(20), info->stored);
+    if (self.reads_ < kReadsMeanwhile && random.chance(1, 2)) {
+      self.scope_.spawn(read_meanwhile(self, info->id, from, to));
+    } else {
+      co_await read(self, info->id, from, to);
+    }
   } else {
     for (std::uint64_t times = 1 + random.below(3); times-- > 0;) self.append(self.some_segment());
   }

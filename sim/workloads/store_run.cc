@@ -37,6 +37,8 @@ constexpr NodeId kNode(1);
 // Of the calls to the keeper of chains, one in so many is not answered, before or after it took effect.
 constexpr std::uint64_t kUnansweredOneIn = 14;
 constexpr std::size_t kReplacedKept = 4;
+// Of the processes, one in so many is stopped in its first moments.
+constexpr std::uint64_t kStoppedOneIn = 12;
 
 SegmentId as_segment(ShardId shard) {
   return SegmentId(shard.value + 1);
@@ -135,19 +137,19 @@ class FarKeeper final : public journal::ChainKeeper {
   NodeId node() const override { return keeper_->node(); }
   Task<Result<std::vector<meta::Shard>>> take(std::vector<ShardId> shards) override {
     STELE_CO_CHECK(co_await there());
-    co_return back(co_await keeper_->take(std::move(shards)));
+    co_return co_await back(co_await keeper_->take(std::move(shards)));
   }
   Task<Result<std::vector<meta::Shard>>> read(std::vector<ShardId> shards) override {
     STELE_CO_CHECK(co_await there());
-    co_return back(co_await keeper_->read(std::move(shards)));
+    co_return co_await back(co_await keeper_->read(std::move(shards)));
   }
   Task<Result<meta::SealAndOpen::Answer>> seal_and_open(std::vector<meta::SealAndOpenItem> items) override {
     STELE_CO_CHECK(co_await there());
-    co_return back(co_await keeper_->seal_and_open(std::move(items)));
+    co_return co_await back(co_await keeper_->seal_and_open(std::move(items)));
   }
   Task<Result<meta::TrimChain::Answer>> trim(std::vector<meta::TrimChainItem> items) override {
     STELE_CO_CHECK(co_await there());
-    co_return back(co_await keeper_->trim(std::move(items)));
+    co_return co_await back(co_await keeper_->trim(std::move(items)));
   }
 
  private:
@@ -163,9 +165,12 @@ class FarKeeper final : public journal::ChainKeeper {
     co_return Result<void>();
   }
   template <class T>
-  Result<T> back(Result<T> answer) {
-    if (lost()) return unanswered();
-    return answer;
+  Task<Result<T>> back(Result<T> answer) {
+    if (run_.random().chance(1, 8)) {
+      co_await runtime::sleep(core_, Duration(run_.random().between(0, Duration(2s).count())));
+    }
+    if (lost()) co_return unanswered();
+    co_return answer;
   }
   StoreRun& run_;
   runtime::Runtime& core_;
@@ -185,10 +190,8 @@ class Owner final : public ShardLog::Listener {
   void append();
   // Somebody takes the shard over; from `at` on this one commits nothing.
   void being_replaced() { leaving_ = true; }
-  void replaced(Lsn at) {
-    replaced_ = at;
-    log_->append({.head = Bytes::copy("too late"), .body = {}});
-  }
+  void replaced(Lsn at) { replaced_ = at; }
+  void append_too_late() { log_->append({.head = Bytes::copy("too late"), .body = {}}); }
 
  private:
   void on_committed(Lsn end) override;
@@ -229,11 +232,14 @@ class Store final : public Program {
   StoreRun& run() { return run_; }
   bool judged() const { return judged_; }
   bool ending() const { return stopping_ || failed_; }
+  // The journal is closed, or about to be.
+  bool closing() const { return closing_; }
   void fail() { failed_ = true; }
 
  private:
   using Logs = std::vector<std::unique_ptr<ShardLog>>;
   static Task<void> live(Store& self);
+  static Task<void> stop_soon(Store& self);
   static Task<void> remove_old_log(Store& self);
   static Task<Result<void>> start(Store& self);
   static Task<Result<void>> tamper(Store& self, std::uint64_t how);
@@ -263,7 +269,7 @@ class Store final : public Program {
   ProcessContext& process_;
   StoreRun& run_;
   bool judged_ = true;
-  bool stopping_ = false, failed_ = false, started_ = false, closing_ = false;
+  bool stopping_ = false, failed_ = false, closing_ = false, closed_ = false;
   std::map<ShardId, bool> certain_;  // of the last segments, before they were taken over
   std::unique_ptr<meta::MetaService> meta_;
   std::unique_ptr<journal::JournalServer> journal_;
@@ -290,13 +296,13 @@ void Owner::on_committed(Lsn end) {
   }
   if (run.fsync()) run.ledger.acknowledged(segment(), end.value);
   // What is committed makes others decide.
-  if (!store_.ending() && run.random().chance(1, 8)) {
+  if (!store_.ending() && run.random().chance(1, 3)) {
     core_.owners[run.random().below(core_.owners.size())]->append();
   }
 }
 
 void Owner::on_lost(const Error& why) {
-  if (replaced_ || leaving_) return;
+  if (replaced_ || leaving_ || store_.closing()) return;
   store_.fail();
   if (!store_.judged()) return;
   if (why.code == ErrorCode::kFenced && !store_.run().damage().any()) {
@@ -312,8 +318,8 @@ Task<void> Store::live(Store& self) {
   co_await remove_old_log(self);
   self.judged_ = !self.run_.chains_may_be_old();
   if (!self.judged_) self.run_.leave_log();
+  if (!self.run_.calm() && self.run_.random().chance(1, kStoppedOneIn)) self.scope_.spawn(stop_soon(self));
   auto started = co_await start(self);
-  self.started_ = true;
   if (!started && !self.stopping_) {
     self.process_.core(0).log().write(runtime::LogLevel::kWarn, "store", started.error().to_string());
     if (self.judged_) self.run_.refused(started.error());
@@ -337,6 +343,13 @@ Task<void> Store::live(Store& self) {
   self.process_.exit();
 }
 
+// SIGTERM, while it starts or soon after.
+Task<void> Store::stop_soon(Store& self) {
+  co_await runtime::sleep(self.process_.core(0),
+                          Duration(self.run_.random().between(0, Duration(2s).count())));
+  self.on_terminate();
+}
+
 // Of its files nothing is needed, and what does not go stays.
 Task<void> Store::remove_old_log(Store& self) {
   if (self.run_.log() == 1) co_return;
@@ -355,7 +368,9 @@ Task<Result<void>> Store::start(Store& self) {
   STELE_CO_CHECK(co_await open_journal(self));
   STELE_CO_CHECK(co_await look_at_ends(self));
   OnCore& first = *self.cores_.front();
-  (void)co_await journal::remove_orphans(*first.journal, *first.meta);
+  std::vector<ShardId> all;
+  for (std::uint32_t id = 0; id < self.run_.shards; ++id) all.push_back(ShardId(id));
+  (void)co_await journal::remove_orphans(*first.journal, first.keeper, all);
   co_return co_await take_all(self);
 }
 
@@ -488,8 +503,8 @@ void Store::tell_opened() {
 
 void Store::on_terminate() {
   stopping_ = true;
-  // A stop that does not wait for the start: what is under way hears that the journal is closed.
-  if (!started_ && journal_ && !closing_ && run_.random().chance(1, 2)) {
+  // A stop that does not wait: what is under way hears that the journal is closed.
+  if (journal_ && !closing_ && run_.random().chance(1, 2)) {
     closing_ = true;
     scope_.spawn(close_journal(*this));
   }
@@ -497,6 +512,7 @@ void Store::on_terminate() {
 
 Task<void> Store::close_journal(Store& self) {
   (void)co_await self.journal_->close();
+  self.closed_ = true;
 }
 
 Task<void> Store::stop(Store& self) {
@@ -510,6 +526,7 @@ Task<void> Store::stop(Store& self) {
     co_await go_to(core->runtime, first);
   }
   if (self.journal_ && !std::exchange(self.closing_, true)) co_await close_journal(self);
+  while (self.journal_ && !self.closed_) co_await runtime::sleep(first, 10ms);
   if (self.meta_) co_await self.meta_->close();
 }
 
@@ -533,6 +550,7 @@ Task<void> Store::read(Store& self, Owner& owner, Lsn from, Lsn to) {
       from += entries ? std::max<std::uint64_t>(entries->size(), 1) : 1;
       continue;
     }
+    if (!entries && self.closing()) co_return;
     if (!entries) {
       ledger.read_failed(owner.segment(), from.value, entries.error(), self.run_.damage());
       ++from;
@@ -565,6 +583,9 @@ Task<void> Store::step(Store& self, OnCore& core) {
   const std::size_t which = random.below(core.owners.size());
   Owner& owner = *core.owners[which];
   const std::uint64_t choice = random.below(32);
+  if (!core.replaced.empty() && random.chance(1, 8)) {
+    core.replaced[random.below(core.replaced.size())]->append_too_late();
+  }
   if (choice < 2) {
     co_await trim(self, core, owner);
   } else if (choice < 3) {
