@@ -204,6 +204,10 @@ JournalServer::~JournalServer() = default;
 
 runtime::Task<Result<std::unique_ptr<JournalServer>>> JournalServer::open(runtime::Runtime& journal_core,
                                                                           JournalOptions options) {
+  // What the store refused for want of room in its queue would be answered behind appends of the same writer
+  // that it took and has not stored: a writer that then begins anew does so at an end that is none any more.
+  options.store.max_pending_bytes =
+      std::max<std::uint64_t>(options.store.max_pending_bytes, options.max_in_flight_bytes);
   STELE_CO_TRY(auto store, co_await storage::SegmentStore::open(journal_core, options.store));
   auto impl = std::make_unique<internal::ServerImpl>(journal_core, std::move(options), std::move(store));
   co_return std::unique_ptr<JournalServer>(new JournalServer(std::move(impl)));

@@ -24,6 +24,7 @@ class ServerImpl;
 }
 
 struct JournalOptions {
+  // Its max_pending_bytes is at least max_in_flight_bytes, whatever is asked for.
   storage::SegmentStoreOptions store;
   // Handed to the store and not yet answered; more waits here. Owners hold back before (ShardLog::congested).
   std::size_t max_in_flight_bytes = 32 << 20;

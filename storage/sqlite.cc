@@ -65,7 +65,7 @@ Database::~Database() {
 }
 
 void Database::fail(int code, std::string_view doing) {
-  if (failure_) return;
+  STELE_ASSERT(!failure_);  // nothing is asked of the database behind one
   std::string what = path_ + ": " + std::string(doing) + ": " + sqlite3_errmsg(handle_);
   ErrorCode kind = code_of(code);
   if (auto cause = vfs_.take_error()) {

@@ -36,6 +36,16 @@ TEST_P(DamageScenario, NothingWrongIsReadAndNothingIsLostInSilence) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, DamageScenario, testing::Range<std::uint64_t>(1, 31));
 
+class StoreScenario : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(StoreScenario, OwnersFindWhatWasAcknowledged) {
+  const ScenarioResult result = run_case(draw("store", GetParam(), 30min));
+  EXPECT_TRUE(result.ok) << result.lines << result.why << "\nreplay: ./simulate --seed " << GetParam()
+                         << " --scenario store";
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, StoreScenario, testing::Range<std::uint64_t>(1, 16));
+
 TEST(Scenarios, ASeedMeansOneRun) {
   const Case of = draw("node", 3, 1min);
   const ScenarioResult once = run_case(of);
@@ -57,7 +67,7 @@ TEST(Scenarios, ContendersContend) {
 }
 
 TEST(Scenarios, ACaseIsTheRunThatItWasWrittenFrom) {
-  for (const char* scenario : {"node", "damage"}) {
+  for (const char* scenario : {"node", "damage", "store"}) {
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
       const Case drawn = draw(scenario, seed, 1min);
       const auto read = parse_case("written", format_case(drawn));
