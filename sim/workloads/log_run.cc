@@ -130,12 +130,6 @@ Task<void> Writer::read(Writer& self, SegmentId segment, std::uint64_t from, std
   while (from < to) {
     auto entries = co_await self.store_->read(segment, from, self.run_.random().below(8000));
     if (!entries) {
-      // Trimmed meanwhile.
-      const auto info = self.store_->info(segment);
-      if (info && from < info->begin && entries.error().code == ErrorCode::kNotFound) {
-        from = info->begin;
-        continue;
-      }
       ledger.read_failed(segment, from++, entries.error(), self.run_.damage());
       continue;
     }

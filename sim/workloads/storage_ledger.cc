@@ -163,6 +163,8 @@ void StorageLedger::read(SegmentId segment, std::uint64_t index, std::string_vie
 
 void StorageLedger::read_failed(SegmentId segment, std::uint64_t index, const Error& why,
                                 const DamageDone& damage) {
+  // Whoever trimmed may have been an owner before the one that reads, which then need not know it yet.
+  if (why.code == ErrorCode::kNotFound && index < segments_[segment].trimmed) return;
   ++noticed_;
   if (damage.any() || damage.errors) return;
   world_.fail(place(segment, index) + " cannot be read, and nothing is damaged: " + why.to_string());

@@ -50,6 +50,15 @@ TEST_F(StorageLedgerTest, WhatWasAppendedIsRead) {
   EXPECT_EQ(ledger.read_count(), 3u);
 }
 
+TEST_F(StorageLedgerTest, WhatWasTrimmedNeedNotBeFound) {
+  store(kOne, 0, 3);
+  ledger.trimmed(kOne, 2);
+  ledger.read_failed(kOne, 1, {ErrorCode::kNotFound, "trimmed"}, kSound);
+  EXPECT_EQ(why(), "");
+  ledger.read_failed(kOne, 2, {ErrorCode::kNotFound, "trimmed"}, kSound);
+  EXPECT_NE(why().find("cannot be read"), std::string::npos);
+}
+
 TEST_F(StorageLedgerTest, AnotherOwnerHasWhatWasAcknowledged) {
   store(kOne, 0, 3);
   ledger.append(kOne, 3);
