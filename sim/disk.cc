@@ -132,7 +132,7 @@ Result<Disk::File> Disk::open(const std::string& path, runtime::OpenMode mode) {
     return file;
   }
   if (mode == OpenMode::kRead || mode == OpenMode::kReadWrite) return not_found("opening", path);
-  STELE_CHECK(check_room(kRoomForName));
+  STELE_CHECK(make_room_for_name("opening", path));
   file = make_inode(path, false);
   record({{{place.directory, place.name, file}}});
   return file;
@@ -167,15 +167,19 @@ Result<std::size_t> Disk::read(const File& file, Position position, char* to, st
 Result<void> Disk::grow(Inode& inode, std::uint64_t size) {
   if (size <= inode.content.size()) return {};
   const std::uint64_t more = size - inode.content.size();
-  STELE_CHECK(check_room(more));
+  if (more > capacity_ - std::min(used_, capacity_)) {
+    ++effects_.no_space;
+    return error(ErrorCode::kNoSpace, "no space left on the device");
+  }
   used_ += more;
   return {};
 }
 
-Result<void> Disk::check_room(std::uint64_t bytes) {
-  if (bytes <= capacity_ - std::min(used_, capacity_)) return {};
+// A new name may need a block, which a full disk does not have.
+Result<void> Disk::make_room_for_name(std::string_view doing, const std::string& path) {
+  if (kRoomForName <= capacity_ - std::min(used_, capacity_) || random_.chance(1, 2)) return {};
   ++effects_.no_space;
-  return error(ErrorCode::kNoSpace, "no space left on the device");
+  return error(ErrorCode::kNoSpace, std::string(doing) + " " + path + ": no space left on the device");
 }
 
 Result<void> Disk::write(const File& file, Position position, std::span<const std::string_view> slices) {
@@ -288,7 +292,7 @@ Result<void> Disk::make_directory(const std::string& path) {
       if (there->directory) continue;
       return error(ErrorCode::kAlreadyExists, "making directory " + part + ": a file has that name");
     }
-    STELE_CHECK(check_room(kRoomForName));
+    STELE_CHECK(make_room_for_name("making directory", part));
     record({{{place.directory, place.name, make_inode(part, true)}}});
   }
   return {};
@@ -311,7 +315,7 @@ Result<void> Disk::rename(const std::string& from, const std::string& to) {
     return in_the_way(ErrorCode::kNotFound, "it is no directory");
   if (replaced && !replaced->entries.empty())
     return in_the_way(ErrorCode::kAlreadyExists, "the directory is not empty");
-  STELE_CHECK(check_room(kRoomForName));
+  STELE_CHECK(make_room_for_name("renaming", from));
   record({{{source.directory, source.name, nullptr}, {target.directory, target.name, moved}}});
   return {};
 }

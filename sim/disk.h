@@ -197,8 +197,8 @@ class Disk {
   Result<void> fail_if(std::uint32_t& left, std::uint64_t& failed, std::string_view doing,
                        std::string_view path);
   void note_damage(const File& file);
+  Result<void> make_room_for_name(std::string_view doing, const std::string& path);
   Result<void> grow(Inode& inode, std::uint64_t size);
-  Result<void> check_room(std::uint64_t bytes);
   Result<void> put(const File& file, std::uint64_t at, std::string_view bytes);
   Result<void> write_faultily(const File& file, std::uint64_t at, const std::string& whole);
   Result<void> write_part(const File& file, std::uint64_t at, std::string_view whole);

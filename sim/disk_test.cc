@@ -190,10 +190,21 @@ TEST(Disk, SpaceEndsAndComesBack) {
   ASSERT_TRUE(disk.remove("/f"));
   ASSERT_TRUE(disk.sync_directory("/"));
   EXPECT_EQ(disk.used_bytes(), 0u);
-  disk.set_free_bytes(5);
   file = *disk.open("/g", OpenMode::kCreateNew);
+  disk.set_free_bytes(5);
   EXPECT_EQ(put(disk, file, 0, "123456").error().code, ErrorCode::kNoSpace);
   EXPECT_TRUE(put(disk, file, 0, "12345"));
+  int made = 0;
+  for (int i = 0; i < 100; ++i) {
+    const auto name = disk.open("/name" + std::to_string(i), OpenMode::kCreateNew);
+    made += name.has_value();
+    if (!name) EXPECT_EQ(name.error().code, ErrorCode::kNoSpace);
+  }
+  EXPECT_GT(made, 0);
+  EXPECT_LT(made, 100) << "a name may need a block";
+  disk.set_free_bytes(600);
+  EXPECT_EQ(put(disk, file, 0, std::string(1'000, 'x')).error().code, ErrorCode::kNoSpace);
+  EXPECT_EQ(disk.size(file), 512u) << "the sectors for which there is room are written";
 }
 
 TEST(Disk, FaultsAreReadErrorsAndFlippedBits) {
