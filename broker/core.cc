@@ -33,6 +33,7 @@ Core::Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& m
       journal_(journal),
       view_(meta.view()),
       routes_(view_->cluster().shard_count),
+      live_(options_.live),
       shard_epochs_(view_->cluster().shard_count) {
   STELE_ASSERT(options_.authorizer && options_.authenticator);
   on_view(view_);

@@ -95,7 +95,7 @@ void LiveTable::deliver_one(LiveSubscriber& to, const MessageView& message, cons
     to.handler->on_message(Delivery{message, owner, qos, retain, false, token, ids_, serial});
     return;
   }
-  if (to.held.size() >= kMaxHeld || to.held_bytes >= kMaxHeldBytes) {
+  if (to.held.size() >= limits_.held_messages || to.held_bytes >= limits_.held_bytes) {
     STELE_MARK("live: dropped while a subscribe is under way");
     ++stats_.dropped_while_held;
     if (token.kept()) to.settle_shared(token.lsn.value);
@@ -161,7 +161,8 @@ std::size_t LiveTable::choose(const Tenant::Share& share) const {
   for (std::size_t tried = 0; tried < size; ++tried) {
     const std::size_t place = (share.turn + tried) % size;
     const LiveSubscriber& one = *subscribers_.find(share.members[place].first)->second;
-    if (!one.holding() && (!one.shared || one.shared->bytes < kMaxSharedBytes) && one.handler->has_room(1)) {
+    if (!one.holding() && (!one.shared || one.shared->bytes < limits_.shared_bytes) &&
+        one.handler->has_room(1)) {
       return place;
     }
   }
@@ -189,7 +190,7 @@ bool LiveTable::deliver_shared(TenantId tenant, const Bytes& share, const Messag
   }
   if (!to.shared) to.shared = std::make_unique<LiveSubscriber::SharedCopies>();
   SettleToken token;
-  if (to.shared->bytes < kMaxSharedBytes) {
+  if (to.shared->bytes < limits_.shared_bytes) {
     LiveSubscriber::SharedCopy copy{share, {}, {}};
     if (data && data->batch.size() > BlockArena::kLargestPiece) {
       copy.address = data->address;

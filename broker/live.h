@@ -20,6 +20,7 @@
 #include "broker/api.h"
 #include "broker/data.h"
 #include "broker/filter_trie.h"
+#include "broker/live_limits.h"
 #include "broker/live_match.h"
 #include "broker/retained_notes.h"
 #include "model/ids.h"
@@ -77,6 +78,7 @@ struct LiveStats {
 
 class LiveTable {
  public:
+  explicit LiveTable(LiveLimits limits = {}) : limits_(limits) {}
   void add(std::uint64_t id, LiveSubscriber& subscriber) { subscribers_[id] = &subscriber; }
   void remove(std::uint64_t id) {
     ++version_;
@@ -110,9 +112,6 @@ class LiveTable {
   const LiveStats& stats() const { return stats_; }
 
  private:
-  static constexpr std::size_t kMaxHeld = 1000;
-  static constexpr std::size_t kMaxHeldBytes = 1 << 20;
-  static constexpr std::size_t kMaxSharedBytes = 8 << 20;  // of one subscriber
   struct Tenant {
     FilterTrie trie;
     std::map<std::string, std::uint32_t, std::less<>> subscribers_of;  // by filter
@@ -126,6 +125,7 @@ class LiveTable {
                    bool retain, std::uint64_t serial, const SettleToken& token);
   std::size_t choose(const Tenant::Share& share) const;
 
+  const LiveLimits limits_;
   std::map<TenantId, Tenant> tenants_;
   absl::flat_hash_map<std::uint64_t, LiveSubscriber*> subscribers_;  // look-ups only
   std::uint64_t version_ = 1;

@@ -6,6 +6,7 @@
 
 #include "broker/api.h"
 #include "broker/group_options.h"
+#include "broker/live_limits.h"
 #include "broker/observer.h"
 #include "journal/shard_log.h"
 #include "meta/types.h"
@@ -50,6 +51,7 @@ struct BrokerOptions {
   std::uint64_t producers = 50'000;
   runtime::Duration producer_expiry = kDefaultProducerExpiry;
 
+  LiveLimits live;
   GroupOptions groups;
 
   // A shard writes a snapshot when its log grew by so much, or by its last snapshot's size if that is more.

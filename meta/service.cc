@@ -41,7 +41,7 @@ Task<Result<void>> make_cluster(runtime::Runtime& runtime, MetaLog& log, const M
 Task<Result<std::unique_ptr<MetaService>>> MetaService::open(runtime::Runtime& runtime,
                                                              MetaServiceOptions options) {
   STELE_ASSERT(runtime.core() == kServiceCore);
-  auto state = std::make_shared<ServiceState>(runtime);
+  auto state = std::make_shared<ServiceState>(runtime, options.max_calls);
   STELE_CO_TRY(state->log, co_await OneNodeLog::open(runtime, options.directory, options.limits));
   state->log->on_failure(std::move(options.on_failure));
   STELE_CO_CHECK(co_await make_cluster(runtime, *state->log, options));
@@ -71,7 +71,7 @@ Task<void> MetaService::close() {
 
 Result<void> ServiceState::check_open() const {
   if (closed) return error(ErrorCode::kClosed, "the meta service stops");
-  if (calls.running() >= kMaxCalls) {
+  if (calls.running() >= max_calls) {
     STELE_MARK("meta: too many calls under way");
     return error(ErrorCode::kUnavailable, "the meta service has too much to do; try again later");
   }

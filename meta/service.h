@@ -23,6 +23,7 @@ struct MetaServiceOptions {
   // False where there has been a cluster: a database without one is then kCorrupt, and none is made.
   bool may_be_new = true;
   OneNodeLog::Limits limits;
+  std::size_t max_calls = 8192;  // of clients, under way; more are refused
   // The database failed: every command and read from now on does too, and only a new process may tell what it
   // holds. Called once, in a turn of its own.
   std::function<void(const Error&)> on_failure = nullptr;

@@ -43,9 +43,8 @@ struct ServiceState {
     std::shared_ptr<ClientInbox> inbox;
     std::uint64_t has_version = 0;
   };
-  static constexpr std::size_t kMaxCalls = 8192;
-
-  explicit ServiceState(runtime::Runtime& r) : runtime(r) {}
+  ServiceState(runtime::Runtime& r, std::size_t max_calls_under_way)
+      : runtime(r), max_calls(max_calls_under_way) {}
 
   // All on core 0. `reply` is set on the core `back`.
   static void connect(const std::shared_ptr<ServiceState>& self, CoreId core, runtime::Runtime* there,
@@ -67,6 +66,7 @@ struct ServiceState {
   void answer(CoreId back, const runtime::OneShot<Result<T>>& reply, Result<T> result);
 
   runtime::Runtime& runtime;
+  const std::size_t max_calls;
   std::unique_ptr<MetaLog> log;
   std::vector<Client> clients;  // in the order in which they came
   std::uint64_t next_client = 1;

@@ -127,7 +127,7 @@ Task<Result<void>> Node::check_format() {
 }
 
 Task<Result<void>> Node::open_meta() {
-  meta::MetaServiceOptions options;
+  meta::MetaServiceOptions options = config_.meta;
   options.directory = config_.data + "/meta";
   options.shard_count = config_.shards;
   options.on_failure = config_.on_failure;
@@ -255,8 +255,7 @@ Task<Result<void>> Node::listen() {
 
 Task<Result<Node::Listening>> Node::listen_here(OnCore& there, const NodeConfig& config, Listening at) {
   if (config.tls) {
-    there.tls =
-        std::make_unique<runtime::tls::Server>(there.runtime, config.tls, runtime::tls::ServerOptions{});
+    there.tls = std::make_unique<runtime::tls::Server>(there.runtime, config.tls, config.tls_options);
   }
   STELE_CO_CHECK(listen_mqtt(there, config, nullptr, at.mqtt));
   STELE_CO_CHECK(listen_mqtt(there, config, there.tls.get(), at.mqtt_tls));

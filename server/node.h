@@ -18,6 +18,7 @@
 #include "broker/options.h"
 #include "journal/client.h"
 #include "journal/server.h"
+#include "meta/service.h"
 #include "protocols/http/listener.h"
 #include "protocols/http/node_info.h"
 #include "protocols/kafka/server/listener.h"
@@ -47,10 +48,12 @@ struct NodeConfig {
   std::vector<runtime::Endpoint> mqtt_tls, kafka_tls, http_tls;
   std::optional<runtime::Endpoint> advertise_kafka_tls;
   std::shared_ptr<const runtime::tls::Context> tls;
+  runtime::tls::ServerOptions tls_options;  // of each core
 
   journal::JournalOptions journal;
   journal::JournalClientOptions journal_client;
-  broker::BrokerOptions broker;  // directory, node and incarnation are filled in
+  meta::MetaServiceOptions meta;  // directory, shards, newness and what happens on failure are filled in
+  broker::BrokerOptions broker;   // directory, node and incarnation are filled in
   broker::AccessOptions access;
   // Made at the start if there is no user of that name; one that is there stays as it is.
   struct FirstUser {

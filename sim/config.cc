@@ -20,6 +20,8 @@ std::vector<Knob> declare() {
   std::vector<Knob> knobs = {
       {"schedule.turn_max_ns", ns(20us), {500, ns(500us)}, 500, ns(500us)},
       {"schedule.post_max_ns", ns(5us), {ns(1us), ns(1ms), ns(20ms)}, ns(1us), ns(20ms)},
+      // What a core posts to itself may run after what others posted to it later.
+      {"schedule.own_post_max_ns", 0, {}, 0, ns(20ms), false},
       {"schedule.offload_max_ns", ns(50us), {ns(10us), ns(5ms)}, ns(10us), ns(5ms)},
       {"network.latency_max_ns", ns(800us), {ns(60us), ns(20ms), ns(150ms)}, ns(60us), ns(150ms)},
       {"network.bytes_per_second", 1'000'000'000, {2'000'000}, 2'000'000, 1'000'000'000},
@@ -52,6 +54,7 @@ WorldConfig WorldConfig::of(const Knobs& knobs) {
   WorldConfig config;
   config.schedule.turn.max = duration("schedule.turn_max_ns");
   config.schedule.post.max = duration("schedule.post_max_ns");
+  config.schedule.own_post_max = duration("schedule.own_post_max_ns");
   config.schedule.offload.max = duration("schedule.offload_max_ns");
   config.network.latency.max = duration("network.latency_max_ns");
   config.network.bytes_per_second = knobs["network.bytes_per_second"];

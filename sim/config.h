@@ -21,6 +21,7 @@ namespace stele::sim {
 struct ScheduleConfig {
   Latency turn{Duration(500), Duration(20'000)};       // how long a core is busy with one turn
   Latency post{Duration(200), Duration(5'000)};        // until work posted to another core is seen
+  Duration own_post_max{};                             // likewise of what a core posts to itself
   Latency offload{Duration(1'000), Duration(50'000)};  // until a worker thread picks a job up, and back
 };
 

@@ -110,8 +110,10 @@ void Core::post(CoreId to, runtime::Work work) {
   STELE_ASSERT(to.value < process_.core_count());
   Core& target = process_.core_at(to.value);
   const bool own = &target == this;
-  const Duration delay =
-      own ? Duration(0) : world_.config().schedule.post.draw(world_.random(Concern::kSchedule));
+  const ScheduleConfig& config = world_.config().schedule;
+  const Latency latency = own ? Latency{Duration(0), config.own_post_max} : config.post;
+  const bool at_once = latency.max == Duration(0);
+  const Duration delay = at_once ? Duration(0) : latency.draw(world_.random(Concern::kSchedule));
   target.receive(index_, Posted{world_.now() + delay, target.turn_, std::move(work)});
 }
 

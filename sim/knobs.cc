@@ -45,7 +45,9 @@ Knobs::Knobs(std::span<const Knob> declared) : declared_(declared) {
 
 Knobs Knobs::draw(std::span<const Knob> declared, std::uint64_t seed) {
   Knobs out(declared);
-  for (const Knob& knob : declared) out.values_[knob.name] = draw_one(knob, seed);
+  for (const Knob& knob : declared) {
+    if (knob.drawn) out.values_[knob.name] = draw_one(knob, seed);
+  }
   return out;
 }
 

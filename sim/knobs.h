@@ -27,6 +27,7 @@ struct Knob {
   std::vector<std::uint64_t> choices = {};
   // Drawn between these, every order of magnitude as often as another. Equal: there is no range.
   std::uint64_t low = 0, high = 0;
+  bool drawn = true;  // otherwise it is as usual, where a scenario or a case does not set it
   bool allows(std::uint64_t value) const;
 };
 

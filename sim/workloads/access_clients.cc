@@ -175,6 +175,7 @@ class Attempts {
 
 kafka::ClientOptions kafka_options(const Workload& workload) {
   kafka::ClientOptions options;
+  options.dial = workload.kafka_dial;
   if (!workload.login) return options;
   options.sasl = kafka::SaslLogin{
       .mechanism = "PLAIN", .user = workload.login->user, .password = workload.login->password};

@@ -82,10 +82,14 @@ std::optional<ClientOfCase> parse_client(std::string_view text) {
   return ClientOfCase{std::string(text.substr(0, space)), static_cast<std::uint32_t>(*number)};
 }
 
-constexpr std::string_view kFloors[] = {"operations", "faults",          "crashes",
-                                        "damages",    "denials",         "newcomers",
-                                        "wills",      "wills-kept-away", "messages-of-the-neighbour",
-                                        "contended"};
+std::vector<std::string_view> floor_names() {
+  std::vector<std::string_view> names = {"operations", "faults",          "crashes",
+                                         "damages",    "denials",         "newcomers",
+                                         "wills",      "wills-kept-away", "messages-of-the-neighbour",
+                                         "contended"};
+  for (const Showing& showing : showings()) names.push_back(showing.name);
+  return names;
+}
 constexpr std::string_view kSystems[] = {"node", "log", "store"};
 
 // Reads a table key by key, each once, and names what is wrong with its place.
@@ -218,7 +222,7 @@ Reader::Take system_into(System* out) {
 Reader::Take floors_into(std::map<std::string, std::uint64_t>* out) {
   return [out](const toml::node& node) {
     return Reader::pairs(node, [out](std::string_view name, std::uint64_t value) -> Result<void> {
-      STELE_CHECK(known("floor", name, kFloors));
+      STELE_CHECK(known("floor", name, floor_names()));
       (*out)[std::string(name)] = value;
       return {};
     });

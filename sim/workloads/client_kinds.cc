@@ -21,6 +21,7 @@ struct Kind {
   std::uint32_t most;
   Task<void> (*run)(Runtime& core, Workload& workload, std::uint32_t number);
   std::string_view knob = {};  // without it there are none of them
+  bool stranger = false;
 };
 
 std::string numbered(std::string_view name, std::uint32_t number) {
@@ -124,7 +125,70 @@ constexpr Kind kKinds[] = {
     {"neighbour", 1,
      [](Runtime& core, Workload& workload, std::uint32_t) { return run_neighbour(core, workload); },
      "clients.neighbour"},
+    {"crowd", 1, [](Runtime& core, Workload& workload, std::uint32_t) { return run_crowd(core, workload); }},
+    {"hoarder", 1,
+     [](Runtime& core, Workload& workload, std::uint32_t) { return run_hoarder(core, workload); }},
+    {"second-topic", 1,
+     [](Runtime& core, Workload& workload, std::uint32_t) { return run_second_topic(core, workload); }},
+    {"nonsense", 1,
+     [](Runtime& core, Workload& workload, std::uint32_t) { return run_nonsense(core, workload); }, "", true},
+    {"guesser", 1,
+     [](Runtime& core, Workload& workload, std::uint32_t) { return run_guesser(core, workload); },
+     "clients.log_in", true},
+    {"passing", 1,
+     [](Runtime& core, Workload& workload, std::uint32_t) { return run_passing(core, workload); },
+     "clients.log_in"},
+    {"overrun", 1,
+     [](Runtime& core, Workload& workload, std::uint32_t) { return run_overrun(core, workload); }},
+    {"slow", 1, [](Runtime& core, Workload& workload, std::uint32_t) { return run_slow(core, workload); }},
+    {"forgotten", 1,
+     [](Runtime& core, Workload& workload, std::uint32_t) { return run_forgotten(core, workload); }},
+    {"impatient", 1,
+     [](Runtime& core, Workload& workload, std::uint32_t) { return run_impatient(core, workload); }},
     {"canary", 1, canary},
+};
+
+constexpr Showing kShowings[] = {
+    {"sessions-refused", "crowd"},
+    {"subscriptions-refused", "crowd"},
+    {"share-members-refused", "crowd"},
+    {"deep-filters-refused", "crowd"},
+    {"wills-refused", "crowd"},
+    {"members-refused", "hoarder"},
+    {"offsets-refused", "hoarder"},
+    {"turns-refused", "hoarder"},
+    {"epochs-refused", "hoarder"},
+    {"commands-refused", "hoarder"},
+    {"too-large-left-out", "overrun"},
+    {"oldest-dropped", "overrun"},
+    {"queues-shortened", "overrun"},
+    {"numbered-dropped", "overrun"},
+    {"answers-waited", "slow"},
+    {"outbox-dropped", "slow"},
+    {"expired-in-the-outbox", "slow"},
+    {"held-dropped", "slow"},
+    {"shared-given-back", "slow"},
+    {"shared-unkept", "slow"},
+    {"retained-taken", "slow"},
+    {"shares-ended", "slow"},
+    {"producers-forgotten", "forgotten"},
+    {"silent-forgotten", "forgotten"},
+    {"offsets-forgotten", "forgotten"},
+    {"old-connections", "impatient"},
+    {"malformed-refused", "nonsense"},
+    {"unfinished-refused", "nonsense"},
+    {"websockets-refused", "nonsense"},
+    {"websockets-ended", "nonsense"},
+    {"handshakes-refused", "nonsense"},
+    {"guesses-refused", "guesser"},
+    {"guesses-unseen", "guesser"},
+    {"kafka-guesses-refused", "guesser"},
+    {"users-sent-away", "passing"},
+    {"subscribers-sent-away", "passing"},
+    {"sessions-of-others-refused", "passing"},
+    {"captures-refused", "passing"},
+    {"certificates-taken", "passing"},
+    {"certificates-refused", "passing"},
 };
 
 const Kind& kind_of(std::string_view name) {
@@ -151,6 +215,14 @@ std::uint32_t most_clients(std::string_view kind) {
 bool knobs_allow(std::string_view kind, const Knobs& knobs) {
   const std::string_view knob = kind_of(kind).knob;
   return knob.empty() || knobs[knob] != 0;
+}
+
+bool is_stranger(std::string_view kind) {
+  return kind_of(kind).stranger;
+}
+
+std::span<const Showing> showings() {
+  return kShowings;
 }
 
 void start_client(runtime::Scope& scope, Runtime& core, Workload& workload, const ClientOfCase& client) {

@@ -29,6 +29,14 @@ std::span<const std::string_view> client_kind_names();
 std::uint32_t most_clients(std::string_view kind);
 // Whether a run with these knobs has any of them.
 bool knobs_allow(std::string_view kind, const Knobs& knobs);
+// Whether it has a host that other clients do not share.
+bool is_stranger(std::string_view kind);
+// What clients of a kind can show, besides what node_run.cc counts: the name of a floor, and of whom it is.
+struct Showing {
+  std::string_view name;
+  std::string_view client;
+};
+std::span<const Showing> showings();
 // Starts one on a core of a client's host; `client` is of a kind that there is.
 void start_client(runtime::Scope& scope, runtime::Runtime& core, Workload& workload,
                   const ClientOfCase& client);

@@ -16,8 +16,10 @@
 #include "model/record_batch.h"
 #include "model/record_batch_builder.h"
 #include "protocols/kafka/client.h"
+#include "runtime/dial.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
+#include "sim/knobs.h"
 #include "sim/workloads/group_ledger.h"
 #include "sim/workloads/judge.h"
 #include "sim/workloads/ledger.h"
@@ -34,11 +36,15 @@ struct Workload {
   Ledger& ledger;
   MqttPeer::Address mqtt;
   runtime::Endpoint kafka;
+  runtime::Dial kafka_dial = {};  // none: the network
+  // To its listener with TLS, with the certificate of `certified`, and with one of nobody.
+  runtime::Dial dial_certified = {}, dial_uncertified = {};
   runtime::Endpoint http;
   // With users: the super user that all but those of run_denied log in as.
   std::optional<MqttPeer::Login> login;
-  bool neighbour = false;         // with users: one of another tenant, too
-  std::uint64_t denials = 0;      // that run_denied has met
+  bool neighbour = false;                                   // with users: one of another tenant, too
+  std::map<std::string, std::uint64_t, std::less<>> shown = {};  // of showings(): how often
+  std::uint64_t denials = 0;                                // that run_denied has met
   std::uint64_t newcomers = 0;    // subscriptions and topics of run_newcomer that were confirmed
   bool little_output = false;     // what waits for an MQTT client may be more than its output holds
   bool loaded = false;            // an episode of load is on
@@ -67,6 +73,9 @@ struct Workload {
   std::map<std::tuple<std::string, std::int32_t, std::int64_t>, std::string> records;
   // Where readers saw messages of idempotent producers.
   std::map<MessageId, std::tuple<std::string, std::int32_t, std::int64_t>> places;
+  // What was sent before the second topic was there, which captures what `sensors` does; none: there is none.
+  std::optional<MessageSet> second_topic = std::nullopt;
+  const Knobs* knobs = nullptr;      // of the run, where clients are about them
   Contention* contention = nullptr;  // what those of contenders.h share
   GroupLedger group{judge};
   WillLedger wills{judge};
@@ -160,6 +169,30 @@ bool note_record(Workload& workload, const std::string& topic, std::int32_t part
 // fetch session. What it has read must stay, whoever leads.
 runtime::Task<void> run_kafka_consumer(runtime::Runtime& runtime, Workload& workload, std::string topic,
                                        std::string name);
+// Sessions that are away for longer than their queues last (overrun_clients.cc).
+runtime::Task<void> run_overrun(runtime::Runtime& runtime, Workload& workload);
+// Reads, acknowledges and subscribes too slowly for what it is sent (slow_clients.cc).
+runtime::Task<void> run_slow(runtime::Runtime& runtime, Workload& workload);
+// Producers and offsets that are forgotten (forgotten_clients.cc).
+runtime::Task<void> run_forgotten(runtime::Runtime& runtime, Workload& workload);
+// Goes on sending over its old connection while it opens another one (impatient_clients.cc).
+runtime::Task<void> run_impatient(runtime::Runtime& runtime, Workload& workload);
+// Says what is no HTTP, no WebSocket and no handshake (nonsense_clients.cc).
+runtime::Task<void> run_nonsense(runtime::Runtime& runtime, Workload& workload);
+// Guesses passwords; and a user who is made and deleted, is allowed something and then no more
+// (stranger_clients.cc).
+runtime::Task<void> run_guesser(runtime::Runtime& runtime, Workload& workload);
+runtime::Task<void> run_passing(runtime::Runtime& runtime, Workload& workload);
+// Wants more sessions, subscriptions and wills than there may be (crowd_clients.cc).
+runtime::Task<void> run_crowd(runtime::Runtime& runtime, Workload& workload);
+// Wants more members, offsets and commands at once than there is room for, and what is not its turn
+// (hoarder_clients.cc).
+runtime::Task<void> run_hoarder(runtime::Runtime& runtime, Workload& workload);
+// Makes another topic that captures what `sensors` does, with other keys, and reads it like
+// run_kafka_consumer().
+inline constexpr const char* kSecondTopic = "sensors.too";
+inline constexpr std::int32_t kSecondPartitions = 2;
+runtime::Task<void> run_second_topic(runtime::Runtime& runtime, Workload& workload);
 // Sets `state/A`, again and again, and looks what a fresh subscriber is given. From kFirstInSession on with
 // several messages under way, of different QoS: these take different ways, all the more where topic `states`
 // captures the address, always or now and then.

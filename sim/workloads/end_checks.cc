@@ -71,14 +71,27 @@ void check_produced(Workload& workload) {
   }
 }
 
+// What `sensors` captured the second topic did, from when it was there.
+void check_second_topic(Workload& workload) {
+  if (!workload.second_topic) return;
+  for (const MessageId& id : workload.ledger.acknowledged()) {
+    if (!workload.mqtt_publishers.contains(id.publisher) || workload.second_topic->contains(id)) continue;
+    if (!workload.ledger.has_received("second-" + std::string(kSecondTopic), id)) {
+      return workload.judge.fail("message " + id.text() +
+                                 " was acknowledged and is not in the second topic that captures it");
+    }
+  }
+}
+
 // No message with QoS 2 is twice in the topic that captures it, and none that was refused is there at all.
 void check_exactly_once(Workload& workload) {
-  std::set<MessageId> seen;
+  std::set<std::pair<std::string, MessageId>> seen;
   for (const auto& [place, payload] : workload.records) {
-    if (std::get<0>(place) != "sensors") continue;
+    const std::string& topic = std::get<0>(place);
+    if (topic != "sensors" && topic != kSecondTopic) continue;
     const auto id = MessageId::parse(payload);
     if (!id || !workload.exactly_once.contains(*id)) continue;
-    if (!seen.insert(*id).second) {
+    if (!seen.emplace(topic, *id).second) {
       return workload.judge.fail("message " + id->text() +
                                  ", sent with QoS 2, is twice in the topic that captures it");
     }
@@ -93,6 +106,7 @@ void check_exactly_once(Workload& workload) {
 
 void check_end(Workload& workload) {
   check_produced(workload);
+  if (!workload.judge.failed()) check_second_topic(workload);
   if (!workload.judge.failed()) check_exactly_once(workload);
 }
 

@@ -22,9 +22,19 @@ Task<Result<std::unique_ptr<MqttPeer>>> MqttPeer::dial(runtime::Runtime& runtime
     STELE_CO_TRY(auto plain, co_await runtime.network().connect(*std::move(to.websocket), 5s, {}));
     STELE_CO_TRY(peer->connection_,
                  co_await http::open_websocket(runtime, std::move(plain), host, "/mqtt", "mqtt", 5s));
+  } else if (to.tls && runtime.random().chance(1, 2)) {
+    STELE_CO_TRY(peer->connection_, co_await to.dial_tls(runtime, *std::move(to.tls), 5s, {}));
   } else {
     STELE_CO_TRY(peer->connection_, co_await runtime.network().connect(std::move(to.tcp), 5s, {}));
   }
+  peer->connection_->start(*peer);
+  co_return peer;
+}
+
+Task<Result<std::unique_ptr<MqttPeer>>> MqttPeer::over(runtime::Runtime& runtime, runtime::Dial dial,
+                                                       runtime::Endpoint to) {
+  std::unique_ptr<MqttPeer> peer(new MqttPeer(runtime));
+  STELE_CO_TRY(peer->connection_, co_await dial(runtime, std::move(to), 5s, {}));
   peer->connection_->start(*peer);
   co_return peer;
 }

@@ -16,6 +16,7 @@
 #include "protocols/mqtt/decode.h"
 #include "protocols/mqtt/encode.h"
 #include "runtime/channel.h"
+#include "runtime/dial.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
 
@@ -32,13 +33,18 @@ class MqttPeer final : private runtime::ConnectionHandler {
   struct Login {
     std::string user, password;
   };
-  // Where a broker is. With both, one of them is taken.
+  // Where a broker is. With several, one of them is taken.
   struct Address {
     runtime::Endpoint tcp;
     std::optional<runtime::Endpoint> websocket = std::nullopt;
+    std::optional<runtime::Endpoint> tls = std::nullopt;
+    runtime::Dial dial_tls = {};
   };
   static runtime::Task<Result<std::unique_ptr<MqttPeer>>> dial(runtime::Runtime& runtime, Address to,
                                                                std::optional<Login> login = std::nullopt);
+  // Over a connection that `dial` makes, and without a login.
+  static runtime::Task<Result<std::unique_ptr<MqttPeer>>> over(runtime::Runtime& runtime, runtime::Dial dial,
+                                                               runtime::Endpoint to);
   ~MqttPeer() override;
 
   // CONNECT, and what the broker answers.
@@ -63,6 +69,13 @@ class MqttPeer final : private runtime::ConnectionHandler {
   bool closed() const { return received_->is_closed(); }
   // Ends it without DISCONNECT.
   void drop();
+  // Nothing is read meanwhile, as far as the connection goes.
+  void stop_reading() {
+    if (connection_) connection_->pause_reading();
+  }
+  void read_on() {
+    if (connection_) connection_->resume_reading();
+  }
   std::size_t queued_bytes() const { return connection_ ? connection_->queued_bytes() : 0; }
 
  private:

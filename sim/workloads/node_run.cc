@@ -18,9 +18,11 @@
 #include "sim/workloads/clients.h"
 #include "sim/workloads/contenders.h"
 #include "sim/workloads/end_checks.h"
+#include "sim/workloads/node_config.h"
 #include "sim/workloads/node_knobs.h"
 #include "sim/workloads/node_program.h"
 #include "sim/workloads/shadow.h"
+#include "sim/workloads/tls_material.h"
 #include "sim/workloads/world_judge.h"
 #include "sim/world.h"
 
@@ -40,6 +42,7 @@ class NodeRun {
   ScenarioResult run();
 
  private:
+  void speak_tls();
   server::NodeConfig config(ProcessContext& process);
   void boot_node();
   void prepare_clients();
@@ -62,6 +65,7 @@ class NodeRun {
   const Case& of_;
   World world_;
   std::optional<Observer> observer_;
+  std::optional<SeededTls> tls_;
   Shadow shadow_;
   WorldJudge judge_;
   Ledger ledger_;
@@ -69,6 +73,7 @@ class NodeRun {
   Contention contention_{workload_};
   Host& node_;
   Host& clients_;
+  Host* strangers_ = nullptr;  // where the clients run that others do not share an address with
   std::optional<Faults> faults_;
   bool faulty_ = false;                   // faults may come
   std::uint64_t disk_faults_before_ = 0;  // when the process began
@@ -78,8 +83,11 @@ class NodeRun {
 // What the clients of a case run as.
 class Clients final : public Program {
  public:
-  Clients(ProcessContext& process, Workload& workload, const std::vector<ClientOfCase>& clients) {
-    for (const ClientOfCase& client : clients) start_client(scope_, process.core(0), workload, client);
+  Clients(ProcessContext& process, Workload& workload, const std::vector<ClientOfCase>& clients,
+          bool strangers) {
+    for (const ClientOfCase& client : clients) {
+      if (is_stranger(client.kind) == strangers) start_client(scope_, process.core(0), workload, client);
+    }
   }
 
  private:
@@ -112,6 +120,7 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
   };
   workload_.has_will = [this](const std::string& payload) { return shadow_.has_will(payload); };
   workload_.contention = &contention_;
+  workload_.knobs = &of.knobs;
   workload_.little_output = of.knobs["mqtt.output_bytes"] < mqtt::MqttOptions().max_output_bytes;
   workload_.crew.exactly_once = of.knobs["clients.crew_exactly_once"] != 0;
   if (of.knobs["clients.log_in"] != 0) workload_.login = MqttPeer::Login{"root", "the password of root"};
@@ -120,61 +129,31 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
   if (of.knobs["clients.websocket"] != 0) workload_.mqtt.websocket = runtime::Endpoint{node_.ip(), 8080};
   workload_.kafka = {node_.ip(), 9092};
   workload_.http = {node_.ip(), 8080};
+  if (of.knobs["clients.tls"] != 0) speak_tls();
+  if (std::ranges::any_of(of.clients, [](const ClientOfCase& one) { return is_stranger(one.kind); }))
+    strangers_ = &world_.add_host("strangers");
+}
+
+// MQTT and Kafka clients come to both listeners.
+void NodeRun::speak_tls() {
+  tls_.emplace(of_.seed);
+  workload_.mqtt.tls = runtime::Endpoint{node_.ip(), 8883};
+  workload_.mqtt.dial_tls = dial_tls(client_tls());
+  workload_.dial_certified = dial_tls(client_tls_of_certified());
+  workload_.dial_uncertified = dial_tls(client_tls_of_stranger());
+  workload_.kafka_dial = [with = workload_.mqtt.dial_tls, tls = runtime::Endpoint{node_.ip(), 9093}](
+                             runtime::Runtime& runtime, runtime::Endpoint to, Duration timeout,
+                             runtime::StopToken stop) {
+    if (runtime.random().chance(1, 2)) return with(runtime, tls, timeout, std::move(stop));
+    return runtime.network().connect(std::move(to), timeout, std::move(stop));
+  };
 }
 
 // ---- the system -----------------------------------------------------------------------------------------
 
 server::NodeConfig NodeRun::config(ProcessContext& process) {
-  const Knobs& knobs = of_.knobs;
-  server::NodeConfig config;
-  config.data = "/data";
-  config.shards = static_cast<std::uint32_t>(knobs["node.shards"]);
-  config.mqtt = {{process.host().ip(), 1883}};
-  config.kafka = {{process.host().ip(), 9092}};
-  config.advertise_kafka = runtime::Endpoint{process.host().ip(), 9092};
-  config.http = {{process.host().ip(), 8080}};
-  config.journal.store.file_bytes = knobs["log.file_bytes"];
-  config.journal.store.tail_cache_bytes = knobs["log.tail_bytes"];
-  config.journal.store.max_batch_bytes = std::max<std::uint64_t>(knobs["log.file_bytes"] / 4, 4096);
-  config.journal.store.max_block_bytes = knobs["storage.block_bytes"];
-  config.journal.store.read_bytes = knobs["storage.read_bytes"];
-  config.journal.store.index_own_bytes = knobs["storage.index_own_bytes"];
-  config.journal.store.index_span_bytes = knobs["storage.index_span_bytes"];
-  config.journal.store.move_below_percent = static_cast<std::uint32_t>(knobs["storage.move_below_percent"]);
-  config.journal.store.move_step_bytes = knobs["storage.move_step_bytes"];
-  config.journal.store.spare_files = static_cast<std::uint32_t>(knobs["storage.spare_files"]);
-  config.journal.store.max_open_files = static_cast<std::uint32_t>(knobs["storage.open_files"]);
-  config.journal.max_in_flight_bytes = knobs["journal.in_flight_bytes"];
-  config.journal_client.tail_bytes = knobs["log.tail_bytes"];
-  config.broker.log.segment_bytes = knobs["log.segment_bytes"];
-  config.broker.snapshot_log_bytes = knobs["log.snapshot_bytes"];
-  config.broker.replay_bytes = 2 * knobs["log.snapshot_bytes"];
-  config.broker.max_live_bytes = knobs["broker.live_bytes"];
-  config.broker.max_publishing_bytes = knobs["broker.publishing_bytes"];
-  config.broker.delivery_read_bytes = knobs["broker.delivery_read_bytes"];
-  config.broker.session_in_flight_bytes = knobs["broker.session_in_flight_bytes"];
-  config.broker.share_window = static_cast<std::uint32_t>(knobs["broker.share_window"]);
-  config.broker.share_window_bytes = knobs["broker.share_window_bytes"];
-  config.broker.forward_window = static_cast<std::uint32_t>(knobs["broker.forward_window"]);
-  config.broker.forward_window_bytes = knobs["broker.forward_window_bytes"];
-  config.broker.retained_page_messages = knobs["broker.retained_page_messages"];
-  config.broker.retained_page_looked_at = knobs["broker.retained_page_looked_at"];
-  config.mqtt_options.max_output_bytes = knobs["mqtt.output_bytes"];
-  config.mqtt_options.max_in_flight = static_cast<std::uint16_t>(knobs["mqtt.in_flight"]);
-  config.mqtt_options.receive_maximum = static_cast<std::uint16_t>(knobs["mqtt.receive_maximum"]);
-  config.mqtt_options.max_topic_alias = static_cast<std::uint16_t>(knobs["mqtt.topic_aliases"]);
-  config.kafka_options.max_requests_in_flight = static_cast<std::uint32_t>(knobs["kafka.requests_in_flight"]);
-  config.kafka_options.max_response_bytes_queued = knobs["kafka.response_bytes_queued"];
+  server::NodeConfig config = node_config(of_.knobs, process.host().ip());
   config.broker.observer = &shadow_;
-  config.broker.default_partitions = 2;
-  config.kafka_options.fetch_sessions = {
-      .sessions = static_cast<std::uint32_t>(knobs["kafka.fetch_sessions"]),
-      .partitions = knobs["kafka.fetch_session_partitions"],
-      .keep = Duration(knobs["kafka.fetch_session_keep_ns"]),
-  };
-  config.broker.groups.min_session = 1s;
-  config.broker.groups.initial_rebalance_delay = Duration(knobs["group.rebalance_delay_ns"]);
-  config.version = "simulated";
   if (workload_.login) config.administrator = {workload_.login->user, workload_.login->password};
   return config;
 }
@@ -225,8 +204,13 @@ void NodeRun::prepare_clients() {
 
 void NodeRun::begin_load() {
   clients_.boot(1, [this](ProcessContext& process) {
-    return std::make_unique<Clients>(process, workload_, of_.clients);
+    return std::make_unique<Clients>(process, workload_, of_.clients, false);
   });
+  if (strangers_) {
+    strangers_->boot(1, [this](ProcessContext& process) {
+      return std::make_unique<Clients>(process, workload_, of_.clients, true);
+    });
+  }
   for (const Episode& episode : of_.episodes) {
     world_.after(episode.begin, [this, &episode] {
       workload_.loaded = true;
@@ -330,6 +314,12 @@ std::string NodeRun::too_little(bool of_clients) const {
   for (const auto& [name, happened, possible, by_clients] : floors) {
     if (!possible || (of_clients && !by_clients) || happened >= floor(name)) continue;
     return std::to_string(happened) + " " + name;
+  }
+  for (const Showing& showing : showings()) {
+    const auto shown = workload_.shown.find(showing.name);
+    const std::uint64_t happened = shown == workload_.shown.end() ? 0 : shown->second;
+    if (!of_.has_any(showing.client) || happened >= floor(std::string(showing.name))) continue;
+    return std::to_string(happened) + " " + std::string(showing.name);
   }
   return "";
 }
