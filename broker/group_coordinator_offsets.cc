@@ -27,6 +27,13 @@ bool subscribes(std::string_view metadata, std::string_view topic, bool& readabl
   return found;
 }
 
+// What is there for it already; null: nothing.
+const CommittedOffset* offset_before(const GroupState* group, const StreamId& stream) {
+  if (!group) return nullptr;
+  const auto found = group->offsets.find(stream);
+  return found == group->offsets.end() ? nullptr : &found->second;
+}
+
 }  // namespace
 
 OffsetsAnswer GroupCoordinator::commit_offsets(TenantId tenant, CommitOffsets request) {
@@ -60,23 +67,26 @@ OffsetsAnswer GroupCoordinator::commit_offsets(TenantId tenant, CommitOffsets re
   std::vector<std::pair<StreamId, CommittedOffset>> taken;
   std::uint64_t offsets = host_.groups().offsets(), bytes = host_.groups().bytes();
   for (auto& [stream, offset] : request.offsets) {
+    // One that takes the place of another needs no more room than that had.
+    const CommittedOffset* before = offset_before(there, stream);
+    const std::size_t had = before ? before->metadata.size() : 0, has = offset.metadata.size();
+    const bool fits = (before || offsets < options_.offsets) &&
+                      ((before && has <= had) || bytes - had + has <= options_.bytes);
     GroupError error = GroupError::kNone;
     if (offset.metadata.size() > options_.offset_metadata_bytes) {
       error = GroupError::kMetadataTooLarge;
     } else if (!host_.stream_exists(stream)) {
       error = GroupError::kUnknownPartition;
-    } else if (!room || offsets >= options_.offsets || bytes + offset.metadata.size() > options_.bytes) {
+    } else if (!room || !fits) {
       STELE_MARK("group: offset refused at the limit");
       ++stats_.refused_at_limit;
       error = GroupError::kTooManyOffsets;
     }
     answer.partitions.push_back(error);
     if (error != GroupError::kNone) continue;
-    const auto before = there ? there->offsets.find(stream) : decltype(there->offsets.end())();
-    const bool has = there && before != there->offsets.end();
-    if (has && offset.offset < before->second.offset && mutant(Mutant::kOffsetNotLowered)) continue;
-    bytes += offset.metadata.size();
-    if (!has) ++offsets;
+    if (before && offset.offset < before->offset && mutant(Mutant::kOffsetNotLowered)) continue;
+    bytes += has - had;
+    if (!before) ++offsets;
     if (request.retention_ms >= 0) offset.expires_at_ms = host_.wall_now().ms + request.retention_ms;
     taken.emplace_back(stream, std::move(offset));
   }

@@ -1,6 +1,8 @@
 #include "broker/session.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "base/assert.h"
@@ -132,7 +134,12 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
     allowed.push_back(request);
   }
   Result<void> kept;
-  if (filters_.size() + allowed.size() > core_.options().subscriptions_per_session) {
+  // One that is there is no other [MQTT-3.8.4-3].
+  std::set<std::string_view> more;
+  for (const SubscribeRequest& request : allowed) {
+    if (!filters_.contains(request.filter)) more.insert(request.filter);
+  }
+  if (filters_.size() + more.size() > core_.options().subscriptions_per_session && !more.empty()) {
     kept = error(
         ErrorCode::kNoSpace,
         "a client may have " + std::to_string(core_.options().subscriptions_per_session) + " subscriptions");

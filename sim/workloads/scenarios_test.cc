@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <tuple>
 
 #include "sim/scenario.h"
 
@@ -36,6 +37,20 @@ TEST_P(DamageScenario, NothingWrongIsReadAndNothingIsLostInSilence) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, DamageScenario, testing::Range<std::uint64_t>(1, 31));
 
+// Whole runs: a part of one may not come to every limit.
+class LimitScenario : public testing::TestWithParam<std::tuple<const char*, std::uint64_t>> {};
+
+TEST_P(LimitScenario, HarmsNobodyElse) {
+  const auto [scenario, seed] = GetParam();
+  const ScenarioResult result = run_case(draw(scenario, seed, 30min));
+  EXPECT_TRUE(result.ok) << result.lines << result.why << "\nreplay: ./simulate --seed " << seed
+                         << " --scenario " << scenario;
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, LimitScenario,
+                         testing::Combine(testing::Values("limits", "drops", "access"),
+                                          testing::Range<std::uint64_t>(1, 4)));
+
 class StoreScenario : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(StoreScenario, OwnersFindWhatWasAcknowledged) {
@@ -67,7 +82,7 @@ TEST(Scenarios, ContendersContend) {
 }
 
 TEST(Scenarios, ACaseIsTheRunThatItWasWrittenFrom) {
-  for (const char* scenario : {"node", "damage", "store"}) {
+  for (const char* scenario : {"node", "damage", "store", "limits", "drops", "access"}) {
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
       const Case drawn = draw(scenario, seed, 1min);
       const auto read = parse_case("written", format_case(drawn));
