@@ -180,6 +180,9 @@ class Crowd final : public Rounds {
       STELE_CO_TRY(Peer one, co_await open(std::move(connect)));
       STELE_CO_TRY(const auto reason, co_await subscribe(*one, share, mqtt::Qos::kAtLeastOnce));
       if (!is_error(reason) && i >= most) fail("a share has more members than it may have");
+      // Its queue is a session, for which there may be no room.
+      if (reason == mqtt::ReasonCode::kQuotaExceeded && i == 0)
+        co_return error(ErrorCode::kUnavailable, "there are too many sessions");
       if (reason == mqtt::ReasonCode::kQuotaExceeded && i < most)
         fail("too few members of a share are refused");
       if (is_error(reason) && reason != mqtt::ReasonCode::kQuotaExceeded)
