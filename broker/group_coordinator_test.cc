@@ -579,7 +579,8 @@ TEST(GroupCoordinator, OffsetLimits) {
   // What is there goes on.
   one.offset = Offset(2);
   request.offsets = {{StreamId{TopicId(1), PartitionId(1)}, one}};
-  EXPECT_EQ(group.coordinator->commit_offsets(kDefaultTenant, request).partitions, std::vector{GroupError::kNone});
+  EXPECT_EQ(group.coordinator->commit_offsets(kDefaultTenant, request).partitions,
+            std::vector{GroupError::kNone});
   EXPECT_EQ(group.groups().offsets(), 1U);
 }
 
