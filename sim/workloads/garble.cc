@@ -55,6 +55,24 @@ void add_to(std::string& content, std::size_t at, std::uint32_t more) {
   store_le(content.data() + at, load_le<std::uint32_t>(content.data() + at) + more);
 }
 
+// What somebody does to the chains of a database: the first is what an earlier version left, the others
+// contradict themselves or what the disk holds.
+constexpr std::array kTamperings{
+    "BEGIN IMMEDIATE; DROP TABLE users; DROP TABLE credentials; DROP TABLE rules; DROP TABLE tokens;"
+    "ALTER TABLE cluster DROP COLUMN next_user; ALTER TABLE cluster DROP COLUMN next_rule;"
+    "ALTER TABLE cluster DROP COLUMN decoy_secret; PRAGMA user_version = 1; COMMIT",
+    "UPDATE segments SET \"end\" = base + 1 WHERE \"end\" IS NULL",
+    "UPDATE segments SET base = base + 1 WHERE \"end\" IS NULL AND EXISTS(SELECT 1 FROM segments o "
+    "WHERE o.shard = segments.shard AND o.\"end\" IS NOT NULL)",
+    "UPDATE replicas SET disk = 7",
+    "BEGIN IMMEDIATE; UPDATE segments SET \"end\" = \"end\" + 1000000 WHERE \"end\" = (SELECT base FROM "
+    "segments o "
+    "WHERE o.shard = segments.shard AND o.\"end\" IS NULL);"
+    "UPDATE segments SET base = base + 1000000 WHERE \"end\" IS NULL AND EXISTS(SELECT 1 FROM segments o "
+    "WHERE o.shard = segments.shard AND o.\"end\" = segments.base + 1000000); COMMIT",
+    "UPDATE shards SET snapshot_lsn = snapshot_lsn + 1000000 WHERE snapshot_lsn IS NOT NULL",
+};
+
 // ---- log files ------------------------------------------------------------------------------------------
 
 std::vector<BlockHeader> blocks_of(const StoredFile& file) {
@@ -218,6 +236,10 @@ bool garble_database(Disk& disk, const std::string& path, std::uint64_t how) {
   store_le(page + kChecked, crc32c({page, kChecked}, crc32c({place.data(), place.size()})));
   disk.put_content(path, *content);
   return true;
+}
+
+std::string chain_tampering(std::uint64_t how) {
+  return kTamperings[how % kTamperings.size()];
 }
 
 }  // namespace stele::sim

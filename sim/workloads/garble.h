@@ -18,4 +18,8 @@ bool garble_log(Disk& disk, const std::string& directory, std::uint64_t how);
 // A page of a database; `how` chooses which.
 bool garble_database(Disk& disk, const std::string& path, std::uint64_t how);
 
+// SQL that makes the chains of a meta service's database contradict themselves or what the disk holds, or the
+// database one of an earlier version; `how` chooses which.
+std::string chain_tampering(std::uint64_t how);
+
 }  // namespace stele::sim

@@ -3,7 +3,6 @@
 // the logs and the meta service answers are late or lost, and owners are replaced while they live. What is
 // judged is what an owner promises: StorageLedger, with a shard for a segment and LSNs for its entries.
 #include <algorithm>
-#include <array>
 #include <coroutine>
 #include <map>
 #include <memory>
@@ -12,13 +11,13 @@
 #include <utility>
 #include <vector>
 
-#include "journal/chain_keeper.h"
 #include "journal/client.h"
 #include "journal/server.h"
 #include "journal/shard_log.h"
 #include "meta/client.h"
 #include "meta/service.h"
 #include "runtime/scope.h"
+#include "sim/workloads/far_keeper.h"
 #include "sim/workloads/garble.h"
 #include "sim/workloads/storage_run.h"
 #include "storage/sqlite.h"
@@ -34,8 +33,6 @@ using runtime::Task;
 namespace {
 
 constexpr NodeId kNode(1);
-// Of the calls to the keeper of chains, one in so many is not answered, before or after it took effect.
-constexpr std::uint64_t kUnansweredOneIn = 14;
 constexpr std::size_t kReplacedKept = 4;
 // Of the processes, one in so many is stopped in its first moments.
 constexpr std::uint64_t kStoppedOneIn = 12;
@@ -43,24 +40,6 @@ constexpr std::uint64_t kStoppedOneIn = 12;
 SegmentId as_segment(ShardId shard) {
   return SegmentId(shard.value + 1);
 }
-
-// What somebody does to the chains of a database: the first is what an earlier version left, the others
-// contradict themselves or what the disk holds.
-constexpr std::array kTamperings{
-    "BEGIN IMMEDIATE; DROP TABLE users; DROP TABLE credentials; DROP TABLE rules; DROP TABLE tokens;"
-    "ALTER TABLE cluster DROP COLUMN next_user; ALTER TABLE cluster DROP COLUMN next_rule;"
-    "ALTER TABLE cluster DROP COLUMN decoy_secret; PRAGMA user_version = 1; COMMIT",
-    "UPDATE segments SET \"end\" = base + 1 WHERE \"end\" IS NULL",
-    "UPDATE segments SET base = base + 1 WHERE \"end\" IS NULL AND EXISTS(SELECT 1 FROM segments o "
-    "WHERE o.shard = segments.shard AND o.\"end\" IS NOT NULL)",
-    "UPDATE replicas SET disk = 7",
-    "BEGIN IMMEDIATE; UPDATE segments SET \"end\" = \"end\" + 1000000 WHERE \"end\" = (SELECT base FROM "
-    "segments o "
-    "WHERE o.shard = segments.shard AND o.\"end\" IS NULL);"
-    "UPDATE segments SET base = base + 1000000 WHERE \"end\" IS NULL AND EXISTS(SELECT 1 FROM segments o "
-    "WHERE o.shard = segments.shard AND o.\"end\" = segments.base + 1000000); COMMIT",
-    "UPDATE shards SET snapshot_lsn = snapshot_lsn + 1000000 WHERE snapshot_lsn IS NOT NULL",
-};
 
 class StoreRun final : public StorageRun {
  public:
@@ -127,55 +106,6 @@ auto go_to(runtime::Runtime& from, runtime::Runtime& to) {
   };
   return Awaiter{from, to.core()};
 }
-
-// A keeper of chains that is slow, and whose answers are lost.
-class FarKeeper final : public journal::ChainKeeper {
- public:
-  FarKeeper(StoreRun& run, runtime::Runtime& core, std::shared_ptr<ChainKeeper> keeper)
-      : run_(run), core_(core), keeper_(std::move(keeper)) {}
-
-  NodeId node() const override { return keeper_->node(); }
-  Task<Result<std::vector<meta::Shard>>> take(std::vector<ShardId> shards) override {
-    STELE_CO_CHECK(co_await there());
-    co_return co_await back(co_await keeper_->take(std::move(shards)));
-  }
-  Task<Result<std::vector<meta::Shard>>> read(std::vector<ShardId> shards) override {
-    STELE_CO_CHECK(co_await there());
-    co_return co_await back(co_await keeper_->read(std::move(shards)));
-  }
-  Task<Result<meta::SealAndOpen::Answer>> seal_and_open(std::vector<meta::SealAndOpenItem> items) override {
-    STELE_CO_CHECK(co_await there());
-    co_return co_await back(co_await keeper_->seal_and_open(std::move(items)));
-  }
-  Task<Result<meta::TrimChain::Answer>> trim(std::vector<meta::TrimChainItem> items) override {
-    STELE_CO_CHECK(co_await there());
-    co_return co_await back(co_await keeper_->trim(std::move(items)));
-  }
-
- private:
-  bool lost() { return !run_.calm() && run_.random().chance(1, kUnansweredOneIn); }
-  static std::unexpected<Error> unanswered() {
-    return error(ErrorCode::kUnavailable, "the keeper of chains does not answer");
-  }
-  Task<Result<void>> there() {
-    if (run_.random().chance(1, 4)) {
-      co_await runtime::sleep(core_, Duration(run_.random().between(0, Duration(300ms).count())));
-    }
-    if (lost()) co_return unanswered();
-    co_return Result<void>();
-  }
-  template <class T>
-  Task<Result<T>> back(Result<T> answer) {
-    if (run_.random().chance(1, 8)) {
-      co_await runtime::sleep(core_, Duration(run_.random().between(0, Duration(2s).count())));
-    }
-    if (lost()) co_return unanswered();
-    co_return answer;
-  }
-  StoreRun& run_;
-  runtime::Runtime& core_;
-  const std::shared_ptr<ChainKeeper> keeper_;
-};
 
 class Store;
 struct OnCore;
@@ -385,7 +315,7 @@ Task<Result<void>> Store::tamper(Store& self, std::uint64_t how) {
         storage::SqliteVfs vfs;
         const storage::SqliteVfs::Job job(vfs, files, inputs);
         if (auto database = storage::Database::open(vfs, path)) {
-          (*database)->run_script(kTamperings[how % kTamperings.size()]);
+          (*database)->run_script(chain_tampering(how));
         }
       });
   co_return Result<void>();
