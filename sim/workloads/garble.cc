@@ -195,10 +195,11 @@ bool garble_checkpoint(StoredFile& file, std::uint64_t how) {
 
 }  // namespace
 
-bool garble_log(Disk& disk, const std::string& directory, std::uint64_t how) {
+bool garble_log(Disk& disk, const std::string& directory, std::uint64_t how, bool vanished) {
   Random random(how);
   std::vector<StoredFile> logs = files_of(disk, directory, "wal");
-  std::vector<StoredFile> checkpoints = files_of(disk, directory, "index");
+  std::vector<StoredFile> checkpoints;
+  if (!vanished) checkpoints = files_of(disk, directory, "index");
   if (!checkpoints.empty() && random.chance(1, 3)) {
     StoredFile& newest = checkpoints.back();
     if (random.chance(1, 5)) {

@@ -12,8 +12,9 @@
 
 namespace stele::sim {
 
-// Something in the directory of a segment store; `how` chooses what.
-bool garble_log(Disk& disk, const std::string& directory, std::uint64_t how);
+// Something in the directory of a segment store; `how` chooses what. Not of its checkpoints where `vanished`:
+// they may be all that tells of log files that are gone.
+bool garble_log(Disk& disk, const std::string& directory, std::uint64_t how, bool vanished);
 
 // A page of a database; `how` chooses which.
 bool garble_database(Disk& disk, const std::string& path, std::uint64_t how);

@@ -28,7 +28,9 @@ class LogRun final : public StorageRun {
 
  private:
   std::vector<std::string> directories(std::uint64_t log) const override { return {directory(log)}; }
-  bool garble(const Fault& fault) override { return garble_log(host.disk(), directory(log()), fault.amount); }
+  bool garble(const Fault& fault) override {
+    return garble_log(host.disk(), directory(log()), fault.amount, damage().vanished);
+  }
 };
 
 class Writer final : public Program {

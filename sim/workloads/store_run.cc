@@ -74,7 +74,7 @@ class StoreRun final : public StorageRun {
   bool garble(const Fault& fault) override {
     switch (fault.amount % 3) {
       case 0:
-        return garble_log(host.disk(), journal_directory(), fault.amount / 3);
+        return garble_log(host.disk(), journal_directory(), fault.amount / 3, damage().vanished);
       case 1:
         return garble_database(host.disk(), meta_directory() + "/meta.db", fault.amount / 3);
       default:
