@@ -2,6 +2,8 @@
 // the limit is refused, with the reason that says so; what was there before stays, and nobody else is
 // refused.
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -15,8 +17,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Sessions of everybody else are fewer, and those of its own that an earlier round left for some seconds.
-constexpr std::uint64_t kOthers = 22;
+// Sessions of everybody else are fewer.
+constexpr std::uint64_t kOthers = 16;
+// One that was left may be there for so long after its expiry: nobody may have heard that it is over.
+constexpr runtime::Duration kLeftFor = 5min;
 constexpr std::uint32_t kKept = 3600;
 constexpr std::size_t kWillBytes = 3000;
 
@@ -46,11 +50,30 @@ class Crowd final : public Rounds {
       if (!last || !last->in()) co_return false;
       last->peer->send(mqtt::Disconnect{});
       there_.erase(id);
+      until_[id] = runtime_.now() + kLeftFor;
     }
     co_return true;
   }
 
  private:
+  // Of sessions, also those that are about to end, and refused ones.
+  std::uint64_t may_be_there() const {
+    return static_cast<std::uint64_t>(
+        std::ranges::count_if(until_, [&](const auto& one) { return one.second > runtime_.now(); }));
+  }
+  void note(std::string_view id, std::uint32_t expiry_s) {
+    auto& until = until_[std::string(id)];
+    until = std::max(until, runtime_.now() + std::chrono::seconds(expiry_s) + kLeftFor);
+  }
+  Task<Result<Entered>> enter(mqtt::Connect connect) {
+    note(connect.client_id, connect.session_expiry_s.value_or(0));
+    return Rounds::enter(std::move(connect));
+  }
+  Task<Result<Peer>> open(mqtt::Connect connect) {
+    note(connect.client_id, connect.session_expiry_s.value_or(0));
+    return Rounds::open(std::move(connect));
+  }
+
   // Their sessions stay, and are more than all shards together may have.
   Task<Result<void>> sessions() {
     if (!is_low("broker.sessions")) co_return Result<void>();
@@ -65,7 +88,8 @@ class Crowd final : public Rounds {
       const bool new_one = there_.insert(id).second;
       STELE_CO_TRY(const Entered one, co_await enter(std::move(connect)));
       refused = one.reason == mqtt::ReasonCode::kQuotaExceeded;
-      if (refused && there_.size() + kOthers < limit("broker.sessions")) fail("too few sessions are refused");
+      if (refused && may_be_there() + kOthers < limit("broker.sessions"))
+        fail("too few sessions are refused");
       if (refused && new_one) there_.erase(id);
       if (one.in()) kept.push_back(id);
       if (!one.in() && !refused) co_return error(ErrorCode::kUnavailable, "refused for another reason");
@@ -171,6 +195,7 @@ class Crowd final : public Rounds {
     if (!is_low("broker.subscriptions_per_session")) co_return Result<void>();
     const std::string share = "$share/crowd-" + std::to_string(++sent_) + "/crowd/shared";
     const std::uint64_t most = limit("broker.subscriptions_per_session") - 1;
+    note(share, 10);
     std::vector<Peer> all;
     for (std::uint64_t i = 0; i < most + 2; ++i) {
       mqtt::Connect connect;
@@ -232,7 +257,8 @@ class Crowd final : public Rounds {
     co_return co_await enter(std::move(connect));
   }
 
-  std::set<std::string> there_;  // whose sessions may be
+  std::set<std::string> there_;                                 // whose sessions may be, for an hour
+  std::map<std::string, runtime::Instant, std::less<>> until_;  // sessions of this client and of its shares
   std::uint64_t sent_ = 0;
 };
 

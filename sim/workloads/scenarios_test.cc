@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "sim/scenario.h"
+#include "sim/workloads/built_in.h"
 
 namespace stele::sim {
 namespace {
