@@ -36,7 +36,7 @@ TEST_P(DamageScenario, NothingWrongIsReadAndNothingIsLostInSilence) {
                          << " --scenario damage";
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, DamageScenario, testing::Range<std::uint64_t>(1, 31));
+INSTANTIATE_TEST_SUITE_P(Seeds, DamageScenario, testing::Range<std::uint64_t>(1, 13));
 
 // Whole runs: a part of one may not come to every limit.
 class LimitScenario : public testing::TestWithParam<std::tuple<const char*, std::uint64_t>> {};
@@ -60,7 +60,7 @@ TEST_P(StoreScenario, OwnersFindWhatWasAcknowledged) {
                          << " --scenario store";
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, StoreScenario, testing::Range<std::uint64_t>(1, 16));
+INSTANTIATE_TEST_SUITE_P(Seeds, StoreScenario, testing::Range<std::uint64_t>(1, 9));
 
 TEST(Scenarios, ASeedMeansOneRun) {
   const Case of = draw("node", 3, 1min);
