@@ -328,12 +328,12 @@ TEST(Process, AFullOrStalledDiskIsSeenByTheProcess) {
   Host& host = world.add_host("node");
   std::optional<ErrorCode> failure;
   Time done{};
-  host.disk().set_free_bytes(100);
+  host.disk().set_free_bytes(5000);
   host.stall_disk(10s);
   const auto body = [](ProcessContext& p, std::optional<ErrorCode>* failure, Time* done) -> Task<void> {
     auto file = co_await p.core(0).files().open("/f", {runtime::OpenMode::kCreate});
     *done = p.host().world().now();
-    std::vector<Bytes> slices{Bytes::copy(std::string(101, 'x'))};
+    std::vector<Bytes> slices{Bytes::copy(std::string(5001, 'x'))};
     const auto written = co_await (*file)->write(Position(0), std::move(slices));
     *failure = written.error().code;
     EXPECT_NE(written.error().message.find("/f"), std::string::npos);
