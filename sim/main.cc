@@ -211,7 +211,7 @@ void select(const std::string& name) {
 #ifdef STELE_MUTANTS
   select_mutant(*mutant);
 #else
-  usage("this build has no planted bugs in it: build with --config=mutants");
+  usage("this build has no planted bugs in it: build with --config=simulation, as ./simulate does");
 #endif
 }
 
