@@ -135,13 +135,16 @@ WallTime Shard::now() {
 
 Result<void> Shard::writable() const {
   if (!serving_) return error(ErrorCode::kUnavailable, "the shard is starting; try again");
-  if (!log_->writable()) return error(ErrorCode::kNoSpace, "the disk is full: nothing new is taken");
+  if (!log_->writable()) return std::unexpected(log_->why_not_writable());
   return {};
 }
 
 Error Shard::not_committed() const {
-  if (serving_) return {ErrorCode::kNoSpace, "the disk is full: it waits for room and may be stored later"};
-  return starting(id_);
+  if (!serving_) return starting(id_);
+  if (log_->writable()) return {ErrorCode::kUnavailable, "it could not be stored in time, and may be later"};
+  Error why = log_->why_not_writable();
+  why.message += "; what waits may be stored later";
+  return why;
 }
 
 Lsn Shard::append(storage::LogEntry entry) {
@@ -312,7 +315,7 @@ void Shard::answer_for_want_of_room() {
   const auto decline = [this](Answering& answering) {
     if (!answering.reply.by_mail()) return;
     STELE_MARK("shard: publisher answered though its entry waits for room");
-    ++core_.stats().refused_no_space;
+    if (log_->why_not_writable().code == ErrorCode::kNoSpace) ++core_.stats().refused_no_space;
     refuse(std::exchange(answering.reply, {}), not_committed(), true);
   };
   for (Reveal& item : reveals_) decline(item.answering);

@@ -82,6 +82,14 @@ bool ShardLog::Impl::writable() const {
   return (state_ == State::kOpen || (state_ == State::kFrozen && !stuck_)) && journal_.has_space();
 }
 
+Error ShardLog::Impl::why_not_writable() const {
+  if (lost()) return {ErrorCode::kUnavailable, name() + " has another owner, or has failed"};
+  if (state_ == State::kNoSpace || !journal_.has_space())
+    return {ErrorCode::kNoSpace, "the disk is full: nothing new is taken"};
+  return {ErrorCode::kUnavailable,
+          name() + " waits for the meta service before it goes on in a new segment; try again"};
+}
+
 Lsn ShardLog::Impl::append(LogEntry entry) {
   const Lsn lsn = tail_.end();
   if (state_ == State::kOpen) writer_->append(entry);
@@ -228,6 +236,9 @@ Lsn ShardLog::append(LogEntry entry) {
 }
 bool ShardLog::writable() const {
   return impl_->writable();
+}
+Error ShardLog::why_not_writable() const {
+  return impl_->why_not_writable();
 }
 bool ShardLog::congested() const {
   return impl_->congested();

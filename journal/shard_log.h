@@ -92,6 +92,9 @@ class ShardLog {
   // not answer: decide nothing new. What is appended all the same waits (and counts as pending). Reading goes
   // on, and writing by itself once there is room.
   bool writable() const;
+  // Of a log that is not: kNoSpace, the disk is full; kUnavailable, the meta service does not answer, or the
+  // log is lost.
+  Error why_not_writable() const;
   // Too much is uncommitted, here or on this core: wait for on_unblocked() before deciding more.
   bool congested() const;
   std::size_t pending_bytes() const;

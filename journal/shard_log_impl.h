@@ -53,6 +53,7 @@ class ShardLog::Impl final : private AppendListener,
   std::size_t pending_bytes() const { return tail_.pending_bytes(); }
   bool congested() const { return congested_ || journal_.tails().congested(); }
   bool writable() const;
+  Error why_not_writable() const;
 
   Lsn append(LogEntry entry);
   bool read_cached(Lsn from, std::size_t max_bytes, std::vector<LogEntry>& out) const;

@@ -266,7 +266,7 @@ TEST_F(ShardLogTest, WhileMetaIsOutOfReachTheSegmentGrows) {
 TEST_F(ShardLogTest, ALostAnswerIsLookedUpInTheChain) {
   for (std::uint32_t late : {0u, 8u}) {
     chains.late_of_8 = late;
-    live(1, [](TestNode& node, ShardLogTest& test) -> Task<void> {
+    live(1, [late](TestNode& node, ShardLogTest& test) -> Task<void> {
       Heard heard;
       auto log = co_await take(node, test.log_options, &heard);
       REQUIRE(log);
@@ -278,6 +278,8 @@ TEST_F(ShardLogTest, ALostAnswerIsLookedUpInTheChain) {
       co_await runtime::sleep(node.core(0), 100ms);
       log->append(entry_of("during"));
       co_await runtime::sleep(node.core(0), 2s);
+      if (!log->writable()) EXPECT_EQ(log->why_not_writable().code, ErrorCode::kUnavailable);
+      if (late == 0) EXPECT_FALSE(log->writable());
       test.chains.lost_answers_of_8 = 0;
       REQUIRE(co_await until(node.core(0), [&] { return heard.committed == begin + 2; }));
       EXPECT_EQ(log->chain().segments().size(), test.chains.shard(ShardId(0)).chain.size());
@@ -323,6 +325,8 @@ TEST_F(ShardLogTest, AFullDiskOnlyMakesWritersWait) {
       co_await runtime::sleep(node.core(1), 1ms);
     }
     EXPECT_FALSE(idle.writable());
+    EXPECT_EQ(log.why_not_writable().code, ErrorCode::kNoSpace);
+    EXPECT_EQ(idle.why_not_writable().code, ErrorCode::kNoSpace);
     EXPECT_LT(log.committed(), log.next());
     const int unblocked = heard.unblocked;
     co_await runtime::sleep(node.core(1), 10s);

@@ -45,7 +45,7 @@ class Overrun final : public Rounds {
       if (random().chance(1, 2)) STELE_CO_CHECK(co_await give_some(all_[i], *sender, *begun));
       begun->drop();
     }
-    const std::size_t filled = 1 + random().below(kSessions);
+    const std::size_t filled = rounds_ % 2 == 0 ? kSessions : 1 + random().below(kSessions);
     for (std::size_t i = 0; i < filled; ++i) STELE_CO_CHECK(co_await fill(all_[i], *sender));
     sender->send(mqtt::Disconnect{});
     for (std::size_t i = 0; i < filled; ++i) {
@@ -91,9 +91,12 @@ class Overrun final : public Rounds {
 
   Task<Result<void>> give_some(Session& session, MqttPeer& sender, MqttPeer& receiver) {
     for (int i = 0; i < 3; ++i) STELE_CO_CHECK(co_await send(session, sender, 20, true));
+    // There may be room for one only that it does not acknowledge.
     while (session.numbered.size() < 3) {
-      STELE_CO_TRY(const Received one, co_await receive(receiver, 10s));
-      session.numbered.insert(number_of(one.payload));
+      const auto one = co_await receive(receiver, session.numbered.empty() ? 10s : 500ms);
+      if (!one && one.error().code == ErrorCode::kTimedOut && !session.numbered.empty()) break;
+      if (!one) co_return std::unexpected(one.error());
+      session.numbered.insert(number_of(one->payload));
     }
     co_return Result<void>();
   }
