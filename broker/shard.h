@@ -160,7 +160,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   static runtime::Task<Result<StreamStatus>> stream_status(Core& there, ShardId shard, StreamId stream);
   // Moves the stream's start, and gives it. That holds once kept() says so.
   Result<Offset> delete_records(StreamId stream, Offset before);
-  // What is appended by now, for those who wait until it is committed. kUnavailable: the shard was lost;
+  // What is appended by now, for those who wait until it is committed. kUnavailable: the shard was lost,
   // or its log waits for the meta service; kNoSpace: the disk is full.
   struct Kept {
     std::shared_ptr<Shard> shard;

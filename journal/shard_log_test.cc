@@ -288,6 +288,31 @@ TEST_F(ShardLogTest, ALostAnswerIsLookedUpInTheChain) {
   }
 }
 
+// That is no full disk, and is not told as one.
+TEST_F(ShardLogTest, WhileTheChainDoesNotTellNothingNewIsDecided) {
+  live(1, [](TestNode& node, ShardLogTest& test) -> Task<void> {
+    Heard heard;
+    auto log = co_await take(node, test.log_options, &heard);
+    REQUIRE(log);
+    log->append(entry_of("before"));
+    REQUIRE(co_await until(node.core(0), [&] { return heard.committed == Lsn(1); }));
+    const auto swaps = test.chains.swaps;
+    test.chains.lost_answers_of_8 = 8;
+    log->roll();
+    REQUIRE(co_await until(node.core(0), [&] { return test.chains.swaps > swaps; }));
+    test.chains.reachable = false;
+    REQUIRE(co_await until(node.core(0), [&] { return !log->writable(); }));
+    EXPECT_EQ(log->why_not_writable().code, ErrorCode::kUnavailable);
+    EXPECT_FALSE(log->lost());
+    log->append(entry_of("during"));
+    const int unblocked = heard.unblocked;
+    test.chains.lost_answers_of_8 = 0;
+    test.chains.reachable = true;
+    REQUIRE(co_await until(node.core(0), [&] { return heard.committed == Lsn(2) && log->writable(); }));
+    EXPECT_GT(heard.unblocked, unblocked);
+  });
+}
+
 TEST_F(ShardLogTest, ANewerOwnerIsFoundAtTheRoll) {
   live(1, [](TestNode& node, ShardLogTest& test) -> Task<void> {
     Heard heard;
