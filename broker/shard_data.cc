@@ -50,6 +50,7 @@ void Shard::accept(DataMail&& mail) {
   if (mail.denied) return refuse(mail.reply, *std::move(mail.denied));
   if (auto can = writable(); !can) {
     if (can.error().code == ErrorCode::kNoSpace) ++core_.stats().refused_no_space;
+    if (auto* observer = core_.options().observer) observer->on_refused(id_);
     return refuse(mail.reply, can.error());
   }
   const bool retained_home = keeps_retained(mail.data);

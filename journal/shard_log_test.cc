@@ -313,6 +313,34 @@ TEST_F(ShardLogTest, WhileTheChainDoesNotTellNothingNewIsDecided) {
   });
 }
 
+// The swap has happened when another takes the shard, and its answer comes after a trim was told so.
+TEST_F(ShardLogTest, ASwapThatIsAnsweredTooLateOpensNothing) {
+  live(1, [](TestNode& node, ShardLogTest& test) -> Task<void> {
+    Heard heard;
+    auto log = co_await take(node, test.log_options, &heard);
+    REQUIRE(log);
+    log->append(entry_of("first"));
+    REQUIRE(co_await until(node.core(0), [&] { return heard.committed == Lsn(1); }));
+    log->roll();
+    REQUIRE(co_await until(node.core(0), [&] { return log->chain().segments().size() == 2; }));
+    log->append(entry_of("second"));
+    REQUIRE(co_await until(node.core(0), [&] { return heard.committed == Lsn(2); }));
+    test.chains.swap_answers_take = 5s;
+    const auto swaps = test.chains.swaps;
+    log->roll();
+    REQUIRE(co_await until(node.core(0), [&] { return test.chains.swaps > swaps; }));
+    EXPECT_EQ(test.chains.shard(ShardId(0)).chain.size(), 3u);
+    test.chains.take({ShardId(0)}, NodeId(2));
+    log->trim(Lsn(1));
+    REQUIRE(co_await until(node.core(0), [&] { return heard.lost.has_value(); }));
+    EXPECT_EQ(heard.lost->code, ErrorCode::kFenced);
+    co_await runtime::sleep(node.core(0), 10s);
+    EXPECT_EQ(log->chain().segments().size(), 2u) << "of an owner that is none";
+    EXPECT_FALSE(log->writable());
+    EXPECT_EQ(heard.committed, Lsn(2));
+  });
+}
+
 TEST_F(ShardLogTest, ANewerOwnerIsFoundAtTheRoll) {
   live(1, [](TestNode& node, ShardLogTest& test) -> Task<void> {
     Heard heard;

@@ -427,6 +427,11 @@ SegmentStore::~SegmentStore() = default;
 
 Task<Result<std::unique_ptr<SegmentStore>>> SegmentStore::open(runtime::Runtime& runtime,
                                                                SegmentStoreOptions options) {
+  if (options.move_below_percent > 50) {
+    co_return error(ErrorCode::kInvalidArgument,
+                    "log in " + options.directory + ": files of which more than half is live (" +
+                        std::to_string(options.move_below_percent) + " %) are not worth moving");
+  }
   runtime::Files& files = runtime.files();
   STELE_CO_CHECK(co_await files.make_directory(options.directory));
   STELE_CO_CHECK(co_await files.sync_directory(parent_of(options.directory)));

@@ -131,7 +131,8 @@ class SegmentStore {
   using Completion = std::move_only_function<void(Result<void>)>;
 
   // Recovers what `options.directory` holds; makes it if missing. kCorrupt names file and position when there
-  // is damage anywhere but in the torn tail of the last file, kUnsupported a format newer than this program.
+  // is damage anywhere but in the torn tail of the last file, kUnsupported a format newer than this program,
+  // kInvalidArgument when options.move_below_percent is above 50.
   static runtime::Task<Result<std::unique_ptr<SegmentStore>>> open(runtime::Runtime& runtime,
                                                                    SegmentStoreOptions options);
   ~SegmentStore();

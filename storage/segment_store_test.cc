@@ -145,6 +145,16 @@ TEST_F(SegmentStoreTest, RefusesGapsLowerEpochsAndNothing) {
   EXPECT_EQ(runtime_.run(store_->read(SegmentId(99), 0, 1)).error().code, ErrorCode::kNotFound);
 }
 
+TEST_F(SegmentStoreTest, DoesNotMoveWhatIsNotWorthMoving) {
+  options_.move_below_percent = 51;
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(opened.error().to_string().find("51 %"), std::string::npos) << opened.error().to_string();
+  options_.move_below_percent = 50;
+  EXPECT_TRUE(open());
+}
+
 TEST_F(SegmentStoreTest, AFenceSurvivesAndTellsWhatIsThere) {
   ASSERT_TRUE(open());
   ASSERT_TRUE(append(kS, "a"));

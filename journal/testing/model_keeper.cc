@@ -115,6 +115,7 @@ Task<Result<meta::SealAndOpen::Answer>> ModelKeeper::seal_and_open(std::vector<m
   }
   meta::SealAndOpen::Answer answer;
   for (const meta::SealAndOpenItem& item : items) answer.push_back(chains_.seal_and_open(item));
+  if (chains_.swap_answers_take.count() > 0) co_await runtime::sleep(runtime_, chains_.swap_answers_take);
   if (!co_await travel() || lost) co_return no_answer();
   co_return answer;
 }

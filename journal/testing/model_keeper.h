@@ -39,6 +39,8 @@ class ModelChains {
   // Out of 8 swaps, how many lose their answer; and of those, how many of 8 happen only later, if ever.
   std::uint32_t lost_answers_of_8 = 0;
   std::uint32_t late_of_8 = 0;
+  // How much longer than others the answer to a swap is on its way.
+  runtime::Duration swap_answers_take{};
   // Runs something in a while, whatever becomes of the process.
   std::function<void(std::function<void()>)> later;
 

@@ -94,17 +94,17 @@ struct Workload {
   // Retained messages: per address the highest sequence sent and acknowledged.
   std::map<std::uint32_t, std::uint64_t> retained_sent, retained_acknowledged;
 
-  // When the node's disk has no room, or had none a moment ago: a message may then be refused while a later
-  // one of the same connection is taken, and the answer that says so may be lost.
-  std::vector<std::pair<Time, Time>> short_of_space;
+  // When a shard last refused something new, for want of room or as its log waits for the meta service. A
+  // message may be refused while a later one of the same connection is taken, and the answer that says so may
+  // be lost.
+  std::function<Time()> refused_at = [] { return Time::min(); };
   // Likewise a process whose disk fails: one shard may be lost, and another take what is sent later with
   // another QoS. The processes that there were, and whether this is one.
   std::vector<std::pair<Time, Time>> disk_failed;
   std::function<bool()> disk_fails;
   bool may_be_refused_since(Time when) const {
     const auto within = [&](const auto& span) { return span.first <= judge.now() && when <= span.second; };
-    return disk_fails() || std::ranges::any_of(short_of_space, within) ||
-           std::ranges::any_of(disk_failed, within);
+    return refused_at() >= when || disk_fails() || std::ranges::any_of(disk_failed, within);
   }
 
   // Clients send; otherwise they wait, look around rarely, and cost nothing.

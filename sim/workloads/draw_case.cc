@@ -18,6 +18,9 @@ Knobs knobs_of(const ScenarioFile& scenario, std::uint64_t seed) {
   Knobs knobs = Knobs::draw(node_knobs(), seed);
   // Only who logs in can be of another tenant.
   if (knobs["clients.log_in"] == 0) (void)knobs.set("clients.neighbour", 0);
+  // One message at a time over a long way: nobody would be done with a run's messages.
+  if (knobs["network.latency_max_ns"] > 50'000'000 && knobs["broker.session_in_flight_bytes"] < 4'096)
+    (void)knobs.set("broker.session_in_flight_bytes", 4'096);
   // What parse_scenario has looked at.
   for (const auto& [name, value] : scenario.knobs) (void)knobs.set(name, value);
   return knobs;

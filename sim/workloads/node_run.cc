@@ -115,6 +115,7 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
     return shadow_.is_numbered(client_id, packet_id);
   };
   workload_.disk_fails = [this] { return disk_failed(); };
+  workload_.refused_at = [this] { return shadow_.refused_at(); };
   workload_.is_subscribed = [this](const std::string& client_id, const std::string& filter) {
     return shadow_.is_subscribed(client_id, filter);
   };
@@ -223,11 +224,7 @@ void NodeRun::begin_load() {
 void NodeRun::begin_faults() {
   for (std::uint32_t i = 0; i < of_.faults_drawn; ++i) (void)world_.random(Concern::kFaults).next();
   std::vector<Fault> plan = of_.faults;
-  for (Fault& fault : plan) {
-    fault.at += world_.elapsed();
-    if (fault.kind != FaultKind::kNoSpace) continue;
-    workload_.short_of_space.emplace_back(Time(fault.at), Time(fault.at + fault.lasts + 10s));
-  }
+  for (Fault& fault : plan) fault.at += world_.elapsed();
   faults_.emplace(world_, std::move(plan));
   faults_->supervise(node_);
   faulty_ = true;

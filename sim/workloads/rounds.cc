@@ -5,12 +5,8 @@
 namespace stele::sim {
 
 using runtime::Task;
-using namespace std::chrono_literals;
 
 namespace {
-// For an answer.
-constexpr auto kPatience = 10s;
-
 std::unexpected<Error> no_answer() {
   return error(ErrorCode::kUnavailable, "another answer than was waited for");
 }

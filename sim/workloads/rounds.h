@@ -33,6 +33,8 @@ class Rounds {
 
  protected:
   using Peer = std::unique_ptr<MqttPeer>;
+  // For an answer; the network may be split.
+  static constexpr runtime::Duration kPatience = std::chrono::seconds(10);
 
   void fail(const std::string& what) { workload_.judge.fail(name_ + ": " + what); }
   void show(std::string_view what) { ++workload_.shown[std::string(what)]; }

@@ -33,7 +33,11 @@ class Shadow final : public broker::ShardObserver {
   void on_commit(ShardId shard, Epoch epoch, Lsn end) override;
   bool wants_hash(ShardId shard) override;
   void on_hash(ShardId shard, Lsn applied, std::uint64_t state_hash) override;
+  void on_refused(ShardId) override { refused_at_ = world_.now(); }
   void on_snapshot(ShardId shard, Lsn lsn, std::uint64_t state_hash) override;
+
+  // When a shard last refused something new; Time::min() if none has.
+  Time refused_at() const { return refused_at_; }
 
   // Whether the committed session of that client has a queued message with that packet identifier.
   bool is_numbered(const std::string& client_id, std::uint16_t packet_id) const;
@@ -66,6 +70,7 @@ class Shadow final : public broker::ShardObserver {
   World& world_;
   std::map<ShardId, Shard> shards_;
   broker::ApplyResult scratch_;
+  Time refused_at_ = Time::min();
   std::uint64_t entries_ = 0;
   std::uint64_t hashes_compared_ = 0;
   std::uint64_t asked_ = 0, next_hash_ = 128;

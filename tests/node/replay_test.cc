@@ -28,6 +28,7 @@ class Snapshots final : public broker::ShardObserver {
   void on_commit(ShardId, Epoch, Lsn) override {}
   bool wants_hash(ShardId) override { return false; }
   void on_hash(ShardId, Lsn, std::uint64_t) override {}
+  void on_refused(ShardId) override {}
   void on_snapshot(ShardId shard, Lsn, std::uint64_t) override { of.push_back(shard); }
 };
 
