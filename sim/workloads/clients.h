@@ -42,9 +42,9 @@ struct Workload {
   runtime::Endpoint http;
   // With users: the super user that all but those of run_denied log in as.
   std::optional<MqttPeer::Login> login;
-  bool neighbour = false;                                   // with users: one of another tenant, too
+  bool neighbour = false;                                        // with users: one of another tenant, too
   std::map<std::string, std::uint64_t, std::less<>> shown = {};  // of showings(): how often
-  std::uint64_t denials = 0;                                // that run_denied has met
+  std::uint64_t denials = 0;                                     // that run_denied has met
   std::uint64_t newcomers = 0;    // subscriptions and topics of run_newcomer that were confirmed
   bool little_output = false;     // what waits for an MQTT client may be more than its output holds
   bool loaded = false;            // an episode of load is on

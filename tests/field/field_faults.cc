@@ -109,7 +109,7 @@ bool FieldRun::begin(const Fault& fault) {
     case FaultKind::kNoSpace:
       if (small_disk_ ? !small_disk_->fill(fault.amount) : !disk_ || !node_.running() || !disk_->begin(fault))
         return false;
-      workload_.short_of_space.emplace_back(now(), now() + fault.lasts + 10s);
+      short_of_space_until_ = std::max(short_of_space_until_, now() + fault.lasts + 10s);
       return true;
     default:
       return disk_ && node_.running() && disk_->begin(fault);

@@ -58,6 +58,8 @@ FieldRun::FieldRun(runtime::Runtime& runtime, FieldOptions options)
       data_(options_.directory + "/data"),
       node_(options_.directory + "/node") {
   workload_.disk_fails = [this] { return disk_failed(); };
+  // When a shard refused something is not seen from outside.
+  workload_.refused_at = [this] { return short_of_space_until_; };
 }
 
 FieldRun::~FieldRun() {

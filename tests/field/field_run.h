@@ -131,6 +131,7 @@ class FieldRun final : public sim::Judge {
   int paused_ = 0;                         // so many faults want it to stand still
   std::int64_t disk_failures_before_ = 0;  // when it began
   sim::Time process_began_{};
+  sim::Time short_of_space_until_ = sim::Time::min();  // and some time after, for what was refused meanwhile
   std::uint64_t cores_ = 1;                            // of the next one
   runtime::Duration down_for_{};                       // before that one starts
   runtime::Instant start_at_{};                        // not earlier
