@@ -33,11 +33,16 @@ Task<Result<std::shared_ptr<Shard>>> Shard::start(Core& core, ShardId id,
   std::shared_ptr<Shard> shard(new Shard(core, id, std::move(log)));
   STELE_CO_CHECK(co_await shard->load_snapshot());
   STELE_CO_CHECK(co_await shard->replay());
+  co_await shard->remove_other_snapshots();
   co_return shard;
 }
 
 std::string Shard::snapshot_path(const std::string& file) const {
   return core_.options().snapshot_directory + "/" + file;
+}
+
+std::string Shard::snapshot_prefix() const {
+  return "shard-" + std::to_string(id_.value) + "-";
 }
 
 Task<Result<void>> Shard::load_snapshot() {
@@ -67,6 +72,20 @@ Task<Result<void>> Shard::load_snapshot() {
   snapshot_lsn_ = state_.next();
   snapshot_size_ = bytes.size();
   co_return Result<void>();
+}
+
+// Remains of a crash, or of a command of which it was not known whether it counts. What fails here is tried
+// again at the next start.
+Task<void> Shard::remove_other_snapshots() {
+  auto& files = core_.runtime().files();
+  const auto found = co_await files.list(core_.options().snapshot_directory);
+  if (!found) co_return;
+  const std::string mine = snapshot_prefix();
+  for (const runtime::DirectoryEntry& entry : *found) {
+    if (!entry.name.starts_with(mine) || (log_->snapshot() && entry.name == log_->snapshot()->file)) continue;
+    STELE_MARK("shard: a snapshot that does not count removed");
+    (void)co_await files.remove(snapshot_path(entry.name));
+  }
 }
 
 Task<Result<void>> Shard::replay() {
@@ -455,8 +474,8 @@ Task<void> Shard::write_snapshot() {
 
 Task<Result<void>> Shard::publish_snapshot(Lsn lsn, Bytes bytes) {
   auto& files = core_.runtime().files();
-  const std::string name = "shard-" + std::to_string(id_.value) + "-" + std::to_string(log_->epoch().value) +
-                           "-" + std::to_string(lsn.value);
+  const std::string name =
+      snapshot_prefix() + std::to_string(log_->epoch().value) + "-" + std::to_string(lsn.value);
   const std::string path = snapshot_path(name), part = path + ".part";
   {
     STELE_CO_TRY(auto file, co_await files.open(part, {.mode = runtime::OpenMode::kCreate}));
@@ -475,7 +494,10 @@ Task<Result<void>> Shard::publish_snapshot(Lsn lsn, Bytes bytes) {
   auto before = co_await core_.meta_client().execute(
       meta::SetSnapshot{.shard = id_, .epoch = log_->epoch(), .snapshot = {.lsn = lsn, .file = name}});
   if (!before) {
-    (void)co_await files.remove(path);
+    const ErrorCode code = before.error().code;
+    // A meta service that has failed may have done it all the same: the next start finds out.
+    const bool unknown = code == ErrorCode::kIo || code == ErrorCode::kCorrupt || code == ErrorCode::kClosed;
+    if (!unknown) (void)co_await files.remove(path);
     co_return std::unexpected(before.error());
   }
   if (*before && (*before)->file != name) (void)co_await files.remove(snapshot_path((*before)->file));

@@ -232,6 +232,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void after_apply(Lsn lsn);
   Result<void> writable() const;
   runtime::Task<Result<void>> load_snapshot();
+  runtime::Task<void> remove_other_snapshots();
+  std::string snapshot_prefix() const;
   runtime::Task<Result<void>> replay();
   std::string snapshot_path(const std::string& file) const;
   runtime::Task<void> write_snapshot();

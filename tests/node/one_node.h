@@ -49,6 +49,7 @@ class OneNode {
   }
 
   runtime::Runtime& runtime() { return *runtime_; }
+  sim::Disk& disk() { return node_.disk(); }
   runtime::Task<void> sleep(runtime::Duration time) { (void)co_await runtime::sleep(*runtime_, time); }
   runtime::Task<std::unique_ptr<kafka::Client>> connect() {
     while (true) {
