@@ -22,7 +22,7 @@ Core::Core(const Options& options, Restored restored)
   snapshot_ = restored.snapshot;
   STELE_ASSERT(!snapshot_ || snapshot_->index >= log_.start().index);
   first_unsaved_ = log_.last_index() + 1;
-  if (hard_ != handed_hard_) truncate_from_ = first_unsaved_;
+  if (in_doubt()) truncate_from_ = first_unsaved_;  // what is unreadable there goes
   if (mutant(Mutant::kDoubtForgotten)) hard_.doubt = {};
   reset(hard_.term);
 }

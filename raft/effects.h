@@ -35,7 +35,7 @@ struct Restored {
   HardState hard_state;
   LogOutline log;
   LogIndex commit;   // known to be committed; 0 if nothing is known
-  LogIndex applied;  // the state machine has these entries; its snapshot's index if it keeps nothing itself
+  LogIndex applied;  // the state machine has these entries; its snapshot's index if it keeps nothing else
   std::optional<SnapshotInfo> snapshot;  // the newest; at or above the log's start
 };
 
@@ -76,7 +76,9 @@ struct Effects {
   std::vector<PeerMessage> send;  // at once, while the disk works
   // Only when everything handed out for storing so far is durable, that of these Effects included.
   std::vector<PeerMessage> send_after_store;
-  std::vector<Entry> apply;  // committed, in order; may be applied before they are stored here
+  // Committed, in order. To be applied when everything handed out for storing so far is durable: a state
+  // machine that is ahead of its log would, after a crash, tell of commits that this log never had.
+  std::vector<Entry> apply;
   std::vector<LogRead> reads;
   std::vector<ReadState> read_states;
   std::vector<std::uint64_t> reads_refused;  // contexts of reads that nobody will confirm: ask again

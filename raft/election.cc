@@ -35,9 +35,11 @@ void Core::reset(Term term) {
   refuse_reads();
 }
 
-// A node whose log is not known to be whole cannot lead: it has not what it would have to send.
+// A node whose log is not known to be whole cannot lead: it has not what it would have to send. One that is
+// removed by a configuration that is not committed can, and may have to: perhaps nobody else has that entry,
+// and without its vote the voters before it elect nobody (thesis, section 4.2.2).
 bool Core::may_campaign() const {
-  return membership().is_voter(options_.self) && log_.damaged().empty() && !in_doubt() && !failed_;
+  return log_.votes_since(commit_, options_.self) && log_.damaged().empty() && !in_doubt() && !failed_;
 }
 
 bool Core::leased() const {
@@ -96,8 +98,12 @@ void Core::become_leader() {
   role_ = Role::kLeader;
   leader_ = options_.self;
   membership_changed();
-  if (durable.term == hard_.term)
-    progress_.at(options_.self).stored_here(std::min(durable.index, log_.last_index()));
+  const auto own = progress_.find(options_.self);
+  if (own == progress_.end()) {
+    STELE_MARK("raft: a node leads that its latest configuration removes");
+  } else if (durable.term == hard_.term) {
+    own->second.stored_here(std::min(durable.index, log_.last_index()));
+  }
   append(EntryKind::kEmpty, {}, nullptr);
 }
 

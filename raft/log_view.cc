@@ -125,6 +125,14 @@ const Membership& LogView::membership_at(LogIndex index) const {
   return at->membership;
 }
 
+bool LogView::votes_since(LogIndex commit, NodeId node) const {
+  for (auto at = memberships_.rbegin(); at != memberships_.rend(); ++at) {
+    if (at->membership.is_voter(node)) return true;
+    if (at->index <= commit) break;
+  }
+  return false;
+}
+
 bool LogView::is_damaged(LogIndex index) const {
   return std::ranges::any_of(damaged_,
                              [&](SlotRange lost) { return lost.first <= index && index <= lost.last; });

@@ -78,6 +78,9 @@ class LogView {
 
   const Membership& membership() const { return memberships_.back().membership; }
   LogIndex membership_index() const { return memberships_.back().index; }
+  // Whether `node` votes in the latest configuration or in one that is not replaced for sure, as nothing
+  // after `commit` is.
+  bool votes_since(LogIndex commit, NodeId node) const;
   // Who took part when `index` was the last entry.
   const Membership& membership_at(LogIndex index) const;
 

@@ -29,6 +29,9 @@ HardState Core::without_lost_end(Restored& restored) {
 // The log ends below `from`; what it may have had is remembered.
 void Core::cut_lost(LogIndex from) {
   hard_.doubt = std::max(hard_.doubt, log_.last());
+  for (auto lost = log_.damaged().rbegin(); lost != log_.damaged().rend(); ++lost) {
+    if (lost->last + 1 >= from) from = std::min(from, lost->first);
+  }
   commit_ = std::min(commit_, from - 1);
   truncate(from);
 }

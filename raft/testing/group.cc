@@ -1,6 +1,7 @@
 #include "raft/testing/group.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "base/assert.h"
 #include "base/hash.h"
@@ -38,6 +39,10 @@ std::string Group::run() {
   return violation_;
 }
 
+void Group::trace(const std::string& what) const {
+  if (options_.trace) std::fprintf(stderr, "%s\n", what.c_str());
+}
+
 void Group::fail(const std::string& what) {
   if (violation_.empty()) violation_ = "seed " + std::to_string(options_.seed) + ": " + what;
 }
@@ -51,6 +56,8 @@ void Group::start(Node& node) {
     node.disk.lost.clear();
   }
   node.written = node.disk;
+  trace("start " + std::to_string(node.id.value) + " last " + std::to_string(node.disk.last().value) +
+        " lost " + std::to_string(node.disk.lost.size()) + " doubt " + describe(node.disk.hard.doubt));
   if (!durable_state_machines_) {
     node.applied = node.disk.snapshot ? node.disk.snapshot->index : LogIndex(0);
   } else if (node.disk.snapshot) {
@@ -80,6 +87,7 @@ void Group::start(Node& node) {
 void Group::crash(Node& node) {
   if (!node.core) return;
   node.core.reset();
+  trace("crash " + std::to_string(node.id.value));
   // Some of what was on its way to the disk is there, in order.
   for (std::uint64_t n = random(node.writes.size() + 1); n > 0; --n) {
     const Write& write = node.writes.front();
@@ -103,29 +111,16 @@ void Group::drive(Node& node) {
     if (effects.empty()) break;
     for (const PeerMessage& message : effects.send) check_promise(node, message);
     put(std::move(effects.send));
-    if (effects.store) {
-      node.written.write(*effects.store);
-      if (effects.store->snapshot) {
-        const LogIndex index = effects.store->snapshot->index;
-        ++counts_.snapshots;
-        if (index > node.applied) {
-          node.applied = index;
-          node.state = committed_.at(index).state;
-          node.told_applied = index;
-          node.core->applied(index);
-        }
-      }
-      counts_.repaired += effects.store->repaired.size();
-    }
+    if (effects.store) node.written.write(*effects.store);
+    if (effects.store) counts_.repaired += effects.store->repaired.size();
     if (effects.cut) node.written.cut(*effects.cut);
-    const bool waits = effects.store || effects.cut || !node.writes.empty();
-    if (waits) {
-      node.writes.push_back({std::move(effects.store), std::move(effects.send_after_store), effects.cut});
+    Write write{std::move(effects.store), std::move(effects.send_after_store), std::move(effects.apply),
+                effects.cut};
+    if (write.store || write.cut || !node.writes.empty()) {
+      node.writes.push_back(std::move(write));
     } else {
-      for (const PeerMessage& message : effects.send_after_store) check_promise(node, message);
-      put(std::move(effects.send_after_store));
+      finish(node, std::move(write));
     }
-    for (const Entry& entry : effects.apply) apply(node, entry);
     for (const LogRead& read : effects.reads) node.reads.push_back(read);
     for (const ReadState& read : effects.read_states) {
       const auto asked = node.open_reads.find(read.context);
@@ -140,17 +135,30 @@ void Group::drive(Node& node) {
 
 void Group::finish_write(Node& node) {
   if (!node.core || node.writes.empty() || node.doomed) return;
+  trace("stored " + std::to_string(node.id.value));
   Write write = std::move(node.writes.front());
   node.writes.pop_front();
+  finish(node, std::move(write));
+  drive(node);
+}
+
+void Group::finish(Node& node, Write write) {
   if (write.store) {
     node.disk.write(*write.store);
     for (const Entry& entry : write.store->entries) node.ever_durable.insert({entry.term, entry.index});
+    if (write.store->snapshot && write.store->snapshot->index > node.applied) {
+      node.applied = write.store->snapshot->index;
+      node.told_applied = node.applied;
+      node.state = committed_.at(node.applied).state;
+      node.core->applied(node.applied);
+    }
+    if (write.store->snapshot) ++counts_.snapshots;
   }
   if (write.cut) node.disk.cut(*write.cut);
   for (const PeerMessage& message : write.after) check_promise(node, message);
   put(std::move(write.after));
+  for (const Entry& entry : write.apply) apply(node, entry);
   if (write.store) node.core->stored(write.store->term, write.store->last);
-  drive(node);
 }
 
 void Group::apply(Node& node, const Entry& entry) {

@@ -24,7 +24,8 @@ namespace stele::raft {
 struct GroupOptions {
   std::uint64_t seed = 0;
   std::uint32_t nodes = 5;
-  std::uint32_t steps = 800;  // of chaos
+  std::uint32_t steps = 2500;  // of chaos
+  bool trace = false;          // prints everything that happens
 };
 
 class Group {
@@ -43,6 +44,7 @@ class Group {
   struct Write {
     std::optional<Store> store;
     std::vector<PeerMessage> after;
+    std::vector<Entry> apply;
     std::optional<SnapshotInfo> cut;
   };
   struct Node {
@@ -78,14 +80,17 @@ class Group {
   void finish_write(Node& node);
   void answer_read(Node& node);
   void deliver(PeerMessage message);
+  void lose(const PeerMessage& message);
   bool cut_off(const PeerMessage& message) const;
 
   // The driver.
   void drive(Node& node);
   void put(std::vector<PeerMessage> messages);
+  void finish(Node& node, Write write);
   void apply(Node& node, const Entry& entry);
 
   // Checks.
+  void trace(const std::string& what) const;
   void fail(const std::string& what);
   void check(Node& node);
   void check_commit(Node& node);

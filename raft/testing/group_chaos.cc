@@ -8,16 +8,16 @@
 namespace stele::raft {
 
 void Group::chaos_step() {
-  const std::uint64_t kind = random(100);
-  if (kind < 55) {
+  const std::uint64_t kind = random(1000);
+  if (kind < 600) {
     network_step();
-  } else if (kind < 68) {
+  } else if (kind < 680) {
     Node& node = any();
     if (node.core) node.core->tick();
     drive(node);
-  } else if (kind < 84) {
+  } else if (kind < 850) {
     finish_write(any());
-  } else if (kind < 96) {
+  } else if (kind < 988) {
     client_step();
   } else {
     fault_step();
@@ -29,26 +29,36 @@ bool Group::cut_off(const PeerMessage& message) const {
 }
 
 void Group::network_step() {
-  while (bag_.size() > 200) bag_.erase(bag_.begin() + static_cast<std::ptrdiff_t>(random(bag_.size())));
+  while (bag_.size() > 60) {
+    const auto at = bag_.begin() + static_cast<std::ptrdiff_t>(random(bag_.size()));
+    const PeerMessage message = std::move(*at);
+    bag_.erase(at);
+    lose(message);
+  }
   if (bag_.empty()) return;
   // Mostly in order, sometimes not at all.
   const std::size_t at = one_in(3) ? random(bag_.size()) : random(std::min<std::size_t>(bag_.size(), 4));
   PeerMessage message = bag_[at];
   if (!one_in(12)) bag_.erase(bag_.begin() + static_cast<std::ptrdiff_t>(at));
   if (one_in(15) || cut_off(message)) {
-    Node& sender = node(message.from);
-    if (std::holds_alternative<InstallSnapshot>(message.body) && sender.core) {
-      sender.core->snapshot_sent(message.to, false);
-      drive(sender);
-    }
-    return;
+    lose(message);
+  } else {
+    deliver(std::move(message));
   }
-  deliver(std::move(message));
+}
+
+// Who sends a snapshot learns that it did not arrive.
+void Group::lose(const PeerMessage& message) {
+  Node& from = node(message.from);
+  if (!std::holds_alternative<InstallSnapshot>(message.body) || !from.core) return;
+  from.core->snapshot_sent(message.to, false);
+  drive(from);
 }
 
 void Group::deliver(PeerMessage message) {
   Node& to = node(message.to);
-  if (!to.core) return;
+  if (!to.core) return lose(message);
+  trace(describe(message));
   const bool snapshot = std::holds_alternative<InstallSnapshot>(message.body);
   to.core->step(message);
   drive(to);
@@ -137,6 +147,7 @@ void Group::fault_step() {
       image->entries.erase(index);
       image->lost.insert(index);
     }
+    trace("lost " + std::to_string(node.id.value) + " " + std::to_string(index.value));
     node.core->damaged({index, index});
     drive(node);
   }
@@ -168,7 +179,11 @@ void Group::round(bool ticks) {
     std::vector<PeerMessage> now;
     std::swap(now, bag_);
     for (PeerMessage& message : now) {
-      if (!cut_off(message)) deliver(std::move(message));
+      if (cut_off(message)) {
+        lose(message);
+      } else {
+        deliver(std::move(message));
+      }
     }
     for (Node& node : nodes_) {
       while (!node.writes.empty() && violation_.empty()) finish_write(node);
@@ -192,13 +207,12 @@ Group::Node* Group::leader() {
 // There is a leader, and every member has all that it has.
 bool Group::settle() {
   Node* leads = leader();
-  if (!leads || leads->core->membership().joint()) return false;
+  if (!leads || leads->core->membership().joint() || leads->core->transferee()) return false;
   for (const NodeId member : members_of(leads->core->membership())) {
     Node& node = this->node(member);
     if (node.core->commit() != leads->core->log().last_index() || node.applied != node.core->commit())
       return false;
-    if (node.core->leader() != leads->id || node.core->in_doubt() || !node.core->log().damaged().empty())
-      return false;
+    if (node.core->leader() != leads->id || !node.core->log().damaged().empty()) return false;
   }
   return true;
 }
