@@ -14,6 +14,7 @@ Group::Group(const GroupOptions& options) : options_(options), random_state_(mix
   for (std::uint32_t i = 1; i <= 3; ++i) start.membership.voters.insert(NodeId(i));
   if (one_in(4)) start.membership.learners.insert(NodeId(4));
   if (one_in(3)) victim_ = NodeId(1 + static_cast<std::uint32_t>(random(3)));
+  if (one_in(2)) slow_ = NodeId(1 + static_cast<std::uint32_t>(random(3)));
   durable_state_machines_ = one_in(2);
   changes_ = !one_in(3);
   nodes_.resize(options_.nodes);
@@ -97,6 +98,7 @@ void Group::crash(Node& node) {
   }
   node.writes.clear();
   node.reads.clear();
+  node.completions.clear();
   node.open_reads.clear();
 }
 
@@ -142,6 +144,15 @@ void Group::finish_write(Node& node) {
   drive(node);
 }
 
+void Group::tell_completions(Node& node) {
+  while (node.core && !node.completions.empty()) {
+    const auto [term, last] = node.completions.front();
+    node.completions.pop_front();
+    node.core->stored(term, last);
+    drive(node);
+  }
+}
+
 void Group::finish(Node& node, Write write) {
   if (write.store) {
     node.disk.write(*write.store);
@@ -158,7 +169,7 @@ void Group::finish(Node& node, Write write) {
   for (const PeerMessage& message : write.after) check_promise(node, message);
   put(std::move(write.after));
   for (const Entry& entry : write.apply) apply(node, entry);
-  if (write.store) node.core->stored(write.store->term, write.store->last);
+  if (write.store) node.completions.emplace_back(write.store->term, write.store->last);
 }
 
 void Group::apply(Node& node, const Entry& entry) {

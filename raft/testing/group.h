@@ -24,7 +24,7 @@ namespace stele::raft {
 struct GroupOptions {
   std::uint64_t seed = 0;
   std::uint32_t nodes = 5;
-  std::uint32_t steps = 2500;  // of chaos
+  std::uint32_t steps = 5000;  // of chaos
   bool trace = false;          // prints everything that happens
 };
 
@@ -53,6 +53,7 @@ class Group {
     DiskImage disk;              // durable
     DiskImage written;           // with what is on its way to the disk
     std::deque<Write> writes;
+    std::deque<std::pair<Term, LogIndex>> completions;  // of writes that are done, and the core not told of
     std::vector<LogRead> reads;
     LogIndex applied;  // of the state machine
     std::uint64_t state = 0;
@@ -78,6 +79,7 @@ class Group {
   void lose_slots(Node& node);
   void take_snapshot(Node& node);
   void finish_write(Node& node);
+  void tell_completions(Node& node);
   void answer_read(Node& node);
   void deliver(PeerMessage message);
   void lose(const PeerMessage& message);
@@ -112,6 +114,7 @@ class Group {
   std::vector<PeerMessage> bag_;
   std::set<NodeId> isolated_;
   std::optional<NodeId> victim_;  // the only one whose disk loses slots
+  std::optional<NodeId> slow_;    // whose disk is slow
   bool durable_state_machines_ = false;
   bool changes_ = false;
   std::uint64_t next_context_ = 1;

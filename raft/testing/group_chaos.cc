@@ -8,6 +8,13 @@
 namespace stele::raft {
 
 void Group::chaos_step() {
+  if (Node& down = any(); (!down.core || down.doomed) && one_in(25)) {
+    crash(down);
+    start(down);
+  }
+  if (one_in(300)) isolated_.clear();
+  Node& told = any();
+  if (told.id != slow_ || one_in(12)) tell_completions(told);
   const std::uint64_t kind = random(1000);
   if (kind < 600) {
     network_step();
@@ -16,7 +23,9 @@ void Group::chaos_step() {
     if (node.core) node.core->tick();
     drive(node);
   } else if (kind < 850) {
-    finish_write(any());
+    Node& node = any();
+    // One disk may be slow: then a node has led, followed and led again before a write is done.
+    if (node.id != slow_ || one_in(12)) finish_write(node);
   } else if (kind < 988) {
     client_step();
   } else {
@@ -72,7 +81,7 @@ void Group::deliver(PeerMessage message) {
 void Group::client_step() {
   Node& node = any();
   if (!node.core) return;
-  const std::uint64_t kind = random(20);
+  const std::uint64_t kind = random(24);
   if (kind < 8) {
     const std::string value = "v" + std::to_string(next_value_++);
     const bool handing_over = node.core->transferee().has_value();
@@ -86,12 +95,12 @@ void Group::client_step() {
     ++next_context_;
   } else if (kind < 16) {
     answer_read(node);
-  } else if (kind < 17) {
+  } else if (kind < 20) {
     take_snapshot(node);
-  } else if (kind < 18 && one_in(3)) {
+  } else if (kind < 21 && one_in(3)) {
     const NodeId target(1 + static_cast<std::uint32_t>(random(nodes_.size())));
     if (node.core->transfer_leadership(target) == Refusal::kNone) ++counts_.transfers;
-  } else if (kind < 20 && changes_) {
+  } else if (kind < 23 && changes_) {
     propose_change(node);
   }
   drive(node);
@@ -130,6 +139,9 @@ void Group::fault_step() {
     if (!node.core) start(node);
   } else if (kind < 8) {
     isolated_.clear();
+    for (Node& each : nodes_) {
+      if (each.core && each.core->role() == Role::kLeader && one_in(2)) isolated_.insert(each.id);
+    }
     if (one_in(2)) isolated_.insert(node.id);
     if (one_in(3)) isolated_.insert(any().id);
   } else if (kind < 9) {
@@ -187,6 +199,7 @@ void Group::round(bool ticks) {
     }
     for (Node& node : nodes_) {
       while (!node.writes.empty() && violation_.empty()) finish_write(node);
+      tell_completions(node);
       while (!node.reads.empty() && violation_.empty()) answer_read(node);
       node.told_applied = node.applied;
       node.core->applied(node.applied);
@@ -267,8 +280,9 @@ void Group::check_undisturbed() {
   isolated_.insert(others.front());
   for (int i = 0; i < 20; ++i) round(true);
   // It asks once more, right after the others heard of their leader.
-  this->node(others.front()).core->campaign();
   isolated_.clear();
+  this->node(others.front()).core->campaign();
+  round(false);
   for (int i = 0; i < 12; ++i) round(true);
   if (leads.core->role() != Role::kLeader || leads.core->term() != term) {
     fail("a node that was away deposed the leader when it came back");
