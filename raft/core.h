@@ -212,6 +212,7 @@ class Core {
   void maybe_hand_over();
 
   // repairing.cc
+  static LogPoint with_doubt(LogPoint doubt, LogPoint lost);
   static HardState without_lost_end(Restored& restored);
   void cut_lost(LogIndex from);
   void ask_for_lost();

@@ -105,7 +105,7 @@ void Core::on(const PeerMessage& from, const InstallSnapshot& message) {
 void Core::install(const SnapshotInfo& snapshot) {
   STELE_ASSERT(role_ == Role::kFollower);
   // Behind the snapshot there was more, and a part of it was lost.
-  if (!log_.damaged().empty()) hard_.doubt = std::max(hard_.doubt, log_.last());
+  if (!log_.damaged().empty()) hard_.doubt = with_doubt(hard_.doubt, log_.last());
   log_.reset(snapshot);
   commit_ = snapshot.index;
   if (handed_ < snapshot.index) {

@@ -1,5 +1,6 @@
-// Each planted bug of the core (raft/mutants.h) is found by the group under faults: an invariant breaks, one of the core's
-// own asserts does, or the group makes no progress in the calm. A bug has a process of its own, which an assert may end.
+// Each planted bug of the core (raft/mutants.h) is found by the group under faults: an invariant breaks, one
+// of the core's own asserts does, or the group makes no progress in the calm. A bug has a process of its own,
+// which an assert may end.
 #include "raft/mutants.h"
 
 #include <gtest/gtest.h>
@@ -48,11 +49,12 @@ TEST_P(Mutants, IsFound) {
   EXPECT_TRUE(found) << GetParam().what << ": no seed of " << kSeeds << " notices it";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Mutants, testing::ValuesIn(all_mutants().begin(), all_mutants().end()), [](const auto& info) {
-  std::string name(info.param.name);
-  for (char& c : name) c = c == '-' ? '_' : c;
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(All, Mutants, testing::ValuesIn(all_mutants().begin(), all_mutants().end()),
+                         [](const auto& info) {
+                           std::string name(info.param.name);
+                           for (char& c : name) c = c == '-' ? '_' : c;
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace stele::raft

@@ -9,6 +9,11 @@
 
 namespace stele::raft {
 
+// The lost log's end is in neither term nor index beyond this.
+LogPoint Core::with_doubt(LogPoint doubt, LogPoint lost) {
+  return {std::max(doubt.term, lost.term), std::max(doubt.index, lost.index)};
+}
+
 // Cuts off lost slots that nothing readable follows. Returns the hard state that tells of it.
 HardState Core::without_lost_end(Restored& restored) {
   HardState hard = restored.hard_state;
@@ -17,7 +22,7 @@ HardState Core::without_lost_end(Restored& restored) {
     STELE_MARK("raft: the end of a log is lost");
     const SlotRange lost = log.damaged.back();
     STELE_ASSERT(lost.first > log.start.index && lost.first <= log.last + 1);
-    hard.doubt = std::max(hard.doubt, {hard.term, lost.last});
+    hard.doubt = with_doubt(hard.doubt, {hard.term, lost.last});
     log.last = lost.first - 1;
     log.damaged.pop_back();
   }
@@ -28,7 +33,7 @@ HardState Core::without_lost_end(Restored& restored) {
 
 // The log ends below `from`; what it may have had is remembered.
 void Core::cut_lost(LogIndex from) {
-  hard_.doubt = std::max(hard_.doubt, log_.last());
+  hard_.doubt = with_doubt(hard_.doubt, log_.last());
   for (auto lost = log_.damaged().rbegin(); lost != log_.damaged().rend(); ++lost) {
     if (lost->last + 1 >= from) from = std::min(from, lost->first);
   }

@@ -57,6 +57,7 @@ void Group::start(Node& node) {
     node.disk.lost.clear();
   }
   node.written = node.disk;
+  for (const auto& [index, entry] : node.disk.entries) node.ever_durable.insert({entry.term, index});
   trace("start " + std::to_string(node.id.value) + " last " + std::to_string(node.disk.last().value) +
         " lost " + std::to_string(node.disk.lost.size()) + " doubt " + describe(node.disk.hard.doubt));
   if (!durable_state_machines_) {
@@ -157,6 +158,7 @@ void Group::finish(Node& node, Write write) {
   if (write.store) {
     node.disk.write(*write.store);
     for (const Entry& entry : write.store->entries) node.ever_durable.insert({entry.term, entry.index});
+    for (const Entry& entry : write.store->repaired) node.ever_durable.insert({entry.term, entry.index});
     if (write.store->snapshot && write.store->snapshot->index > node.applied) {
       node.applied = write.store->snapshot->index;
       node.told_applied = node.applied;
