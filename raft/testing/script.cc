@@ -66,6 +66,13 @@ void Script::command(const std::string& verb, const Words& words) {
   if (verb == "nodes") return nodes(words);
   if (verb == "disk") return disk(words);
   if (verb == "run") return run();
+  if (verb == "turns") return run(static_cast<int>(number(words.at(0))));
+  if (verb == "elect") {  // without a word about how
+    nodes_.at(node_id(words.at(0))).core->campaign();
+    drive(node_id(words.at(0)));
+    run();
+    return out_.clear();
+  }
   if (verb == "status") return status();
   if (verb == "cut") {
     for (std::size_t i = 1; i < words.size(); ++i) {
@@ -77,7 +84,17 @@ void Script::command(const std::string& verb, const Words& words) {
   if (verb == "heal") return cuts_.clear();
   if (verb == "lose") {  // what is on its way to or from a node
     const NodeId id = node_id(words.at(0));
-    std::erase_if(network_, [&](const PeerMessage& m) { return m.to == id || m.from == id; });
+    std::deque<PeerMessage> all;
+    std::swap(all, network_);
+    for (PeerMessage& message : all) {
+      if (message.to != id && message.from != id) {
+        network_.push_back(std::move(message));
+      } else if (Node& from = nodes_.at(message.from);
+                 std::holds_alternative<InstallSnapshot>(message.body)) {
+        if (from.core) from.core->snapshot_sent(message.to, false);
+        drive(message.from);
+      }
+    }
     return;
   }
   if (verb == "pending") {
@@ -307,8 +324,8 @@ void Script::deliver(const PeerMessage& message) {
 }
 
 // Until nothing is on its way, to a disk or to a node.
-void Script::run() {
-  for (int turns = 0; turns < 500; ++turns) {
+void Script::run(int turns) {
+  while (turns-- > 0) {
     bool busy = false;
     for (auto& [id, node] : nodes_) {
       busy = busy || (!node.held && !node.writes.empty()) || !node.reads.empty();
@@ -321,7 +338,6 @@ void Script::run() {
     for (const PeerMessage& message : now) deliver(message);
     if (!busy) return;
   }
-  say("still busy");
 }
 
 void Script::status() {

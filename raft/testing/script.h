@@ -50,7 +50,7 @@ class Script {
   void show(NodeId id, const Effects& effects);
   void finish_writes(NodeId id);
   void answer_reads(NodeId id);
-  void run();
+  void run(int turns = 500);
   void deliver(const PeerMessage& message);
   void status();
   void progress(NodeId id);
