@@ -15,6 +15,9 @@ Group::Group(const GroupOptions& options) : options_(options), random_state_(mix
   if (one_in(4)) start.membership.learners.insert(NodeId(4));
   if (one_in(3)) victim_ = NodeId(1 + static_cast<std::uint32_t>(random(3)));
   if (one_in(2)) slow_ = NodeId(1 + static_cast<std::uint32_t>(random(3)));
+  if (one_in(2)) lazy_ = NodeId(1 + static_cast<std::uint32_t>(random(3)));
+  ticks_ = 60 + random(160);
+  patience_ = one_in(2) ? 10 : 300;
   durable_state_machines_ = one_in(2);
   changes_ = !one_in(3);
   nodes_.resize(options_.nodes);

@@ -115,6 +115,9 @@ class Group {
   std::set<NodeId> isolated_;
   std::optional<NodeId> victim_;  // the only one whose disk loses slots
   std::optional<NodeId> slow_;    // whose disk is slow
+  std::optional<NodeId> lazy_;    // whose clock is
+  std::uint64_t ticks_ = 0;       // of a thousand steps
+  std::uint64_t patience_ = 1;    // how late the slow one's completions are told
   bool durable_state_machines_ = false;
   bool changes_ = false;
   std::uint64_t next_context_ = 1;
