@@ -17,7 +17,7 @@
 namespace stele::raft {
 namespace {
 
-constexpr std::uint64_t kSeeds = 6000;
+constexpr std::uint64_t kSeeds = 10000;
 
 // Ends the process: 0 if a seed found something.
 [[noreturn]] void hunt(Mutant mutant, std::string_view name) {

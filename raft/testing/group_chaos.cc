@@ -89,7 +89,7 @@ void Group::client_step() {
     const std::string value = "v" + std::to_string(next_value_++);
     const bool handing_over = node.core->transferee().has_value();
     if (node.core->propose(Bytes::copy(value)) && handing_over) fail("a proposal is taken in a transfer");
-  } else if (kind < 12) {
+  } else if (kind < 11) {
     node.told_applied = node.applied;
     node.core->applied(node.applied);
   } else if (kind < 14) {
@@ -139,7 +139,7 @@ void Group::fault_step() {
     } else {
       start(node);
     }
-  } else if (kind < 7) {
+  } else if (kind < 6) {
     if (!node.core) start(node);
   } else if (kind < 8) {
     isolated_.clear();
