@@ -34,24 +34,6 @@ std::vector<std::string> files() {
   return names;
 }
 
-// The file again, with what comes of its commands now.
-std::string replay(std::istream& in) {
-  Script script;
-  std::string out;
-  std::string line;
-  while (std::getline(in, line)) {
-    out += line + "\n";
-    if (line.empty() || line.starts_with("#")) continue;
-    const std::string answer = script.execute(line);
-    // The expectation ends at an empty line.
-    while (std::getline(in, line) && !line.empty()) {
-    }
-    out += "----\n" + answer + "\n";
-  }
-  while (out.ends_with("\n\n")) out.pop_back();
-  return out;
-}
-
 class Interaction : public testing::TestWithParam<std::string> {};
 
 TEST_P(Interaction, IsAsWritten) {

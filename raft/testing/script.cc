@@ -121,7 +121,12 @@ bool Script::act(const std::string& verb, const Words& words) {
     return true;
   }
   Core& core = *node.core;
-  if (verb == "tick") {
+  if (verb == "deaf") {
+    node.deaf = true;
+  } else if (verb == "told") {
+    node.deaf = false;
+    for (const auto& [term, last] : std::exchange(node.untold, {})) core.stored(term, last);
+  } else if (verb == "tick") {
     for (std::uint64_t n = words.size() > 1 ? number(words[1]) : 1; n > 0; --n) core.tick();
   } else if (verb == "campaign") {
     core.campaign();
@@ -288,7 +293,8 @@ void Script::finish_writes(NodeId id) {
       node.applied = entry.index;
     }
     if (node.applied > LogIndex(0)) node.core->applied(node.applied);
-    if (write.store) node.core->stored(write.store->term, write.store->last);
+    if (write.store && node.deaf) node.untold.emplace_back(write.store->term, write.store->last);
+    if (write.store && !node.deaf) node.core->stored(write.store->term, write.store->last);
     drive(id);
   }
 }
@@ -370,6 +376,23 @@ void Script::progress(NodeId id) {
     if (progress.paused()) text += " paused";
     say(text);
   }
+}
+
+std::string replay(std::istream& in) {
+  Script script;
+  std::string out;
+  std::string line;
+  while (std::getline(in, line)) {
+    out += line + "\n";
+    if (line.empty() || line.starts_with("#")) continue;
+    const std::string answer = script.execute(line);
+    // The expectation ends at an empty line.
+    while (std::getline(in, line) && !line.empty()) {
+    }
+    out += "----\n" + answer + "\n";
+  }
+  while (out.ends_with("\n\n")) out.pop_back();
+  return out;
 }
 
 }  // namespace stele::raft

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <istream>
 #include <map>
 #include <memory>
 #include <set>
@@ -38,6 +39,8 @@ class Script {
     std::deque<LogRead> reads;
     LogIndex applied;
     bool held = false;  // its disk does not finish anything
+    bool deaf = false;  // it finishes, and the core is not told
+    std::vector<std::pair<Term, LogIndex>> untold;
   };
 
   void command(const std::string& verb, const Words& words);
@@ -63,5 +66,8 @@ class Script {
   std::set<std::pair<NodeId, NodeId>> cuts_;
   std::string out_;
 };
+
+// A file of commands and answers again, with what comes of its commands now.
+std::string replay(std::istream& in);
 
 }  // namespace stele::raft
