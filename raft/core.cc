@@ -250,6 +250,14 @@ void Core::entries_read(std::uint64_t read, std::vector<Entry> entries) {
     return;
   }
   if (pending.purpose == ReadFor::kRepair) {
+    // What was proven when the read began must still hold of what it saw.
+    const bool same = log_.has(pending.next) && std::ranges::all_of(entries, [&](const Entry& entry) {
+                        return log_.has({entry.term, entry.index});
+                      });
+    if (!same) {
+      STELE_MARK("raft: entries for a repair were truncated while they were read");
+      return;
+    }
     send(pending.node, RepairAnswer{pending.slots, pending.next, true, std::move(entries)});
     return;
   }

@@ -253,7 +253,6 @@ class Core {
   std::uint32_t heartbeat_elapsed_ = 0;
   std::uint32_t election_timeout_ = 0;
   std::map<NodeId, bool> votes_;
-  bool campaign_is_transfer_ = false;
 
   // Of a leader.
   std::map<NodeId, Progress> progress_;

@@ -60,7 +60,6 @@ void Core::start_campaign(bool pre, bool transfer) {
   STELE_ASSERT(role_ != Role::kLeader && may_campaign());
   reset(pre ? hard_.term : hard_.term + 1);
   role_ = pre ? Role::kPreCandidate : Role::kCandidate;
-  campaign_is_transfer_ = transfer;
   if (!pre) hard_.vote = options_.self;
   const VoteRequest request{pre, transfer, log_.last()};
   for (const NodeId node : members_of(membership())) {

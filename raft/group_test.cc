@@ -37,8 +37,6 @@ TEST(Group, KeepsItsInvariantsUnderFaultsAndGoesOnAfterThem) {
     sum.transfers += counts.transfers;
     sum.repaired += counts.repaired;
   }
-  printf("committed %lu elections %lu snapshots %lu reads %lu changes %lu transfers %lu repaired %lu\n",
-         sum.committed, sum.elections, sum.snapshots, sum.reads, sum.changes, sum.transfers, sum.repaired);
   // It was worth something: each kind of thing happened, and often.
   EXPECT_GT(sum.committed, kSeeds * 10);
   EXPECT_GT(sum.elections, kSeeds * 2);

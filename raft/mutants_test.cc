@@ -41,15 +41,14 @@ std::string other_conversation() {
 [[noreturn]] void hunt(Mutant mutant, std::string_view name) {
   select_mutant(mutant);
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
-    std::printf("%.*s: ", static_cast<int>(name.size()), name.data());
     Group group({.seed = seed});
     const std::string found = group.run();
     if (!found.empty()) {
-      std::printf("%s\n", found.substr(0, found.find('\n')).c_str());
+      std::printf("%.*s: %s\n", static_cast<int>(name.size()), name.data(),
+                  found.substr(0, found.find('\n')).c_str());
       std::fflush(stdout);
       _exit(0);
     }
-    std::printf("\r");
   }
   if (const std::string other = other_conversation(); !other.empty()) {
     std::printf("%.*s: conversation %s\n", static_cast<int>(name.size()), name.data(), other.c_str());
