@@ -1,71 +1,72 @@
-// Raft's core: one member of a group, as a machine without I/O, clock or coroutines. Ticks, peer messages and
-// the disk's completions go in; what to store, send and apply comes out. The same calls give the same
+// Raft's core: one member of a group, as a machine without I/O, clock or coroutines. Ticks, peer messages
+// and the disk's completions go in; what to store, send and apply comes out. The same calls give the same
 // effects.
 //
-// Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), called the thesis below; etcd's raft for
-// pre-vote with check-quorum and for the states of a progress; "Protocol-Aware Recovery" (FAST 2018) for the
-// question that damage asks.
+// Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), called the thesis below; etcd's raft
+// for pre-vote with check-quorum and for the states of a progress; "Protocol-Aware Recovery" (FAST 2018)
+// for the question that damage asks.
 //
-// The problem. A group of nodes shall agree on one log, while nodes crash and come back, disks are slow, and
-// messages are lost, repeated, late and out of order. The idea: a leader, elected by a majority for a term,
-// alone appends; an entry is committed when a majority has it and it, or one after it, is of the leader's own
-// term; nobody votes for a node whose log is behind its own. The invariants, which group_test.cc checks:
+// The problem. A group of nodes shall agree on one log, while nodes crash and come back, disks are slow,
+// and messages are lost, repeated, late and out of order. The idea: a leader, elected by a majority for a
+// term, alone appends; an entry is committed when a majority has it and it, or one after it, is of the
+// leader's own term; nobody votes for a node whose log is behind its own. The invariants, which
+// group_test.cc checks:
 //
 //   Election Safety        at most one leader in a term
-//   Log Matching           an entry of the same term and index is the same in two logs, and so is all before
-//   it Leader Completeness    what is committed is in the log of every later leader State Machine Safety   no
-//   two nodes apply different entries at an index
+//   Log Matching           two entries of the same term and index are the same, and so is all before them
+//   Leader Completeness    what is committed is in the log of every later leader
+//   State Machine Safety   no two nodes apply different entries at an index
 //
-// Storing. A node promises by three messages: a vote, a request for votes (its own vote is in it, and a claim
-// what its log is), and an acknowledgement of entries. They leave when everything handed out before them is
-// durable. All else may leave at once; in particular a leader's appends, whose own disk works beside the
-// network. It counts itself when its disk is done: `stored` brings back term and last index of the Store. A
-// completion that was handed out in an earlier term says nothing about this term's log, as what it stored may
-// have been overwritten since, and is not counted; no Store is forgotten by it, for each new term has a Store
-// of its own, and they are done in order.
+// Storing. A node promises by three messages: a vote, a request for votes (its own vote is in it, and a
+// claim what its log is), and an acknowledgement of entries. They leave when everything handed out before
+// them is durable. All else may leave at once; in particular a leader's appends, whose own disk works
+// beside the network. It counts itself when its disk is done: `stored` brings back term and last index of
+// the Store. A completion that was handed out in an earlier term says nothing about this term's log, as
+// what it stored may have been overwritten since, and is not counted; no Store is forgotten by it, for each
+// new term has a Store of its own, and they are done in order.
 //
 // Elections. Pre-vote: nobody raises the term before a majority would vote for it. The lease: who has heard
 // of a leader within the least election timeout ignores requests for votes, so that a node that was away
 // cannot depose a leader that serves, and a removed node cannot either. Check-quorum: a leader that has not
 // heard of a majority for that time steps down. A transfer says so in its requests, and passes the lease.
 //
-// Reading. A read asks for an index that is at least every commit before it. The leader's commit index is one
-// only if an entry of its own term is committed, and only if it still leads: reads of one turn share a round,
-// heartbeats carry the round's number, and a quorum that answered the round confirms it (thesis,
+// Reading. A read asks for an index that is at least every commit before it. The leader's commit index is
+// one only if an entry of its own term is committed, and only if it still leads: reads of one turn share a
+// round, heartbeats carry the round's number, and a quorum that answered the round confirms it (thesis,
 // section 6.4).
 //
-// Membership. A configuration counts from the moment it is in the log, so a truncation takes it back. Changes
-// of voters go through a joint configuration, which the leader leaves once that is committed. A leader that
-// is not a voter commits by the others' majority, and steps down when the configuration without it is
-// committed.
+// Membership. A configuration counts from the moment it is in the log, so a truncation takes it back.
+// Changes of voters go through a joint configuration, which the leader leaves once that is committed. A
+// leader that is not a voter commits by the others' majority, and steps down when the configuration without
+// it is committed.
 //
 // Damage. Slots of the log may turn out unreadable: not a torn tail, which nobody was told of, but entries
 // that may have been acknowledged. If the node took its log for shorter than it was it would break its
-// promise: it could elect a leader that lacks a committed entry. What it lost it therefore neither denies nor
-// counts:
+// promise: it could elect a leader that lacks a committed entry. What it lost it therefore neither denies
+// nor counts:
 //
 //   - What is lost at the log's end is cut off, and the place where the log may have ended is kept in
-//   `doubt`, in the hard
-//     state. Its term is at most the node's own. Until the log has reached `doubt` again (as logs are
-//     compared: by term, then by index) the node does not campaign, and judges others' logs by `doubt` if
-//     that is higher than its log's end. Why it is enough: let entry e be committed with this node's
-//     acknowledgement, and U the first later leader that lacks e. U's log was at least `doubt` when this node
-//     voted, hence at least the log that was lost, and that had e. Then by the usual argument (thesis,
-//     section 3.6.3: the last term of U's log is that of a leader which had e, or U's log has more of the
-//     same term) U has e. And a log that has reached `doubt` has e by the same argument.
-//   - What is lost below readable entries leaves the log's end known, so votes are judged as ever. The node
-//   does not
-//     campaign and acknowledges nothing beyond the hole. The hole is filled by proof: whoever has the entry
-//     right above it, with that term, has by Log Matching the very entries that are lost. So any peer can
-//     give them, with no leader, and a leader's appends do when they reach across. If the leader says that it
-//     lacks that entry, nothing from there on is committed (Leader Completeness), and the log is cut below
-//     the hole, with `doubt` at its former end.
+//     `doubt`, in the hard state. Its term is at most the node's own. Until the log has reached `doubt`
+//     again (as logs are compared: by term, then by index) the node does not campaign, and judges others'
+//     logs by `doubt` if that is higher than its log's end. Why it is enough: let entry e be committed
+//     with this node's acknowledgement, and U the first later leader that lacks e. U's log was at least
+//     `doubt` when this node voted, hence at least the log that was lost, and that had e. Then by the
+//     usual argument (thesis, section 3.6.3: the last term of U's log is that of a leader which had e, or
+//     U's log has more of the same term) U has e. And a log that has reached `doubt` has e by the same
+//     argument.
+//   - What is lost below readable entries leaves the log's end known, so votes are judged as ever. The
+//     node does not campaign and acknowledges nothing beyond the hole. The hole is filled by proof:
+//     whoever has the entry right above it, with that term, has by Log Matching the very entries that are
+//     lost. So any peer can give them, with no leader, and a leader's appends do when they reach across.
+//     If the leader says that it lacks that entry, nothing from there on is committed (Leader
+//     Completeness), and the log is cut below the hole, with `doubt` at its former end.
 //   - To a leader that asks about a lost slot the answer is "uncertain", which makes it send from there
-//   again.
+//     again.
 //
-// A disk that has failed once ends the core: `storage_failed`. From then it says nothing at all, because what
-// it stored is not known. The node starts again with what its disk still has for certain, the rest of what it
-// may have acknowledged given as damaged; if the hard state is lost it must come back as a new member.
+// A disk that has failed once ends the core: `storage_failed`. From then it says nothing at all, because
+// what it stored is not known. The node starts again with what its disk still has for certain, the rest of
+// what it may have acknowledged given as damaged; if the hard state is lost it must come back as a new
+// member.
 //
 // All calls from one core. Input from peers that cannot be is ignored; what the driver does wrong is
 // asserted.
