@@ -3,56 +3,12 @@
 #include <utility>
 
 #include "base/wire.h"
+#include "raft/wire_parts.h"
 
 namespace stele::raft {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-
-void put(Writer& w, LogPoint point) {
-  w.uvarint(point.term.value).uvarint(point.index.value);
-}
-LogPoint take_point(Reader& r) {
-  const Term term{r.uvarint()};
-  return {term, LogIndex(r.uvarint())};
-}
-
-void put(Writer& w, const NodeSet& nodes) {
-  w.uvarint(nodes.size());
-  for (const NodeId node : nodes) w.uvarint(node.value);
-}
-NodeId take_node(Reader& r) {
-  const std::uint64_t value = r.uvarint();
-  if (value > UINT32_MAX) r.fail();
-  return NodeId(static_cast<std::uint32_t>(value));
-}
-// Ascending, each once.
-NodeSet take_nodes(Reader& r) {
-  NodeSet nodes;
-  for (std::uint64_t left = r.uvarint(); left > 0 && r.ok(); --left) {
-    const NodeId node = take_node(r);
-    if (!nodes.empty() && node <= *nodes.rbegin()) r.fail();
-    nodes.insert(nodes.end(), node);
-  }
-  return nodes;
-}
-
-void put(Writer& w, const Membership& who) {
-  put(w, who.voters);
-  put(w, who.voters_outgoing);
-  put(w, who.learners);
-  put(w, who.learners_next);
-  w.u8(who.auto_leave ? 1 : 0);
-}
-Membership take_membership(Reader& r) {
-  Membership who;
-  who.voters = take_nodes(r);
-  who.voters_outgoing = take_nodes(r);
-  who.learners = take_nodes(r);
-  who.learners_next = take_nodes(r);
-  who.auto_leave = r.u8() != 0;
-  return who;
-}
 
 std::unexpected<Error> malformed(std::string_view what) {
   return error(ErrorCode::kCorrupt, "a record of the Raft log is no " + std::string(what));
@@ -74,7 +30,7 @@ Result<LogState> take_state(Reader& r) {
   }
   LogState state;
   state.hard.term = Term(r.uvarint());
-  const bool voted = r.u8() != 0;
+  const bool voted = take_bool(r);
   const NodeId vote = take_node(r);
   if (voted) state.hard.vote = vote;
   state.hard.doubt = take_point(r);
@@ -100,9 +56,8 @@ storage::LogEntry encode(const LogRecord& record) {
       return {.head = Bytes::copy(head), .body = {}};
     case LogRecord::Type::kEntry:
     case LogRecord::Type::kRepair:
-      w.uvarint(record.entry.index.value).uvarint(record.entry.term.value);
-      w.u8(static_cast<std::uint8_t>(record.entry.kind));
-      if (record.entry.kind == EntryKind::kConfiguration) put(w, *record.entry.membership);
+      w.uvarint(record.entry.index.value);
+      put_head(w, record.entry);
   }
   return {.head = Bytes::copy(head), .body = record.entry.payload};
 }
@@ -129,13 +84,8 @@ Result<LogRecord> decode_log_record(const storage::LogEntry& stored) {
                    "the Raft log has a record of a kind that this program does not know");
   }
   record.entry.index = LogIndex(r.uvarint());
-  record.entry.term = Term(r.uvarint());
-  const std::uint8_t kind = r.u8();
-  if (r.failed() || kind > static_cast<std::uint8_t>(EntryKind::kEmpty)) return malformed("entry");
-  record.entry.kind = static_cast<EntryKind>(kind);
-  if (record.entry.kind == EntryKind::kConfiguration)
-    record.entry.membership = std::make_shared<const Membership>(take_membership(r));
-  const bool has_body = stored.body.size() > 0;
+  take_head(r, record.entry);
+  const bool has_body = !stored.body.empty();
   if (r.failed() || (has_body && !r.at_end())) return malformed("entry");
   record.entry.payload =
       has_body ? stored.body : stored.head.slice(stored.head.size() - r.remaining(), r.remaining());

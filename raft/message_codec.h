@@ -1,0 +1,22 @@
+// What the members of a group say to each other, as bytes (docs/formats/raft-messages.md). Pure.
+//
+// Who may speak at all is settled before, by the connection: both ends know cluster, version and node. What
+// is decoded here may still be wrong in ways that only the core can tell; it ignores that.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "raft/core/types.h"
+
+namespace stele::raft {
+
+// As slices to be written one behind the other: payloads are shared, not copied.
+std::vector<Bytes> encode(const PeerMessage& message);
+// Payloads are slices of `bytes`. kMalformed: what is wrong with it. Takes no more memory than a small
+// multiple of what `bytes` has.
+Result<PeerMessage> decode_peer_message(const Bytes& bytes);
+
+}  // namespace stele::raft
