@@ -108,6 +108,7 @@ Task<Result<void>> SegmentStore::Impl::write_checkpoint() {
   const std::string unfinished = files_.path(name + ".tmp");
   runtime::Files& files = runtime_.files();
   STELE_CO_TRY(auto file, co_await files.open(unfinished, {.mode = runtime::OpenMode::kCreate}));
+  STELE_CO_CHECK(co_await file->truncate(0));
   std::vector<Bytes> slices{Bytes::copy(bytes)};
   STELE_CO_CHECK(co_await file->write_and_sync(Position(0), std::move(slices)));
   file.reset();

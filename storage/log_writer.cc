@@ -88,8 +88,14 @@ Task<Result<void>> LogWriter::begin_file(FileSequence next, std::optional<std::u
   const OpenMode mode = spare ? OpenMode::kReadWrite : OpenMode::kCreate;
   auto file = co_await files_.files().open(from, {.mode = mode, .own_thread = true});
   if (!file) co_return std::unexpected(file.error());
-  std::vector<Bytes> slices{Bytes::copy(bytes)};
-  auto written = co_await (*file)->write_and_sync(Position(0), std::move(slices));
+  // A name that was lost with the power and could not be removed since may have been this very file once:
+  // blocks of that life would be valid in this one.
+  Result<void> written;
+  if (!spare) written = co_await (*file)->truncate(0);
+  if (written) {
+    std::vector<Bytes> slices{Bytes::copy(bytes)};
+    written = co_await (*file)->write_and_sync(Position(0), std::move(slices));
+  }
   if (!written) {
     file->reset();
     [[maybe_unused]] const auto removed = co_await files_.files().remove(from);

@@ -430,6 +430,29 @@ TEST_F(SegmentStoreTest, DamageBelowTheTailIsReported) {
   EXPECT_NE(opened.error().message.find("wal-0000000000000001 position "), std::string::npos);
 }
 
+// The disk said that new names are durable, lost them with the power, and then does not remove what is left.
+// (Seed 876 of `damage`.)
+TEST_F(SegmentStoreTest, AFileThatLostItsNameBringsNothingBackWhenItsNumberIsGivenAgain) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(append(kS, "first"));
+  crash();
+  for (const char* what : {"lost 1", "lost 2", "lost 3"}) ASSERT_TRUE(append(kS, what));
+  store_.reset();
+  const std::string file = "/log/" + wal_name(FileSequence(2));
+  ASSERT_TRUE(disk_.exists(file));
+  disk_.put(file + ".tmp", disk_.content(file));
+  disk_.erase(file);
+  disk_.erase("/log/index-0000000000000001");
+  disk_.removes = false;
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().to_string();
+  ASSERT_TRUE(disk_.exists(file));
+  ASSERT_EQ(read(kS, 0), (Texts{"first"}));
+  ASSERT_TRUE(append(kS, "new"));
+  crash();
+  EXPECT_EQ(read(kS, 0), (Texts{"first", "new"}));
+}
+
 TEST_F(SegmentStoreTest, ADamagedTailLeavesSegmentsUncertain) {
   ASSERT_TRUE(open());
   ASSERT_TRUE(append(kS, "first"));

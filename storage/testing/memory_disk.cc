@@ -217,6 +217,7 @@ class MemoryFiles final : public runtime::Files {
   }
   Task<Result<void>> remove(std::string path) override {
     co_await io_delay(runtime_);
+    if (!disk_.removes) co_return error(ErrorCode::kIo, path + " cannot be removed");
     if (disk_.names_.erase(path) == 0) co_return error(ErrorCode::kNotFound, path + " is not there");
     co_return Result<void>();
   }

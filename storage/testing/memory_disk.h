@@ -36,6 +36,7 @@ class MemoryDisk {
   std::uint32_t failing_syncs = 0;
   std::uint32_t failing_writes = 0;
   std::uint64_t capacity = UINT64_MAX;  // of all files together
+  bool removes = true;                  // false: every removal fails
   int syncs_until_failure = -1;         // fails that one sync; -1 never
 
   std::uint64_t used() const;
