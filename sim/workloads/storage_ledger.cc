@@ -1,6 +1,8 @@
 #include "sim/workloads/storage_ledger.h"
 
 #include <algorithm>
+#include <set>
+#include <vector>
 
 #include "base/assert.h"
 #include "base/hash.h"
@@ -88,7 +90,7 @@ void StorageLedger::opened(const std::vector<storage::SegmentInfo>& there, const
   std::map<SegmentId, storage::SegmentInfo> infos;
   for (const storage::SegmentInfo& info : there) infos[info.id] = info;
   newest_there_ = 0;
-  commits_lost_.clear();
+  lost_.clear();
   for (const auto& [id, info] : infos) {
     const auto known = segments_.find(id);
     if (known == segments_.end()) {
@@ -119,9 +121,28 @@ void StorageLedger::opened(const std::vector<storage::SegmentInfo>& there, const
   check_how_much(damage);
 }
 
+// The fewest that may have held all that is lost.
+std::uint64_t StorageLedger::commits_lost() const {
+  if (!acknowledged_later_) {
+    std::set<Time> commits;
+    for (const Entry& entry : lost_) commits.insert(entry.commit);
+    return commits.size();
+  }
+  std::vector<Entry> lost = lost_;
+  std::ranges::sort(lost, {}, &Entry::acknowledged);
+  std::uint64_t commits = 0, latest = 0;
+  for (const Entry& entry : lost) {
+    if (commits > 0 && entry.appended < latest) continue;  // may have been in the same
+    latest = entry.acknowledged;
+    ++commits;
+  }
+  return commits;
+}
+
 void StorageLedger::check_how_much(const DamageDone& damage) {
-  if (commits_lost_.size() <= damage.commits) return;
-  world_.fail(std::to_string(commits_lost_.size()) + " group commits are gone, and no more than " +
+  const std::uint64_t commits = commits_lost();
+  if (commits <= damage.commits) return;
+  world_.fail(std::to_string(commits) + " group commits are gone, and no more than " +
               std::to_string(damage.commits) + " were hit by damage: the log must refuse to open");
 }
 
@@ -135,7 +156,7 @@ void StorageLedger::check_lost(SegmentId id, std::uint64_t end, bool certain, co
     return world_.fail(what + "and what was appended later is there");
   }
   for (std::uint64_t i = end; i < entries.size() && entries[i].acknowledged > 0; ++i) {
-    commits_lost_.insert(entries[i].commit);
+    lost_.push_back(entries[i]);
   }
   if (!certain) {
     ++noticed_;

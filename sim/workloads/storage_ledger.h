@@ -10,7 +10,9 @@
 //   (`vanished`), and only as a common end of all segments: what was appended after an entry had been
 //   acknowledged is not there either, because the log names what was synced before it.
 // - For the same reason a damage takes no more than what it hit: behind one bad block everything else would
-//   have to be bad too. No more group commits are gone than damages may have taken (`commits`).
+//   have to be bad too. No more group commits are gone than damages may have taken (`commits`). What is
+//   acknowledged at one time was one group commit; where acknowledgements take their time on the way from the
+//   disk's core to others (store_run.cc), a sync somewhere between an entry's append and its acknowledgement.
 // - Bytes that were damaged where they are (`spoilt`) make an end uncertain or an error, never silently
 //   earlier (docs/decisions/0010-torn-or-damaged.md).
 // - Without damage and without a disk's error the log opens.
@@ -18,7 +20,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,8 @@ struct DamageDone {
 class StorageLedger {
  public:
   explicit StorageLedger(World& world) : world_(world) {}
+  // Acknowledgements come later than the sync, and those of one sync not together.
+  void set_acknowledged_later() { acknowledged_later_ = true; }
 
   // Another log, in which nothing is.
   void begin_log();
@@ -83,7 +86,7 @@ class StorageLedger {
   struct Entry {
     std::uint64_t appended = 0;      // the moment of its first append
     std::uint64_t acknowledged = 0;  // 0: it was not
-    Time commit{};                   // what is acknowledged at one time was one group commit
+    Time commit{};                   // when it was acknowledged
   };
   struct Segment {
     std::vector<Entry> entries;  // from index 0
@@ -93,12 +96,14 @@ class StorageLedger {
   static std::string bytes_of(SegmentId segment, std::uint64_t index, const Entry& entry);
   bool check_segment(SegmentId id, const Segment& segment, const storage::SegmentInfo& info);
   void check_lost(SegmentId id, std::uint64_t end, bool certain, const DamageDone& damage);
+  std::uint64_t commits_lost() const;
   void check_how_much(const DamageDone& damage);
 
   World& world_;
   std::map<SegmentId, Segment> segments_;
   std::uint64_t moment_ = 0;
-  std::set<Time> commits_lost_;     // by the opening of a log
+  std::vector<Entry> lost_;  // by the opening of a log
+  bool acknowledged_later_ = false;
   std::uint64_t newest_there_ = 0;  // of the entries that an opened log has, the last moment of an append
   std::uint64_t acknowledged_count_ = 0, read_count_ = 0, noticed_ = 0, vanished_ = 0;
 };

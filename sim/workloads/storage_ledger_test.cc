@@ -162,6 +162,23 @@ TEST_F(StorageLedgerTest, ADamageTakesNoMoreThanItHit) {
   EXPECT_NE(why().find("2 group commits are gone"), std::string::npos);
 }
 
+// (Seed 191 of `store`.)
+TEST_F(StorageLedgerTest, AcknowledgementsOfOneSyncMayComeApart) {
+  const DamageDone one{.spoilt = true, .commits = 1};
+  ledger.set_acknowledged_later();
+  ledger.append(kOne, 0);
+  ledger.append(kTwo, 0);
+  ledger.acknowledged(kOne, 1);
+  world.run_for(std::chrono::seconds(1));
+  ledger.acknowledged(kTwo, 1);
+  ledger.opened({holds(kOne, 0, 0, false), holds(kTwo, 0, 0, false)}, one);
+  EXPECT_EQ(why(), "") << "one sync may have been behind both appends and before both acknowledgements";
+  store(kOne, 0, 1);
+  store(kTwo, 0, 1);
+  ledger.opened({holds(kOne, 0, 0, false), holds(kTwo, 0, 0, false)}, one);
+  EXPECT_NE(why().find("2 group commits are gone"), std::string::npos);
+}
+
 TEST_F(StorageLedgerTest, AForgottenFenceIsReported) {
   ledger.fencing(kOne);
   ledger.fenced(kOne, Epoch(3));

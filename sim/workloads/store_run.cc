@@ -49,6 +49,7 @@ class StoreRun final : public StorageRun {
         in_flight_bytes(of.knobs["journal.in_flight_bytes"]) {
     log_options.segment_bytes = of.knobs["log.segment_bytes"] / 8;
     client_options.tail_bytes = of.knobs["log.tail_bytes"] / 16;
+    ledger.set_acknowledged_later();  // they are posted from the journal's core
   }
 
   const std::uint32_t shards;

@@ -121,6 +121,41 @@ Task<Result<void>> use_while_made(runtime::Runtime& runtime, Workload& workload,
   co_return Result<void>();
 }
 
+// ---- topics that are there for everybody at once --------------------------------------------------------
+
+Task<void> expect_there(Workload& workload, kafka::Client& client, const std::string& topic) {
+  const auto metadata = co_await client.metadata({topic}, false);
+  if (!metadata || metadata->topics.size() != 1) co_return;
+  workload.ledger.operation();
+  if (metadata->topics[0].error != kafka::KafkaError::kUnknownTopicOrPartition) co_return;
+  workload.judge.fail("topic " + topic + " was made, and is unknown on another connection");
+}
+
+// Connections that were there before a topic is made, most of them on other cores, know of it as soon as its
+// maker does. Nobody else knows its name.
+Task<Result<void>> make_for_everybody(runtime::Runtime& runtime, Workload& workload, kafka::Client& client,
+                                      std::uint32_t number) {
+  constexpr int kOthers = 4;
+  std::vector<std::unique_ptr<kafka::Client>> others;
+  for (int i = 0; i < kOthers; ++i) {
+    STELE_CO_TRY(auto other,
+                 co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload)));
+    others.push_back(std::move(other));
+  }
+  for (int topics = 0; topics < 4; ++topics) {
+    const std::string topic = "fresh-" + std::to_string(number) + "-" + std::to_string(topics);
+    STELE_CO_TRY(const auto made, co_await client.create_topic(topic, 1));
+    if (made.error == kafka::KafkaError::kNone) {
+      runtime::Scope scope;
+      for (auto& other : others) scope.spawn(expect_there(workload, *other, topic));
+      co_await scope.join();
+    }
+    STELE_CO_TRY(const auto gone, co_await client.delete_topic(topic));
+    (void)gone;
+  }
+  co_return Result<void>();
+}
+
 // ---- topics that are changed ----------------------------------------------------------------------------
 
 // Settings and numbers of partitions, as they may be: what was acknowledged last, and what was asked since
@@ -273,7 +308,7 @@ Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_
   ++workload.producing;
   std::uint64_t sequence = 0;
   Deleting deleting;
-  std::uint32_t sudden = 0;
+  std::uint32_t sudden = 0, fresh = 0;
   Changing changing{.asked = {}, .retention = {"40000"}};
   while (!workload.stopping) {
     co_await wait_while_quiet(runtime, workload);
@@ -305,6 +340,8 @@ Task<void> run_admin(runtime::Runtime& runtime, Workload& workload, std::uint32_
         break;
       if (runtime.random().chance(1, 3) && !co_await come_and_go(runtime, workload, **client)) break;
       if (runtime.random().chance(1, 5) && !co_await use_while_made(runtime, workload, **client, sudden++))
+        break;
+      if (runtime.random().chance(1, 4) && !co_await make_for_everybody(runtime, workload, **client, fresh++))
         break;
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
     }
