@@ -48,7 +48,8 @@ struct Peer {
   std::uint64_t incarnation = 0;
   std::uint32_t version = 0;  // that is spoken with it
   std::string product;
-  std::string certificate;  // the name in it; empty: it has shown none
+  std::string certificate;       // the name in it; empty: it has shown none
+  std::uint64_t connection = 0;  // counts those of this server or channel; what comes over one is in order
 };
 
 // What a connection asks of its other end.
