@@ -47,7 +47,8 @@ Live::Live(sim::ProcessContext& process, Node& node)
     responder.answer(Bytes::copy(std::string(std::stoul(std::string(request.payload.view())), 'x')));
   });
   server.on_message(kWord, [&node](const Peer& from, Bytes text) {
-    node.words.push_back({from.node, from.incarnation, from.connection, std::string(text.view())});
+    node.words.push_back(
+        {from.node, from.incarnation, from.connection, node.self.incarnation, std::string(text.view())});
   });
   STELE_ASSERT(server.listen(runtime.network(), {"0.0.0.0", kPort}));
   for (const std::uint32_t other : node.knows) {

@@ -38,6 +38,7 @@ struct Word {
   NodeId from;
   std::uint64_t incarnation = 0;
   std::uint64_t connection = 0;
+  std::uint64_t life = 0;  // of the process that it came to
   std::string text;
 };
 
