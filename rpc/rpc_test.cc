@@ -339,6 +339,48 @@ Task<void> close_peers(Peers* peers, runtime::Duration grace, bool* done) {
   *done = true;
 }
 
+TEST(RpcEnds, WhoIsAloneOpensNothing) {
+  sim::World world(1);
+  Node node(world, 1);
+  node.boot();
+  bool stopped = false;
+  std::unique_ptr<Server> server;
+  node.act([&] {
+    server = std::make_unique<Server>(node.live().runtime, identity(1), ServerOptions{});
+    server->on_message(kWord, [](const Peer&, Bytes) {});
+    node.live().scope.spawn(stop_server(server.get(), 1s, &stopped));
+  });
+  world.run_for(5s);
+  EXPECT_TRUE(stopped);
+  EXPECT_EQ(world.counters().connections, 0u);
+  node.act([&] { server.reset(); });
+}
+
+Task<Result<Payload>> wait_for_the_end(runtime::Runtime* runtime, runtime::StopToken token, bool* told) {
+  *told = !co_await runtime::sleep(*runtime, 1h, token);
+  co_return error(ErrorCode::kUnavailable, "the node stops");
+}
+
+TEST(RpcEnds, TasksThatServeAreToldWhenTheGraceIsOver) {
+  Two two;
+  bool told = false, stopped = false;
+  constexpr MethodId kEndless{20};
+  two.b.before_listening = [&](Live& live) {
+    live.server.serve(kEndless,
+                      [&](Request) { return wait_for_the_end(&live.runtime, live.server.token(), &told); });
+  };
+  two.boot();
+  const auto call = two.a.call(2, kEndless, "", 1h);
+  two.world.run_for(1s);
+  two.b.act([&] { two.b.live().scope.spawn(stop_server(&two.b.server(), 5s, &stopped)); });
+  two.world.run_for(4s);
+  EXPECT_FALSE(told);
+  two.world.run_for(10s);
+  EXPECT_TRUE(told);
+  EXPECT_TRUE(stopped);
+  expect_error(two.wait(call), ErrorCode::kUnavailable, Fate::kAnswered);
+}
+
 TEST(RpcEnds, AServerThatStopsAnswersWhatItHasBegun) {
   Two two;
   two.boot();
@@ -428,6 +470,25 @@ TEST(RpcEnds, AChannelMayBeDestroyedByWhoItAnswers) {
     EXPECT_EQ(channel, nullptr);
     EXPECT_EQ(ended, 2) << "the other one heard of it when its time was over";
   }
+}
+
+TEST(RpcEnds, APeerThatIsRemovedIsLeftInGoodOrder) {
+  Two two;
+  two.boot();
+  const auto begun = two.a.call(2, kKeeps, "", 1min);
+  two.world.run_for(1s);
+  two.a.act([&] {
+    Peers& peers = two.a.live().peers;
+    peers.remove(NodeId(2), 30s);
+    EXPECT_EQ(peers.find(NodeId(2)), nullptr);
+    peers.remove(NodeId(7), 30s);
+  });
+  two.b.act([&] { two.b.live().kept[0].answer(Bytes::literal("done")); });
+  EXPECT_TRUE(two.wait(begun));
+  two.world.run_for(5s);
+  EXPECT_EQ(two.b.server().connections(), 0u);
+  two.a.act([&] { two.a.live().peers.set(NodeId(2), {"node2", kPort}); });
+  EXPECT_TRUE(two.wait(two.a.call(2, kEcho, ""))) << "it may come back";
 }
 
 TEST(RpcEnds, AnAddressMayChange) {
