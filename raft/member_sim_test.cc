@@ -70,9 +70,9 @@ class GroupWorld {
 
   // Writes wherever it leads, until enough is acknowledged.
   Task<void> load(MemberNode& node) {
-    while (!node.stopping() && !quiet) {
+    while (!node.stopping()) {
       co_await runtime::sleep(node.runtime(), pause, node.scope().token());
-      if (node.member()->status().role != Role::kLeader) continue;
+      if (quiet || node.stopping() || node.member()->status().role != Role::kLeader) continue;
       for (int i = 0; i < 3; ++i) node.scope().spawn(write(node));
     }
   }
@@ -152,7 +152,6 @@ TEST_P(GroupsOf, ElectAcknowledgeAndAgree) {
   EXPECT_EQ(group.ledger.terms_led(), 1u);
   const MemberStatus leader = group.member(*group.leader())->status();
   EXPECT_EQ(leader.peers.size(), GetParam());
-  EXPECT_EQ(leader.commit, leader.applied);
 }
 
 // Power fails in the k-th file operation of one after the other, for every k up to where nothing is new.
@@ -180,7 +179,7 @@ TEST_P(GroupsOf, SurviveACrashAtAnyPoint) {
   }
 }
 
-TEST(Member, AFailedSyncEndsItAndItComesBack) {
+TEST(Member, AFailedDiskEndsItAndItComesBack) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     GroupWorld group(seed, 3);
     group.boot();
@@ -188,11 +187,17 @@ TEST(Member, AFailedSyncEndsItAndItComesBack) {
     for (std::uint32_t id : {1, 2, 3}) {
       sim::Host& host = *group.hosts[NodeId(id)];
       const std::uint64_t before = host.incarnation();
-      host.disk().faults().failing_syncs = 1;
-      ASSERT_TRUE(group.run_until([&] { return host.incarnation() > before; })) << "seed " << seed;
+      // The log gets over one that fails, in another file; the state machine does not.
+      host.disk().faults().failing_syncs = seed % 2 == 0 ? 1 : 1000;
+      if (seed % 2 == 0) {
+        ASSERT_TRUE(group.run_until([&] { return host.disk().faults().failing_syncs == 0; }));
+      } else {
+        ASSERT_TRUE(group.run_until([&] { return host.incarnation() > before; })) << group.told();
+        host.disk().faults() = {};
+      }
       ASSERT_TRUE(group.acknowledge(5)) << "seed " << seed << " " << group.told();
     }
-    EXPECT_EQ(group.ends.size(), 3u) << "seed " << seed;
+    if (seed % 2 != 0) EXPECT_GE(group.ends.size(), 3u) << "seed " << seed;
     ASSERT_TRUE(group.settle()) << "seed " << seed << " " << group.told();
   }
 }
@@ -249,7 +254,9 @@ TEST(Member, AFullDiskWaits) {
   sim::Disk& disk = group.hosts[full]->disk();
   disk.set_free_bytes(0);
   ASSERT_TRUE(group.acknowledge(200)) << group.told();
+  ASSERT_TRUE(group.run_until([&] { return group.member(full)->log_stats().no_space; }));
   EXPECT_TRUE(group.ends.empty()) << group.told();
+  EXPECT_LT(group.member(full)->applied(), group.ledger.acknowledged_to());
   disk.set_free_bytes(64 << 20);
   ASSERT_TRUE(group.settle()) << group.told();
   EXPECT_EQ(group.hosts[full]->incarnation(), 1u);

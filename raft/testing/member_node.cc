@@ -50,6 +50,7 @@ Task<Result<void>> MemberNode::open(MemberNode& self) {
   self.machine_->on_apply = [&self](const Entry& entry) { self.ledger_.applies(self.self(), entry); };
   self.machine_->on_change = [&self] {
     self.ledger_.state(self.self(), self.machine_->applied(), self.machine_->hash());
+    self.look();
   };
   self.machine_->on_change();
   self.peers_ = std::make_unique<TcpPeers>(self.runtime_, id, self.options_.group,
