@@ -24,6 +24,8 @@ fbs::ErrorKind kind_of(ErrorCode code) {
       return fbs::ErrorKind::Fenced;
     case ErrorCode::kNoSpace:
       return fbs::ErrorKind::NoSpace;
+    case ErrorCode::kUnavailable:
+      return fbs::ErrorKind::Unavailable;
     default:
       return fbs::ErrorKind::Internal;
   }
@@ -40,6 +42,8 @@ ErrorCode code_of(fbs::ErrorKind kind) {
       return ErrorCode::kFenced;
     case fbs::ErrorKind::NoSpace:
       return ErrorCode::kNoSpace;
+    case fbs::ErrorKind::Unavailable:
+      return ErrorCode::kUnavailable;
     case fbs::ErrorKind::None:
     case fbs::ErrorKind::Internal:
       break;

@@ -92,21 +92,23 @@ Error StateMachine::failed_before() const {
 }
 
 Result<std::vector<std::string>> StateMachine::apply(runtime::BlockingFiles& files, std::uint64_t first_index,
-                                                     std::span<const std::string> commands, Inputs inputs) {
+                                                     std::span<const Proposal> proposals, Inputs inputs) {
   if (failed_) return std::unexpected(failed_before());
   STELE_ASSERT(first_index >= 1 && first_index <= applied_ + 1);
-  std::vector<std::string> answers(commands.size());
-  const std::size_t skipped = std::min<std::size_t>(commands.size(), applied_ + 1 - first_index);
+  std::vector<std::string> answers(proposals.size());
+  const std::size_t skipped = std::min<std::size_t>(proposals.size(), applied_ + 1 - first_index);
   if (skipped > 0) STELE_MARK("meta: command applied before is skipped");
-  if (skipped == commands.size()) return answers;
+  if (skipped == proposals.size()) return answers;
 
   const storage::SqliteVfs::Job job(vfs_, files, inputs);
   std::vector<ViewChange> changes;
   std::uint64_t index = applied_;
   std::optional<Error> refused;  // by this node, not by the command's handler
   database_->begin();
-  for (std::size_t i = skipped; i < commands.size() && !refused; ++i) {
-    auto answer = apply_one(++index, commands[i], changes);
+  for (std::size_t i = skipped; i < proposals.size() && !refused; ++i) {
+    ++index;
+    if (proposals[i].command.empty()) continue;
+    auto answer = apply_once(index, proposals[i], changes);
     if (answer) {
       answers[i] = *std::move(answer);
     } else {
@@ -133,6 +135,27 @@ Result<std::vector<std::string>> StateMachine::apply(runtime::BlockingFiles& fil
     failed_ = failure;
   }
   return std::unexpected(std::move(failure));
+}
+
+// As apply_one(), but for what was applied before.
+Result<std::string> StateMachine::apply_once(std::uint64_t index, const Proposal& proposal,
+                                             std::vector<ViewChange>& changes) {
+  if (proposal.id.is_zero()) return apply_one(index, proposal.command, changes);
+  Tables tables(*database_);
+  if (proposal.seen + kRemembered < index) {
+    STELE_MARK("meta: proposal too late");
+    return encode_answer(
+        error(ErrorCode::kUnavailable, "the command took too long to be heard of; try again"));
+  }
+  if (auto before = tables.remembered(proposal.id)) {
+    STELE_MARK("meta: proposal applied before");
+    return *std::move(before);
+  }
+  STELE_TRY(std::string answer, apply_one(index, proposal.command, changes));
+  tables.remember(index, proposal.id, answer);
+  if (index > kRemembered) tables.forget_below(index - kRemembered);
+  if (database_->failure()) return std::unexpected(*database_->failure());
+  return answer;
 }
 
 // The answer, with what the command changed in `changes`. An error only where nothing may be applied any

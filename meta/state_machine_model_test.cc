@@ -477,7 +477,8 @@ RC_GTEST_PROP(StateMachineModel, DoesWhatPlainMapsDo, (std::uint64_t seed)) {
   runtime::Random random(seed);
   storage::MemoryFiles files;
   auto machine = *StateMachine::open(files, "meta.db", {});
-  const std::string cluster = encode_command({}, CreateCluster{.shard_count = kShards, .id = Uuid{1, 1}});
+  const Proposal cluster{.command =
+                             encode_command({}, CreateCluster{.shard_count = kShards, .id = Uuid{1, 1}})};
   RC_ASSERT(machine->apply(files, 1, std::span(&cluster, 1), {}).has_value());
   Model model;
   for (std::uint32_t id = 0; id < kShards; ++id) model.shards[ShardId(id)].id = ShardId(id);
@@ -485,11 +486,13 @@ RC_GTEST_PROP(StateMachineModel, DoesWhatPlainMapsDo, (std::uint64_t seed)) {
   for (int round = 0; round < 12; ++round) {
     // A batch, decided by the model command by command.
     Model after = model;
-    std::vector<std::string> commands;
+    std::vector<Proposal> commands;
     std::vector<Result<Answer>> expected;
     for (std::uint64_t n = 1 + random.below(8); n > 0; --n) {
       const Command command = draw(random, after);
-      commands.push_back(encode_command({.time = {}, .random = Uuid{random.next(), 0}}, command));
+      commands.push_back({.command = encode_command({.time = {}, .random = Uuid{random.next(), 0}}, command),
+                          .id = random.chance(1, 2) ? Uuid{random.next(), 1} : Uuid{},
+                          .seen = machine->applied()});
       expected.push_back(std::visit(after, command));
     }
     const std::uint64_t first = machine->applied() + 1;

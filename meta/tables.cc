@@ -134,6 +134,15 @@ CREATE TABLE tokens(
 ) STRICT, WITHOUT ROWID;
 )";
 
+// Version 3: proposals that may come again.
+constexpr const char* kProposalSchema = R"(
+CREATE TABLE proposals(
+  "index" INTEGER PRIMARY KEY,      -- that it was applied at
+  id BLOB NOT NULL UNIQUE,          -- 16 bytes
+  answer BLOB NOT NULL
+) STRICT;
+)";
+
 std::string plain(std::string_view name) {
   std::string out(name);
   std::ranges::replace(out, '.', '_');
@@ -182,6 +191,7 @@ Result<void> Tables::create(Database& database) {
   database.begin();
   database.run_script(kSchema);
   database.run_script(kIdentitySchema);
+  database.run_script(kProposalSchema);
   // "Stel": tells our files from other SQLite databases.
   database.run_script("PRAGMA application_id = 1400137068; PRAGMA user_version = " +
                       std::to_string(kSchemaVersion));
@@ -191,10 +201,13 @@ Result<void> Tables::create(Database& database) {
 }
 
 Result<void> Tables::migrate(Database& database, std::int64_t from) {
-  STELE_ASSERT(from == 1);
-  STELE_MARK("meta: database of version 1 brought up to date");
+  STELE_ASSERT(from >= 1 && from < kSchemaVersion);
   database.begin();
-  database.run_script(kIdentitySchema);
+  if (from < 2) {
+    STELE_MARK("meta: database of version 1 brought up to date");
+    database.run_script(kIdentitySchema);
+  }
+  database.run_script(kProposalSchema);
   database.run_script("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   database.commit();
   if (database.failure()) return std::unexpected(*database.failure());
@@ -213,6 +226,22 @@ std::optional<ClusterInfo> Tables::cluster() {
 void Tables::set_cluster(const ClusterInfo& cluster) {
   database_.run("UPDATE cluster SET id = ?1, shard_count = ?2", std::string_view(cluster.id),
                 cluster.shard_count);
+}
+
+std::optional<std::string> Tables::remembered(const Uuid& proposal) {
+  const auto bytes = bytes_of(proposal);
+  auto query = database_.query("SELECT answer FROM proposals WHERE id = ?1", Blob{bytes});
+  if (!query.next()) return std::nullopt;
+  return std::string(query.text(0));
+}
+
+void Tables::remember(std::uint64_t index, const Uuid& proposal, std::string_view answer) {
+  const auto bytes = bytes_of(proposal);
+  database_.run("INSERT INTO proposals VALUES(?1, ?2, ?3)", index, Blob{bytes}, Blob{answer});
+}
+
+void Tables::forget_below(std::uint64_t index) {
+  database_.run("DELETE FROM proposals WHERE \"index\" < ?1", index);
 }
 
 std::uint64_t Tables::peek(Counter counter) {

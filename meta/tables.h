@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "meta/types.h"
 #include "model/ids.h"
+#include "model/uuid.h"
 #include "storage/sqlite.h"
 
 namespace stele::meta {
@@ -46,7 +47,7 @@ class Tables {
   static Result<void> create(storage::Database& database);
   // From the version that the database has to kSchemaVersion.
   static Result<void> migrate(storage::Database& database, std::int64_t from);
-  static constexpr std::int64_t kSchemaVersion = 2;
+  static constexpr std::int64_t kSchemaVersion = 3;
 
   std::optional<ClusterInfo> cluster();
   void set_cluster(const ClusterInfo& cluster);
@@ -55,6 +56,11 @@ class Tables {
   enum class Counter { kTopic, kTenant, kSegment, kProducer, kUser, kRule };
   std::uint64_t draw(Counter counter, std::uint64_t count = 1);
   std::uint64_t peek(Counter counter);
+
+  // Answers to proposals, by the index that they were applied at.
+  std::optional<std::string> remembered(const Uuid& proposal);
+  void remember(std::uint64_t index, const Uuid& proposal, std::string_view answer);
+  void forget_below(std::uint64_t index);
 
   std::vector<Tenant> tenants();
   std::optional<Tenant> tenant(TenantId id);
