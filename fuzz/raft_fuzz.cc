@@ -30,7 +30,8 @@ void message(std::string_view input) {
   if (!heard) return;
   const std::string said = joined(*heard);
   const auto again = raft::decode_message(Bytes::copy(said));
-  STELE_ASSERT(again && again->index() == heard->index() && kind_of(*again) == kind_of(*heard) && joined(*again) == said);
+  STELE_ASSERT(again && again->index() == heard->index() && kind_of(*again) == kind_of(*heard) &&
+               joined(*again) == said);
 }
 
 void record(std::string_view input) {

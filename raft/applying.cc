@@ -54,7 +54,10 @@ Task<void> Member::Impl::apply_some() {
     }
     if (answers.error().code != ErrorCode::kNoSpace) co_return fail(answers.error());
     STELE_MARK("raft: applying waits for room on the disk");
-    if (!co_await runtime::sleep(runtime_, options_.disk_pause, scope_.token()) || stopping()) co_return;
+    applying_waits_ = true;
+    const bool slept = co_await runtime::sleep(runtime_, options_.disk_pause, scope_.token());
+    applying_waits_ = false;
+    if (!slept || stopping()) co_return;
   }
   maybe_compact();
 }

@@ -220,8 +220,7 @@ void Member::Impl::answer_all() {
   for (auto& [index, barriers] : std::exchange(confirmed_, {}))
     waiting.insert(waiting.end(), barriers.begin(), barriers.end());
   for (const Barrier& barrier : waiting) {
-    barrier.done.set(
-        error(failure_ ? ErrorCode::kUnavailable : ErrorCode::kClosed, why_stopping().message));
+    barrier.done.set(error(failure_ ? ErrorCode::kUnavailable : ErrorCode::kClosed, why_stopping().message));
   }
 }
 

@@ -37,7 +37,8 @@ void Member::Impl::perform(Effects effects) {
       transmit(message);
     }
   }
-  if (!effects.send_after_store.empty()) held_.push_back({handed_stores_, std::move(effects.send_after_store)});
+  if (!effects.send_after_store.empty())
+    held_.push_back({handed_stores_, std::move(effects.send_after_store)});
   if (!effects.apply.empty()) {
     work_.push_back({.after = handed_stores_, .entries = std::move(effects.apply), .install = {}});
     work_came_.wake_all();
@@ -68,7 +69,8 @@ void Member::Impl::store(Store what) {
   ++handed_stores_;
   const Term term = what.term;
   const LogIndex last = what.last;
-  log_->store(std::move(what), [this, term, last](Result<void> result) { stored(term, last, std::move(result)); });
+  log_->store(std::move(what),
+              [this, term, last](Result<void> result) { stored(term, last, std::move(result)); });
 }
 
 void Member::Impl::stored(Term term, LogIndex last, Result<void> result) {
@@ -106,6 +108,26 @@ void Member::Impl::follow_leader() {
   }
 }
 
+// Who leads with a full disk answers nobody, though the others could go on.
+void Member::Impl::give_way_if_full() {
+  const bool full = core_->role() == Role::kLeader && (applying_waits_ || log_->stats().no_space);
+  full_ticks_ = full ? full_ticks_ + 1 : 0;
+  if (full_ticks_ < options_.core.election_ticks || core_->transferee()) return;
+  full_ticks_ = 0;
+  std::optional<NodeId> best;
+  LogIndex match;
+  for (const auto& [node, progress] : core_->progress()) {
+    const bool fit = node != options_.core.self && core_->membership().is_voter(node) && progress.active &&
+                     progress.state() == ProgressState::kReplicate;
+    if (!fit || progress.match() <= match) continue;
+    best = node;
+    match = progress.match();
+  }
+  if (!best) return;
+  STELE_MARK("raft: a leader with a full disk hands over");
+  (void)core_->transfer_leadership(*best);
+}
+
 Task<void> Member::Impl::read(LogRead what, std::uint64_t after) {
   while (durable_stores_ < after && !stopping()) co_await durable_.wait();
   for (int tries = 1; !stopping(); ++tries) {
@@ -122,7 +144,8 @@ Task<void> Member::Impl::read(LogRead what, std::uint64_t after) {
     }
     if (code == ErrorCode::kCorrupt || tries == kReadTries) {
       STELE_MARK("raft: a slot of the log cannot be read");
-      runtime_.log().write(runtime::LogLevel::kWarn, "raft", "a slot is lost: " + entries.error().to_string());
+      runtime_.log().write(runtime::LogLevel::kWarn, "raft",
+                           "a slot is lost: " + entries.error().to_string());
       ++stats_.slots_damaged;
       drive();  // the core must have handed out what it says is stored
       core_->damaged({what.slots.first, what.slots.first});

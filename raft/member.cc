@@ -52,8 +52,8 @@ Task<Result<void>> Member::Impl::open() {
                                 [this, self](NodeId to, Term term, SnapshotPart part) {
                                   if (stopping()) return;
                                   ++stats_.messages_sent;
-                                  transport_.send(
-                                      to, encode(SnapshotMessage{self, to, term, std::move(part)}));
+                                  transport_.send(to,
+                                                  encode(SnapshotMessage{self, to, term, std::move(part)}));
                                 },
                             .ended =
                                 [this](NodeId to, bool delivered) {
@@ -92,10 +92,10 @@ Task<Result<Restored>> Member::Impl::restore(StoredLog found, bool snapshot_foun
   }
   const LogIndex applied = machine_.applied();
   if (applied < log.start.index) {
-    co_return error(ErrorCode::kCorrupt,
-                    "the state machine ends with entry " + std::to_string(applied.value) +
-                        ", and the log begins behind " + std::to_string(log.start.index.value) +
-                        "; remove both, and let the node come back under another id");
+    co_return error(ErrorCode::kCorrupt, "the state machine ends with entry " +
+                                             std::to_string(applied.value) + ", and the log begins behind " +
+                                             std::to_string(log.start.index.value) +
+                                             "; remove both, and let the node come back under another id");
   }
   Restored out;
   const bool whole = log.damaged.empty() && applied <= log.last;
@@ -123,6 +123,7 @@ void Member::Impl::on_timer() {
   ++ticks_;
   core_->tick();
   sender_->tick();
+  give_way_if_full();
   check_patience();
   progress_.wake_all();
   drive_later();

@@ -61,8 +61,8 @@ struct MemberOptions {
   std::uint64_t snapshot_every = 10'000;
 
   std::size_t snapshot_part_bytes = std::size_t{128} << 10;
-  std::size_t snapshot_window = 8;  // parts that are sent and not answered
-  std::uint32_t snapshot_retry_ticks = 10;   // without an answer, until parts are sent again
+  std::size_t snapshot_window = 8;              // parts that are sent and not answered
+  std::uint32_t snapshot_retry_ticks = 10;      // without an answer, until parts are sent again
   std::uint32_t snapshot_patience_ticks = 100;  // without an answer, until the transfer is given up
   // How long a copy is kept that nobody receives, in ticks.
   std::uint32_t snapshot_kept_ticks = 200;
@@ -125,8 +125,8 @@ class Member {
   // What a peer sent. Who is at the other end is for the transport to know.
   void deliver(NodeId from, const Bytes& message);
 
-  // The state machine's answer, once the command is applied here. Also kUnavailable if there is too much to do,
-  // or this is not the leader; kInvalidArgument: too large.
+  // The state machine's answer, once the command is applied here. Also kUnavailable if there is too much to
+  // do, or this is not the leader; kInvalidArgument: too large.
   runtime::Task<Result<std::string>> propose(std::string command);
   // Complete when the state machine has applied everything that anybody was answered before this was called.
   runtime::Task<Result<void>> read_barrier();

@@ -1,5 +1,5 @@
-// The inside of a member: driving.cc (what the core wants done), applying.cc (the state machine), asking.cc (what
-// is asked of the member), member.cc (beginning and end).
+// The inside of a member: driving.cc (what the core wants done), applying.cc (the state machine), asking.cc
+// (what is asked of the member), member.cc (beginning and end).
 #pragma once
 
 #include <cstdint>
@@ -98,6 +98,7 @@ class Member::Impl final : private runtime::Timer, private runtime::TurnEndHook 
   void transmit(const PeerMessage& message);
   void release_held();
   void follow_leader();
+  void give_way_if_full();
   runtime::Task<void> read(LogRead what, std::uint64_t after);
 
   // applying.cc
@@ -145,6 +146,8 @@ class Member::Impl final : private runtime::Timer, private runtime::TurnEndHook 
   LogIndex compacted_;  // the last snapshot
   std::deque<Work> work_;
   bool copy_wanted_ = false;
+  bool applying_waits_ = false;   // for room on the disk
+  std::uint32_t full_ticks_ = 0;  // that this member has led so
   runtime::Notification work_came_;
   runtime::Notification progress_;  // applied, ticked, or over
 

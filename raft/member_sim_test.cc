@@ -27,6 +27,12 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t kRegisters = 3;
 
+MemberMessage decode(const std::vector<Bytes>& message) {
+  std::string all;
+  for (const Bytes& slice : message) all += slice.view();
+  return decode_message(Bytes::copy(all)).value();
+}
+
 class GroupWorld {
  public:
   explicit GroupWorld(std::uint64_t seed, std::uint32_t members) : world(seed, sim::WorldConfig::draw(seed)) {
@@ -208,10 +214,7 @@ TEST(Member, ALateOneIsSentASnapshot) {
     int lost = 0;
     // One part in so many is lost, and one answer.
     group.defaults.loses = [&](NodeId, NodeId, const std::vector<Bytes>& message) {
-      std::string all;
-      for (const Bytes& slice : message) all += slice.view();
-      const auto decoded = decode_message(Bytes::copy(all));
-      const bool loses = std::holds_alternative<SnapshotMessage>(*decoded) &&
+      const bool loses = std::holds_alternative<SnapshotMessage>(decode(message)) &&
                          group.world.random(sim::Concern::kFaults).chance(1, 5);
       lost += loses;
       return loses;
@@ -224,6 +227,7 @@ TEST(Member, ALateOneIsSentASnapshot) {
     ASSERT_TRUE(group.settle()) << "seed " << seed << " " << group.told();
     EXPECT_GE(group.member(NodeId(3))->stats().snapshots_installed, 1u) << "seed " << seed;
     EXPECT_GT(lost, 0);
+    EXPECT_EQ(group.member(*group.leader())->stats().snapshots_given_up, 0u) << "parts are sent again";
     ASSERT_TRUE(group.acknowledge(100)) << group.told();
     ASSERT_TRUE(group.settle()) << "seed " << seed << " " << group.told();
   }
@@ -247,19 +251,41 @@ TEST(Member, ACrashDuringASnapshotIsSurvived) {
 }
 
 TEST(Member, AFullDiskWaits) {
-  GroupWorld group(5, 3);
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    GroupWorld group(seed, 3);
+    group.boot();
+    ASSERT_TRUE(group.acknowledge(20)) << group.told();
+    const NodeId full(1);
+    sim::Disk& disk = group.hosts[full]->disk();
+    disk.set_free_bytes(0);
+    ASSERT_TRUE(group.acknowledge(200)) << group.told();
+    EXPECT_TRUE(group.ends.empty()) << group.told();
+    EXPECT_LT(group.member(full)->applied(), group.ledger.acknowledged_to());
+    disk.set_free_bytes(64 << 20);
+    ASSERT_TRUE(group.settle()) << group.told();
+    EXPECT_EQ(group.hosts[full]->incarnation(), 1u);
+  }
+}
+
+TEST(Member, AReadThatIsLostIsAskedForAgain) {
+  GroupWorld group(9, 3);
+  int lost = 0;
+  group.defaults.loses = [&](NodeId, NodeId, const std::vector<Bytes>& message) {
+    const auto decoded = decode(message);
+    const auto* peer = std::get_if<PeerMessage>(&decoded);
+    const bool of_read = peer && (std::holds_alternative<ReadRequest>(peer->body) ||
+                                  std::holds_alternative<ReadAnswer>(peer->body));
+    return of_read && lost < 5 && ++lost > 0;
+  };
   group.boot();
-  ASSERT_TRUE(group.acknowledge(20)) << group.told();
-  const NodeId full(1);
-  sim::Disk& disk = group.hosts[full]->disk();
-  disk.set_free_bytes(0);
-  ASSERT_TRUE(group.acknowledge(200)) << group.told();
-  ASSERT_TRUE(group.run_until([&] { return group.member(full)->log_stats().no_space; }));
-  EXPECT_TRUE(group.ends.empty()) << group.told();
-  EXPECT_LT(group.member(full)->applied(), group.ledger.acknowledged_to());
-  disk.set_free_bytes(64 << 20);
-  ASSERT_TRUE(group.settle()) << group.told();
-  EXPECT_EQ(group.hosts[full]->incarnation(), 1u);
+  ASSERT_TRUE(group.acknowledge(5) && group.settle()) << group.told();
+  MemberNode& other = *group.node(NodeId(group.leader()->value % 3 + 1));
+  std::optional<Result<std::uint64_t>> read;
+  const auto ask = [&](MemberNode& node) -> Task<void> { read = co_await node.read(1); };
+  other.runtime().post(CoreId(0), [&] { other.scope().spawn(ask(other)); });
+  ASSERT_TRUE(group.run_until([&] { return read.has_value(); }));
+  EXPECT_TRUE(read->has_value()) << read->error().to_string();
+  EXPECT_EQ(lost, 5);
 }
 
 TEST(Member, WhoIsAloneSaysSo) {
@@ -317,7 +343,8 @@ TEST(Member, TheGroupChangesAndTheLeadershipIsHandedOver) {
     say(co_await node.member()->change_membership(
         {.voters = {NodeId(1), NodeId(2), NodeId(3)}, .learners = {NodeId(4)}}));
     co_await runtime::sleep(node.runtime(), 5s);
-    say(co_await node.member()->change_membership({.voters = {NodeId(2), NodeId(3), NodeId(4)}, .learners = {}}));
+    say(co_await node.member()->change_membership(
+        {.voters = {NodeId(2), NodeId(3), NodeId(4)}, .learners = {}}));
   };
   const auto hand_over = [&](MemberNode& node) -> Task<void> {
     auto result = co_await node.member()->transfer_leadership(NodeId(2));

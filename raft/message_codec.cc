@@ -160,8 +160,8 @@ class Decoder {
     } else if (auto body = take_body(kind)) {
       message = PeerMessage{from, to, term, *std::move(body)};
     } else {
-      return error(ErrorCode::kMalformed,
-                   "a message of a Raft member is of kind " + std::to_string(number) + ", which there is not");
+      return error(ErrorCode::kMalformed, "a message of a Raft member is of kind " + std::to_string(number) +
+                                              ", which there is not");
     }
     if (r_.failed() || !r_.at_end()) {
       return error(ErrorCode::kMalformed,

@@ -132,8 +132,8 @@ SnapshotMessage snapshot_message() {
     part.copy = {part.offset + part.data.size() + *rc::gen::inRange<std::uint64_t>(0, 99), 77};
     out.body = part;
   } else {
-    out.body = SnapshotAnswer{point(), {number(), 99}, number(),
-                              static_cast<SnapshotState>(*rc::gen::inRange(0, 3))};
+    out.body = SnapshotAnswer{
+        point(), {number(), 99}, number(), static_cast<SnapshotState>(*rc::gen::inRange(0, 3))};
   }
   return out;
 }
@@ -173,13 +173,15 @@ TEST(MessageCodec, LargePayloadsAreShared) {
   entry.payload = Bytes::copy(std::string(100'000, 'p'));
   Append append;
   append.entries = {entry, entry};
-  const auto slices = encode(PeerMessage{.from = NodeId(1), .to = NodeId(2), .term = Term(3), .body = append});
+  const auto slices =
+      encode(PeerMessage{.from = NodeId(1), .to = NodeId(2), .term = Term(3), .body = append});
   ASSERT_EQ(slices.size(), 4u);
   EXPECT_EQ(slices[1].view().data(), entry.payload.view().data());
   const Bytes bytes = joined(slices);
   const auto heard = decode_message(bytes);
   ASSERT_TRUE(heard);
-  const std::string_view payload = std::get<Append>(std::get<PeerMessage>(*heard).body).entries[1].payload.view();
+  const std::string_view payload =
+      std::get<Append>(std::get<PeerMessage>(*heard).body).entries[1].payload.view();
   EXPECT_TRUE(payload.data() > bytes.view().data() && payload.data() < bytes.view().data() + bytes.size());
 }
 
@@ -200,8 +202,7 @@ TEST(MessageCodec, NonsenseIsRefusedAndCostsNothing) {
   // Two thousand million entries in a few bytes.
   EXPECT_FALSE(
       decode_message(Bytes::copy(std::string("\x01\x02\x03\x03\x01\x01\x01\xff\xff\xff\xff\x07", 12))));
-  EXPECT_FALSE(decode_message(Bytes::copy(std::string("\x01\x02\x03\x10", 4))))
-      << "there is no such kind";
+  EXPECT_FALSE(decode_message(Bytes::copy(std::string("\x01\x02\x03\x10", 4)))) << "there is no such kind";
   EXPECT_FALSE(decode_message(Bytes()));
 }
 

@@ -1,5 +1,5 @@
-// How the copy of a state machine goes from one member's driver to another's, beside the core's messages. Plain
-// values.
+// How the copy of a state machine goes from one member's driver to another's, beside the core's messages.
+// Plain values.
 //
 // The sender sends parts, a window of them ahead of what is answered; the receiver takes them in their order
 // and answers how far it is, so that either may begin again from there. When all of it is there, and checked,
@@ -16,7 +16,7 @@ namespace stele::raft {
 
 // Tells one copy from another of the same entry.
 struct SnapshotCopyId {
-  std::uint64_t bytes = 0;  // of all of it
+  std::uint64_t bytes = 0;     // of all of it
   std::uint32_t checksum = 0;  // CRC-32C of all of it
   friend bool operator==(const SnapshotCopyId&, const SnapshotCopyId&) = default;
 };

@@ -1,6 +1,6 @@
 // Receives the copy of a leader's state machine: snapshot_message.h. Parts go to `part` in its directory, one
-// behind the other; when all are there, with the right checksum, the file is synced and becomes `snapshot`, and
-// the member is told. One at a time; what comes of an older one is ignored.
+// behind the other; when all are there, with the right checksum, the file is synced and becomes `snapshot`,
+// and the member is told. One at a time; what comes of an older one is ignored.
 //
 // A `snapshot` that a start finds is one that the log may or may not begin behind: Member::open.
 //
@@ -28,8 +28,8 @@ class SnapshotReceiver {
  public:
   struct Hooks {
     std::function<void(NodeId to, SnapshotAnswer)> answer;
-    // It lies at path(), durably. True: the member will take it from there, and say done(); false: it does not
-    // want it.
+    // It lies at path(), durably. True: the member will take it from there, and say done(); false: it does
+    // not want it.
     std::function<bool(NodeId from, Term, const SnapshotInfo&)> complete;
     // A sync failed, or what makes a rename durable.
     std::function<void(const Error&)> failed;

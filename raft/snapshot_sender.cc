@@ -84,9 +84,8 @@ void SnapshotSender::copy_failed() {
 }
 
 bool SnapshotSender::may_send(const Transfer& transfer) const {
-  return transfer.ask ||
-         (!transfer.asking && transfer.next < transfer.copy->id.bytes &&
-          transfer.next < transfer.acknowledged + options_.window * options_.part_bytes);
+  return transfer.ask || (!transfer.asking && transfer.next < transfer.copy->id.bytes &&
+                          transfer.next < transfer.acknowledged + options_.window * options_.part_bytes);
 }
 
 Task<void> SnapshotSender::run(TransferPtr transfer) {

@@ -1,5 +1,5 @@
-// Sends copies of the state machine to members that lack the log: snapshot_message.h. One copy serves all, one
-// transfer at a time goes to each; of each, a window of parts is under way.
+// Sends copies of the state machine to members that lack the log: snapshot_message.h. One copy serves all,
+// one transfer at a time goes to each; of each, a window of parts is under way.
 //
 // Lives on one core, within its member.
 #pragma once
@@ -68,10 +68,10 @@ class SnapshotSender {
     LogIndex least;
     std::shared_ptr<Copy> copy;  // null until there is one
     std::uint64_t acknowledged = 0;
-    std::uint64_t next = 0;     // to be sent
-    bool ask = true;            // send once, even if there is nothing to send
-    bool asking = true;         // where the receiver is; until it is known, one part goes
-    std::uint32_t quiet = 0;    // ticks since it got further
+    std::uint64_t next = 0;        // to be sent
+    bool ask = true;               // send once, even if there is nothing to send
+    bool asking = true;            // where the receiver is; until it is known, one part goes
+    std::uint32_t quiet = 0;       // ticks since it got further
     std::uint32_t unanswered = 0;  // ticks since it was sent, or answered
     bool over = false;
     runtime::Notification changed;
@@ -95,7 +95,7 @@ class SnapshotSender {
   std::shared_ptr<Copy> copy_;
   bool copy_wanted_ = false;
   std::uint32_t unused_ = 0;  // ticks
-  runtime::Scope scope_;  // last
+  runtime::Scope scope_;      // last
 };
 
 }  // namespace stele::raft

@@ -27,11 +27,21 @@ void GroupLedger::leads(NodeId node, Term term) {
 void GroupLedger::applies(NodeId node, const Entry& entry) {
   const Known now{entry.term, content(entry.kind, entry.payload.view())};
   const auto [at, fresh] = entries_.try_emplace(entry.index, now);
+  if (fresh && entry.kind == EntryKind::kCommand) {
+    applied_commands_.insert(now.content);
+    if (refused_commands_.contains(now.content)) wrong_(named(node) + " applies what was refused");
+  }
   if (at->second.term != now.term || at->second.content != now.content) {
     wrong_(named(node) + " applies another entry " + std::to_string(entry.index.value) + ", of term " +
            std::to_string(entry.term.value) + ", than others did, of term " +
            std::to_string(at->second.term.value));
   }
+}
+
+void GroupLedger::refused(const std::string& command) {
+  const std::uint64_t hash = content(EntryKind::kCommand, command);
+  refused_commands_.insert(hash);
+  if (applied_commands_.contains(hash)) wrong_("a proposal was refused that is applied");
 }
 
 void GroupLedger::state(NodeId node, LogIndex applied, std::uint64_t hash) {

@@ -4,11 +4,13 @@
 //   State Machine Safety   no two members apply different entries at an index, and states are equal where
 //                          as much is applied
 //   Durability             the entry whose answer was given is what was applied there, ever after
+//   Honesty                what was refused is never applied
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -28,6 +30,9 @@ class GroupLedger {
   // A proposal was answered: it was applied at that index.
   void acknowledged(LogIndex at, const std::string& command);
 
+  // It is not applied, and will never be. No other command is the same.
+  void refused(const std::string& command);
+
   // The highest that was answered.
   LogIndex acknowledged_to() const { return acknowledged_to_; }
   std::uint64_t acknowledgements() const { return acknowledgements_; }
@@ -43,6 +48,7 @@ class GroupLedger {
   std::map<Term, NodeId> leaders_;
   std::map<LogIndex, Known> entries_;
   std::map<LogIndex, std::uint64_t> states_;
+  std::set<std::uint64_t> applied_commands_, refused_commands_;  // their hashes
   LogIndex acknowledged_to_;
   std::uint64_t acknowledgements_ = 0;
 };

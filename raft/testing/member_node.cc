@@ -19,8 +19,8 @@ class MemberNode::Filter final : public PeerTransport {
   MemberNode& node_;
 };
 
-MemberNode::MemberNode(sim::ProcessContext& process, MemberNodeOptions options, GroupLedger& ledger, Load load,
-                       Ends ends)
+MemberNode::MemberNode(sim::ProcessContext& process, MemberNodeOptions options, GroupLedger& ledger,
+                       Load load, Ends ends)
     : process_(process),
       runtime_(process.core(0)),
       options_(std::move(options)),
@@ -46,7 +46,8 @@ Task<void> MemberNode::start(MemberNode& self) {
 
 Task<Result<void>> MemberNode::open(MemberNode& self) {
   const NodeId id = self.self();
-  STELE_CO_TRY(self.machine_, co_await RegisterMachine::open(self.runtime_, "/raft/state", self.options_.trail));
+  STELE_CO_TRY(self.machine_,
+               co_await RegisterMachine::open(self.runtime_, "/raft/state", self.options_.trail));
   self.machine_->on_apply = [&self](const Entry& entry) { self.ledger_.applies(self.self(), entry); };
   self.machine_->on_change = [&self] {
     self.ledger_.state(self.self(), self.machine_->applied(), self.machine_->hash());
@@ -85,8 +86,12 @@ void MemberNode::look() {
 
 Task<Result<LogIndex>> MemberNode::write(std::uint64_t number, std::uint64_t value) {
   const std::string command = RegisterMachine::command(number, value);
-  STELE_CO_TRY(const std::string answer, co_await member_->propose(command));
-  const LogIndex at = RegisterMachine::applied_at(answer);
+  auto answer = co_await member_->propose(command);
+  if (!answer) {
+    if (answer.error().code == ErrorCode::kUnavailable) ledger_.refused(command);
+    co_return std::unexpected(std::move(answer).error());
+  }
+  const LogIndex at = RegisterMachine::applied_at(*answer);
   ledger_.acknowledged(at, command);
   co_return at;
 }

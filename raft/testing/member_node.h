@@ -32,7 +32,8 @@ class MemberNode final : public sim::Program {
   // Told why a process ends that was not told to.
   using Ends = std::function<void(const Error&)>;
 
-  MemberNode(sim::ProcessContext& process, MemberNodeOptions options, GroupLedger& ledger, Load load, Ends ends);
+  MemberNode(sim::ProcessContext& process, MemberNodeOptions options, GroupLedger& ledger, Load load,
+             Ends ends);
   ~MemberNode() override;
   void on_terminate() override;
 
@@ -41,6 +42,8 @@ class MemberNode final : public sim::Program {
   Member* member() { return member_.get(); }  // null until it is open
   const RegisterMachine* machine() const { return machine_.get(); }
   bool stopping() const { return stopping_; }
+  bool leads() const { return member_ && member_->leader() == self(); }
+  LogIndex applied() const { return member_ ? member_->applied() : LogIndex(0); }
   // What still waits when the process stops in good order is waited for.
   runtime::Scope& scope() { return scope_; }
 

@@ -1,5 +1,5 @@
-// A small durable state machine for tests of a group: registers, and a trail of the values that were written last,
-// so that a copy has some size. All of it is written anew at each step, and renamed to its place.
+// A small durable state machine for tests of a group: registers, and a trail of the values that were written
+// last, so that a copy has some size. All of it is written anew at each step, and renamed to its place.
 //
 // A command is a register and a value; its answer tells at which entry it was applied.
 #pragma once

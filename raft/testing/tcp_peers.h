@@ -1,6 +1,6 @@
-// The way between the members of a group, for tests: a connection from each to each, which carries one way, in
-// frames of length, checksum and message. The other end answers each frame with a byte: one that does not is
-// left for a new connection. What does not fit the queue, or finds no connection, is lost.
+// The way between the members of a group, for tests: a connection from each to each, which carries one way,
+// in frames of length, checksum and message. The other end answers each frame with a byte: one that does not
+// is left for a new connection. What does not fit the queue, or finds no connection, is lost.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ namespace stele::raft::testing {
 class TcpPeers final : public PeerTransport, private runtime::AcceptHandler {
  public:
   using Deliver = std::function<void(NodeId from, const Bytes& message)>;
-  TcpPeers(runtime::Runtime& runtime, NodeId self, std::map<NodeId, runtime::Endpoint> peers, Deliver deliver);
+  TcpPeers(runtime::Runtime& runtime, NodeId self, std::map<NodeId, runtime::Endpoint> peers,
+           Deliver deliver);
   ~TcpPeers() override;
 
   Result<void> listen(const runtime::Endpoint& at);
