@@ -26,6 +26,8 @@ struct Endpoint {
 };
 // "HOST:PORT", "[V6]:PORT".
 Result<Endpoint> parse_endpoint(std::string_view text);
+// 127.0.0.0/8, ::1, localhost.
+bool is_loopback(std::string_view host);
 
 // What a connection calls. Every call comes from the connection's core, never from within one of its own
 // methods, and may destroy the connection.

@@ -97,20 +97,4 @@ std::string_view to_string(runtime::LogLevel level) {
   return std::ranges::find(kLevels, level, &LevelName::level)->name;
 }
 
-bool is_loopback(std::string_view host) {
-  if (host == "localhost" || host == "::1") return true;
-  // 127.0.0.0/8, four decimal numbers.
-  int part = 0;
-  const char* at = host.data();
-  const char* const end = host.data() + host.size();
-  while (true) {
-    std::uint8_t number = 0;
-    const auto [next, failure] = std::from_chars(at, end, number);
-    if (failure != std::errc() || (part == 0 && number != 127)) return false;
-    at = next;
-    if (++part == 4) return at == end;
-    if (at == end || *at++ != '.') return false;
-  }
-}
-
 }  // namespace stele::server

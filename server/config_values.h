@@ -25,7 +25,6 @@ Result<bool> parse_bool(std::string_view text);
 Result<runtime::LogLevel> parse_log_level(std::string_view text);
 std::string_view to_string(runtime::LogLevel level);
 
-// Whether only this machine reaches it: 127.0.0.0/8, ::1, localhost.
-bool is_loopback(std::string_view host);
+using runtime::is_loopback;
 
 }  // namespace stele::server
