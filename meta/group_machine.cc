@@ -79,13 +79,13 @@ Task<Result<std::unique_ptr<GroupMachine>>> GroupMachine::open(runtime::Runtime&
       const auto removed = co_await files.remove(directory + "/" + entry.name);
   }
   struct Opening {
-    Result<std::unique_ptr<StateMachine>> machine;
+    Result<std::unique_ptr<meta::StateMachine>> machine;
   };
   auto opening = std::make_shared<Opening>();
   const std::string path = directory + "/meta.db";
-  const StateMachine::Inputs inputs{.now = runtime.wall_now(), .random_seed = runtime.random().next()};
+  const meta::StateMachine::Inputs inputs{.now = runtime.wall_now(), .random_seed = runtime.random().next()};
   co_await runtime::run_blocking(runtime, [opening, path, inputs](BlockingFiles& blocking) {
-    opening->machine = StateMachine::open(blocking, path, inputs);
+    opening->machine = meta::StateMachine::open(blocking, path, inputs);
   });
   STELE_CO_TRY(auto machine, std::move(opening->machine));
   auto database = std::make_shared<Database>();
@@ -185,7 +185,7 @@ Task<Result<void>> GroupMachine::install(std::string file) {
     const auto put = [&]() -> Result<void> {
       STELE_CHECK(files.rename(file, database->path));
       STELE_CHECK(files.sync_directory(directory));
-      STELE_TRY(database->machine, StateMachine::open(files, database->path, in));
+      STELE_TRY(database->machine, meta::StateMachine::open(files, database->path, in));
       return {};
     };
     change->done = put();

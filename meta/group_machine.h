@@ -45,7 +45,8 @@ class GroupMachine final : public raft::StateMachine {
   runtime::Task<void> wait_for(std::uint64_t index);
 
   // Runs `reader` in a job, behind what is being applied. The errors of the database are the reader's.
-  using Reader = std::move_only_function<void(StateMachine&, runtime::BlockingFiles&, StateMachine::Inputs)>;
+  using Reader =
+      std::move_only_function<void(meta::StateMachine&, runtime::BlockingFiles&, meta::StateMachine::Inputs)>;
   runtime::Task<void> read(Reader reader);
   std::size_t jobs() const { return jobs_.size(); }
 
@@ -53,11 +54,11 @@ class GroupMachine final : public raft::StateMachine {
   // Touched by the job under way alone.
   struct Database {
     std::string path;
-    std::unique_ptr<StateMachine> machine;
+    std::unique_ptr<meta::StateMachine> machine;
   };
   GroupMachine(runtime::Runtime& runtime, std::string directory, std::shared_ptr<Database> database);
   runtime::Task<void> run(runtime::BlockingWork job);
-  StateMachine::Inputs inputs();
+  meta::StateMachine::Inputs inputs();
   void take_over(std::uint64_t applied, std::shared_ptr<const MetaView> view);
 
   runtime::Runtime& runtime_;

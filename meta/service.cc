@@ -1,6 +1,7 @@
 #include "meta/service.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/assert.h"
@@ -17,6 +18,9 @@ using runtime::Task;
 // ---- the service ---------------------------------------------------------------------------------------
 
 namespace {
+
+// How often a node looks whether the cluster that it joins is known to it by now.
+constexpr runtime::Duration kLook = std::chrono::milliseconds(20);
 
 Task<Result<void>> make_cluster(runtime::Runtime& runtime, MetaLog& log, const MetaServiceOptions& options) {
   if (!log.view()->cluster().id.empty()) co_return Result<void>();
@@ -40,11 +44,20 @@ Task<Result<void>> make_cluster(runtime::Runtime& runtime, MetaLog& log, const M
 
 Task<Result<std::unique_ptr<MetaService>>> MetaService::open(runtime::Runtime& runtime,
                                                              MetaServiceOptions options) {
+  STELE_CO_TRY(auto log, co_await OneNodeLog::open(runtime, options.directory, options.limits));
+  co_return co_await serve(runtime, std::move(options), std::move(log), Founder::kYes);
+}
+
+Task<Result<std::unique_ptr<MetaService>>> MetaService::serve(runtime::Runtime& runtime,
+                                                              MetaServiceOptions options,
+                                                              std::unique_ptr<MetaLog> log,
+                                                              Founder founder) {
   STELE_ASSERT(runtime.core() == kServiceCore);
   auto state = std::make_shared<ServiceState>(runtime, options.max_calls);
-  STELE_CO_TRY(state->log, co_await OneNodeLog::open(runtime, options.directory, options.limits));
+  state->log = std::move(log);
   state->log->on_failure(std::move(options.on_failure));
-  STELE_CO_CHECK(co_await make_cluster(runtime, *state->log, options));
+  if (founder == Founder::kYes) STELE_CO_CHECK(co_await make_cluster(runtime, *state->log, options));
+  while (state->log->view()->cluster().id.empty()) co_await runtime::sleep(runtime, kLook);
   // The log belongs to the state, so its callback must not keep the state alive.
   state->log->on_view([weak = std::weak_ptr(state)](const std::shared_ptr<const MetaView>& view) {
     if (auto self = weak.lock()) ServiceState::on_view(self, view);
