@@ -54,7 +54,7 @@ std::string text_of(std::size_t number, std::size_t size) {
 }
 std::optional<std::size_t> number_of(const std::string& text) {
   const std::size_t colon = text.find(':');
-  if (colon == std::string::npos || colon > 9) return std::nullopt;
+  if (colon > 9) return std::nullopt;  // or there is none
   const std::size_t number = std::stoul(text.substr(0, colon));
   if (text.substr(colon + 1) != runtime::pattern(text.size() - colon - 1, number)) return std::nullopt;
   return number;

@@ -131,6 +131,7 @@ Task<void> Server::stop(runtime::Duration grace) {
   GraceOver over(*this);
   runtime_.arm(over, end);
   while (requests_ > 0 && runtime_.now() < end) co_await ended_.wait();
+  co_await tasks_.close();  // what they say to that still leaves
   while (!all_.empty()) now.push_back(all_.pop_front());
   while (!now.empty()) {
     ServerConnection& connection = now.pop_front();
@@ -138,7 +139,6 @@ Task<void> Server::stop(runtime::Duration grace) {
     connection.close();
   }
   while (!all_.empty()) co_await ended_.wait();
-  co_await tasks_.close();
 }
 
 // Others decide how often this is called, so it says little.

@@ -142,7 +142,7 @@ class Server final : private runtime::AcceptHandler {
   // Takes no more connections and requests, says so, waits for the answers that are due, no longer than
   // `grace`, and closes. Complete when all connections and all tasks of serve() have ended. Once.
   runtime::Task<void> stop(runtime::Duration grace);
-  // Fires when the grace of stop() is over: for the tasks of serve().
+  // Fires when the grace of stop() is over, or nothing is due any more: for the tasks of serve().
   runtime::StopToken token() const { return tasks_.token(); }
 
   const ServerStats& stats() const { return stats_; }

@@ -50,6 +50,7 @@ Live::Live(sim::ProcessContext& process, Node& node)
     node.words.push_back(
         {from.node, from.incarnation, from.connection, node.self.incarnation, std::string(text.view())});
   });
+  if (node.before_listening) node.before_listening(*this);
   STELE_ASSERT(server.listen(runtime.network(), {"0.0.0.0", kPort}));
   for (const std::uint32_t other : node.knows) {
     Channel& channel = peers.set(NodeId(other), {host_of(other), kPort});

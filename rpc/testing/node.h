@@ -77,8 +77,8 @@ class Node {
 
   NodeOptions options;
   Identity self;
-  std::vector<std::uint32_t> knows;         // a channel to each
-  std::function<void(Live&)> when_booted;   // within the process
+  std::vector<std::uint32_t> knows;                          // a channel to each
+  std::function<void(Live&)> before_listening, when_booted;  // within the process
   std::function<void(std::string)> served;  // each request of kEcho and kSlow, as it is begun
   std::vector<Word> words;                  // over all processes
 
