@@ -4,6 +4,7 @@
 
 #include "base/marks.h"
 #include "meta/proposal.h"
+#include "runtime/one_shot.h"
 
 namespace stele::meta {
 
@@ -103,6 +104,10 @@ Task<Result<void>> GroupLog::read(Reader reader) {
 Task<void> GroupLog::close() {
   closed_ = true;
   [[maybe_unused]] const auto done = co_await member_->close();
+  // This is a call of the member, within which it must not be destroyed.
+  runtime::OneShot<bool> later;
+  runtime_.post(runtime_.core(), [later] { later.set(true); });
+  co_await later.wait();
 }
 
 }  // namespace stele::meta

@@ -52,8 +52,9 @@ struct Ledger {
 
 class MetaNode final : public sim::Program {
  public:
-  MetaNode(sim::ProcessContext& process, std::uint32_t number, Ledger& ledger)
+  MetaNode(sim::ProcessContext& process, std::uint32_t number, Ledger& ledger, MetaNode** slot)
       : process_(process),
+        slot_(slot),
         number_(number),
         ledger_(ledger),
         identity_{.cluster = {1, 2}, .node = NodeId(number), .incarnation = process.incarnation()},
@@ -66,6 +67,7 @@ class MetaNode final : public sim::Program {
     cores_.front()->scope.spawn(start(*this));
   }
 
+  ~MetaNode() override { *slot_ = nullptr; }
   bool serving() const { return service_ != nullptr; }
   std::shared_ptr<const MetaView> view() const { return service_->view(); }
   GroupLog& log() { return *log_; }
@@ -217,6 +219,7 @@ class MetaNode final : public sim::Program {
   void wrong(std::string what) { ledger_.wrong.push_back(std::move(what)); }
 
   sim::ProcessContext& process_;
+  MetaNode** const slot_;  // null when this is gone
   const std::uint32_t number_;
   Ledger& ledger_;
   const rpc::Identity identity_;
@@ -229,12 +232,12 @@ class MetaNode final : public sim::Program {
 
 class Trial {
  public:
-  explicit Trial(std::uint64_t seed) : world_(seed, sim::WorldConfig::draw(seed)), nodes_(kNodes) {
+  explicit Trial(std::uint64_t seed) : nodes_(kNodes), world_(seed, sim::WorldConfig::draw(seed)) {
     for (std::uint32_t i = 0; i < kNodes; ++i) {
       sim::Host& host = world_.add_host(name_of(i + 1));
       hosts_.push_back(&host);
       host.boot(kCores, [this, i](sim::ProcessContext& process) {
-        auto node = std::make_unique<MetaNode>(process, i + 1, ledger);
+        auto node = std::make_unique<MetaNode>(process, i + 1, ledger, &nodes_[i]);
         nodes_[i] = node.get();
         return node;
       });
@@ -306,7 +309,7 @@ class Trial {
 
   void collect() {
     for (std::size_t i = 0; i < kNodes; ++i) {
-      if (!hosts_[i]->running() || !nodes_[i]->serving()) continue;
+      if (!nodes_[i] || !nodes_[i]->serving()) continue;
       ledger.copies += nodes_[i]->log().member().stats().snapshots_installed > 0;
       ledger.again += nodes_[i]->log().stats().again > 0;
       ledger.forwarded += nodes_[i]->log().stats().forwarded > 0;
@@ -315,7 +318,7 @@ class Trial {
 
   bool equal() const {
     for (std::size_t i = 0; i < kNodes; ++i) {
-      if (!hosts_[i]->running() || !nodes_[i]->serving()) return false;
+      if (!nodes_[i] || !nodes_[i]->serving()) return false;
       const auto view = nodes_[i]->view(), first = nodes_[0]->view();
       if (view->version() != first->version() ||
           !std::ranges::equal(view->topics(), first->topics(),
@@ -343,9 +346,9 @@ class Trial {
     }
   }
 
+  std::vector<MetaNode*> nodes_;  // null: no process
   sim::World world_;
   std::vector<sim::Host*> hosts_;
-  std::vector<MetaNode*> nodes_;
 };
 
 TEST(MetaGroupInASimulation, KnowsWhatWasAnswered) {

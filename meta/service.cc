@@ -36,7 +36,9 @@ Task<Result<void>> make_cluster(runtime::Runtime& runtime, MetaLog& log, const M
   STELE_CO_TRY(const std::string answer,
                co_await log.propose(
                    encode_command(envelope, CreateCluster{.shard_count = options.shard_count, .id = {}})));
-  STELE_CO_CHECK(decode_answer_to<CreateCluster>(answer));
+  const auto made = decode_answer_to<CreateCluster>(answer);
+  // In a group, an earlier process of this node may have proposed it.
+  if (!made && made.error().code != ErrorCode::kAlreadyExists) co_return std::unexpected(made.error());
   co_return Result<void>();
 }
 
@@ -56,7 +58,13 @@ Task<Result<std::unique_ptr<MetaService>>> MetaService::serve(runtime::Runtime& 
   auto state = std::make_shared<ServiceState>(runtime, options.max_calls);
   state->log = std::move(log);
   state->log->on_failure(std::move(options.on_failure));
-  if (founder == Founder::kYes) STELE_CO_CHECK(co_await make_cluster(runtime, *state->log, options));
+  if (founder == Founder::kYes) {
+    const auto made = co_await make_cluster(runtime, *state->log, options);
+    if (!made) {
+      co_await state->log->close();
+      co_return std::unexpected(made.error());
+    }
+  }
   while (state->log->view()->cluster().id.empty()) co_await runtime::sleep(runtime, kLook);
   // The log belongs to the state, so its callback must not keep the state alive.
   state->log->on_view([weak = std::weak_ptr(state)](const std::shared_ptr<const MetaView>& view) {
@@ -65,8 +73,11 @@ Task<Result<std::unique_ptr<MetaService>>> MetaService::serve(runtime::Runtime& 
   co_return std::unique_ptr<MetaService>(new MetaService(std::move(state)));
 }
 
+// What is posted may keep the state for a while, and finds it closed.
 MetaService::~MetaService() {
   state_->closed = true;
+  state_->calls.reset();
+  state_->log.reset();
 }
 
 std::shared_ptr<const MetaView> MetaService::view() const {
@@ -77,14 +88,14 @@ Task<void> MetaService::close() {
   state_->closed = true;
   co_await state_->log->close();
   state_->acknowledgements.wake_all();
-  co_await state_->calls.join();
+  co_await state_->calls->join();
 }
 
 // ---- core 0's side of the clients ----------------------------------------------------------------------
 
 Result<void> ServiceState::check_open() const {
   if (closed) return error(ErrorCode::kClosed, "the meta service stops");
-  if (calls.running() >= max_calls) {
+  if (calls->running() >= max_calls) {
     STELE_MARK("meta: too many calls under way");
     return error(ErrorCode::kUnavailable, "the meta service has too much to do; try again later");
   }
@@ -113,7 +124,7 @@ void ServiceState::propose(std::string command, CoreId back, OneShot<Result<std:
     answer<std::string>(back, reply, std::unexpected(open.error()));
     return;
   }
-  calls.spawn(run_proposal(std::move(command), back, std::move(reply)));
+  calls->spawn(run_proposal(std::move(command), back, std::move(reply)));
 }
 
 Task<void> ServiceState::run_proposal(std::string command, CoreId back, OneShot<Result<std::string>> reply) {
@@ -131,7 +142,7 @@ void ServiceState::read_shards(std::vector<ShardId> ids, CoreId back,
     answer<std::vector<Shard>>(back, reply, std::unexpected(open.error()));
     return;
   }
-  calls.spawn(run_read(std::move(ids), back, std::move(reply)));
+  calls->spawn(run_read(std::move(ids), back, std::move(reply)));
 }
 
 Task<void> ServiceState::run_read(std::vector<ShardId> ids, CoreId back,
