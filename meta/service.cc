@@ -52,8 +52,7 @@ Task<Result<std::unique_ptr<MetaService>>> MetaService::open(runtime::Runtime& r
 
 Task<Result<std::unique_ptr<MetaService>>> MetaService::serve(runtime::Runtime& runtime,
                                                               MetaServiceOptions options,
-                                                              std::unique_ptr<MetaLog> log,
-                                                              Founder founder) {
+                                                              std::unique_ptr<MetaLog> log, Founder founder) {
   STELE_ASSERT(runtime.core() == kServiceCore);
   auto state = std::make_shared<ServiceState>(runtime, options.max_calls);
   state->log = std::move(log);

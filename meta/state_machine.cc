@@ -23,6 +23,8 @@ void add_to_view(MetaViewBuilder& view, ViewChange change) {
   if (change.put_tenant) view.put_tenant(*std::move(change.put_tenant));
   if (change.removed_tenant) view.remove_tenant(*change.removed_tenant);
   if (change.put_node) view.put_node(*std::move(change.put_node));
+  if (change.removed_node) view.remove_node(*change.removed_node);
+  for (const auto& [shard, place] : change.put_shards) view.put_shard(shard, place);
   if (change.put_topic) view.put_topic(*std::move(change.put_topic));
   if (change.removed_topic) view.remove_topic(*change.removed_topic);
   if (change.put_user) view.put_user(*std::move(change.put_user));
@@ -73,6 +75,8 @@ Result<void> StateMachine::load() {
   if (auto cluster = tables.cluster()) view.set_cluster(*std::move(cluster));
   for (Tenant& tenant : tables.tenants()) view.put_tenant(std::move(tenant));
   for (Node& node : tables.nodes()) view.put_node(std::move(node));
+  std::uint32_t shard = 0;
+  for (const ShardPlace& place : tables.shard_places()) view.put_shard(ShardId(shard++), place);
   for (Topic& topic : tables.topics()) view.put_topic(std::move(topic));
   for (User& user : tables.users()) view.put_user(std::move(user));
   if (auto secret = tables.decoy_secret(); !secret.empty()) view.set_decoy_secret(std::move(secret));

@@ -496,6 +496,10 @@ TEST_F(StateMachineTest, VersionOneIsBroughtUpToDate) {
     auto database = *storage::Database::open(vfs, kPath);
     ASSERT_TRUE(database->run_script(
         "DROP TABLE users; DROP TABLE credentials; DROP TABLE rules; DROP TABLE tokens; DROP TABLE proposals;"
+        "ALTER TABLE shards DROP COLUMN assigned;"
+        "ALTER TABLE nodes DROP COLUMN roles; ALTER TABLE nodes DROP COLUMN zone;"
+        "ALTER TABLE nodes DROP COLUMN disk; ALTER TABLE nodes DROP COLUMN product;"
+        "ALTER TABLE nodes DROP COLUMN state; ALTER TABLE nodes DROP COLUMN draining;"
         "ALTER TABLE cluster DROP COLUMN next_user; ALTER TABLE cluster DROP COLUMN next_rule;"
         "ALTER TABLE cluster DROP COLUMN decoy_secret;"
         "PRAGMA user_version = 1"));

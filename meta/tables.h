@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -23,6 +24,8 @@ struct ViewChange {
   std::optional<Tenant> put_tenant;
   std::optional<TenantId> removed_tenant;
   std::optional<Node> put_node;
+  std::optional<NodeId> removed_node;
+  std::vector<std::pair<ShardId, ShardPlace>> put_shards;
   std::optional<Topic> put_topic;
   std::optional<TopicId> removed_topic;
   std::optional<User> put_user;
@@ -34,8 +37,9 @@ struct ViewChange {
   std::optional<std::string> decoy_secret;   // only with put_user
 
   bool any() const {
-    return cluster || put_tenant || removed_tenant || put_node || put_topic || removed_topic || put_user ||
-           removed_user || put_rule || removed_rule || put_token || removed_token;
+    return cluster || put_tenant || removed_tenant || put_node || removed_node || !put_shards.empty() ||
+           put_topic || removed_topic || put_user || removed_user || put_rule || removed_rule || put_token ||
+           removed_token;
   }
 };
 
@@ -99,8 +103,12 @@ class Tables {
   void delete_token(UserId user, std::string_view name);
 
   std::vector<Node> nodes();
-  std::optional<Node> node(NodeId id);
+  std::optional<Node> node(NodeId id);      // none: never, or removed
+  Incarnation last_incarnation(NodeId id);  // 0: it never had any; of one that was removed, too
   void put_node(const Node& node);
+  void remove_node(NodeId id);
+  bool node_has_shards(NodeId id);    // assigned to it
+  bool node_has_segments(NodeId id);  // that lie there
 
   std::vector<Topic> topics();
   std::optional<Topic> topic(TopicId id);
@@ -119,7 +127,9 @@ class Tables {
   // Without its chain.
   std::optional<Shard> shard_head(ShardId id);
   std::optional<Shard> shard(ShardId id);
+  std::vector<ShardPlace> shard_places();
   void set_owner(const Shard& shard);
+  void set_assigned(ShardId id, NodeId node);
   void set_snapshot(ShardId id, const Snapshot& snapshot);
 
   std::optional<Segment> last_segment(ShardId shard);
