@@ -37,6 +37,10 @@ Task<Result<ProposalAnswer>> GroupLog::take(Bytes proposal) {
   co_return ProposalAnswer{.answer = std::move(answer), .applied = machine_->applied().value};
 }
 
+Task<Result<std::string>> GroupLog::propose_here(std::string command) {
+  co_return co_await member_->propose(encode_proposal({.command = std::move(command)}));
+}
+
 // `sent` becomes true when it may be applied from then on.
 Task<Result<ProposalAnswer>> GroupLog::attempt(Bytes proposal, bool* sent) {
   const std::optional<NodeId> leader = member_->leader();

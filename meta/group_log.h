@@ -40,6 +40,8 @@ class LeaderLink {
   virtual ~LeaderLink() = default;
   // Gives the proposal to GroupLog::take() of that node. After any error it may have been applied, or not.
   virtual runtime::Task<Result<ProposalAnswer>> propose(NodeId leader, Bytes proposal) = 0;
+  // Controller::renew() of that node, for this one.
+  virtual runtime::Task<Result<bool>> renew(NodeId leader, Incarnation incarnation) = 0;
 };
 
 struct GroupOptions {
@@ -79,6 +81,8 @@ class GroupLog final : public MetaLog {
 
   // What another node's link brings. Complete when it is applied here. kUnavailable: this is not the leader.
   runtime::Task<Result<ProposalAnswer>> take(Bytes proposal);
+  // A command of this member itself: applied if it leads and goes on to lead, and not otherwise.
+  runtime::Task<Result<std::string>> propose_here(std::string command);
   // For what the transport brings, for status, and for changes of the group.
   raft::Member& member() { return *member_; }
   const raft::Member& member() const { return *member_; }

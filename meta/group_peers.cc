@@ -5,6 +5,7 @@
 
 #include "base/marks.h"
 #include "base/wire.h"
+#include "meta/controller.h"
 
 namespace stele::meta {
 
@@ -39,10 +40,13 @@ void GroupPeers::serve(runtime::Runtime& there, rpc::Server& server) {
   });
   server.serve(kProposeMethod,
                [this, &there](rpc::Request request) { return answer(there, std::move(request)); });
+  server.serve(kRenewMethod,
+               [this, &there](rpc::Request request) { return answer_renewal(there, std::move(request)); });
 }
 
 Task<void> GroupPeers::close() {
   log_ = nullptr;
+  controller_ = nullptr;
   co_await taking_.join();
 }
 
@@ -55,6 +59,28 @@ Task<Result<rpc::Payload>> GroupPeers::answer(runtime::Runtime& there, rpc::Requ
              });
   STELE_CO_TRY(const ProposalAnswer answer, co_await reply.wait());
   co_return rpc::Payload(Bytes::copy(encode(answer)));
+}
+
+Task<Result<rpc::Payload>> GroupPeers::answer_renewal(runtime::Runtime& there, rpc::Request request) {
+  if (request.payload.size() != sizeof(std::uint64_t))
+    co_return error(ErrorCode::kMalformed, "a renewal is an incarnation");
+  const Incarnation incarnation(load_le<std::uint64_t>(request.payload.view().data()));
+  OneShot<Result<bool>> reply;
+  there.post(runtime_.core(), [this, incarnation, node = request.peer->node, back = there.core(), reply] {
+    taking_.spawn(renew_here(node, incarnation, back, reply));
+  });
+  STELE_CO_TRY(const bool renewed, co_await reply.wait());
+  const char byte = renewed ? 1 : 0;
+  co_return rpc::Payload(Bytes::copy(std::string_view(&byte, 1)));
+}
+
+Task<void> GroupPeers::renew_here(NodeId node, Incarnation incarnation, CoreId back,
+                                  OneShot<Result<bool>> reply) {
+  Result<bool> renewed = error(ErrorCode::kUnavailable, "the meta service starts or stops");
+  if (controller_) renewed = co_await controller_->renew(node, incarnation);
+  runtime_.post(back, [reply = std::move(reply), renewed = std::move(renewed)]() mutable {
+    reply.set(std::move(renewed));
+  });
 }
 
 Task<void> GroupPeers::take(Bytes proposal, CoreId back, OneShot<Result<ProposalAnswer>> reply) {
@@ -81,6 +107,20 @@ Task<Result<ProposalAnswer>> GroupPeers::propose(NodeId leader, Bytes proposal) 
   auto answered = co_await channel->call(kProposeMethod, rpc::Payload(std::move(proposal)), timeout_);
   if (!answered) co_return std::unexpected(Error(std::move(answered).error()));
   co_return decode(answered->view());
+}
+
+Task<Result<bool>> GroupPeers::renew(NodeId leader, Incarnation incarnation) {
+  rpc::Channel* channel = peers_.find(leader);
+  if (!channel) {
+    co_return error(ErrorCode::kUnavailable,
+                    "the address of node " + std::to_string(leader.value) + " is not known");
+  }
+  std::string payload(sizeof(std::uint64_t), '\0');
+  store_le(payload.data(), incarnation.value);
+  auto answered = co_await channel->call(kRenewMethod, rpc::Payload(Bytes::copy(payload)), timeout_);
+  if (!answered) co_return std::unexpected(Error(std::move(answered).error()));
+  if (answered->size() != 1) co_return error(ErrorCode::kMalformed, "an answer to a renewal is one byte");
+  co_return answered->view()[0] == 1;
 }
 
 }  // namespace stele::meta

@@ -3,7 +3,7 @@
 //   GroupPeers peers(core_0, channels);                        // rpc::Peers of core 0
 //   peers.serve(core_k, server_k);                             // each core's rpc::Server, before it listens
 //   auto log = co_await GroupLog::open(core_0, options, peers, peers);
-//   peers.attach(log->get());
+//   peers.attach(log->get(), &controller);
 //   …
 //   co_await peers.close();                                    // before the log is destroyed
 //
@@ -33,6 +33,7 @@ namespace stele::meta {
 // docs/formats/rpc.md lists all numbers.
 inline constexpr rpc::MessageId kRaftMessage{1};
 inline constexpr rpc::MethodId kProposeMethod{1};
+inline constexpr rpc::MethodId kRenewMethod{2};
 
 class GroupPeers final : public raft::PeerTransport, public LeaderLink {
  public:
@@ -43,21 +44,29 @@ class GroupPeers final : public raft::PeerTransport, public LeaderLink {
 
   // `server` lives on `there`, and is stopped before this ends.
   void serve(runtime::Runtime& there, rpc::Server& server);
-  void attach(GroupLog* log) { log_ = log; }
+  void attach(GroupLog* log, class Controller* controller) {
+    log_ = log;
+    controller_ = controller;
+  }
   // No more reaches the log. Complete when what is under way is answered.
   runtime::Task<void> close();
 
   void send(NodeId to, std::vector<Bytes> message) override;
   runtime::Task<Result<ProposalAnswer>> propose(NodeId leader, Bytes proposal) override;
+  runtime::Task<Result<bool>> renew(NodeId leader, Incarnation incarnation) override;
 
  private:
   runtime::Task<Result<rpc::Payload>> answer(runtime::Runtime& there, rpc::Request request);
+  runtime::Task<Result<rpc::Payload>> answer_renewal(runtime::Runtime& there, rpc::Request request);
+  runtime::Task<void> renew_here(NodeId node, Incarnation incarnation, CoreId back,
+                                 runtime::OneShot<Result<bool>> reply);
   runtime::Task<void> take(Bytes proposal, CoreId back, runtime::OneShot<Result<ProposalAnswer>> reply);
 
   runtime::Runtime& runtime_;
   rpc::Peers& peers_;
   const runtime::Duration timeout_;
   GroupLog* log_ = nullptr;
+  class Controller* controller_ = nullptr;
   runtime::Scope taking_;  // last
 };
 

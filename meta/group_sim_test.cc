@@ -7,12 +7,14 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "meta/client.h"
+#include "meta/controller.h"
 #include "meta/group_log.h"
 #include "meta/group_peers.h"
 #include "meta/service.h"
@@ -29,7 +31,7 @@ namespace {
 using runtime::Task;
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t kNodes = 3, kCores = 2;
+constexpr std::uint32_t kNodes = 3, kCores = 2, kShards = 8;
 constexpr std::uint16_t kPort = 7000;
 
 std::string name_of(std::uint32_t node) {
@@ -42,13 +44,17 @@ struct Ledger {
   std::set<std::string> doubtful;  // their last command was not answered
   std::set<std::int64_t> producer_ids;
   std::map<NodeId, Incarnation> incarnations;
+  std::map<ShardId, Epoch> epochs;
   std::set<std::string> names;  // of tenants, each made once
   std::vector<std::string> wrong;
   std::uint64_t answers = 0, unknown = 0;
   std::uint64_t copies = 0, again = 0, forwarded = 0;
   std::uint64_t next_name = 0;
+  std::uint64_t ended = 0, moves = 0, taken = 0;
   bool calm = false;
 };
+
+const LeaseOptions kLeases{.expiry = 2s, .drift = 50};
 
 class MetaNode final : public sim::Program {
  public:
@@ -71,6 +77,11 @@ class MetaNode final : public sim::Program {
   bool serving() const { return service_ != nullptr; }
   std::shared_ptr<const MetaView> view() const { return service_->view(); }
   GroupLog& log() { return *log_; }
+  const Controller& controller() const { return *controller_; }
+  // How long that incarnation takes itself to be part of the cluster, by its own clock.
+  std::optional<runtime::Instant> holds_until(Incarnation incarnation) const {
+    return keeper_ && registered_ == incarnation ? keeper_->until() : std::nullopt;
+  }
 
  private:
   struct OnCore {
@@ -107,16 +118,19 @@ class MetaNode final : public sim::Program {
     auto log = co_await GroupLog::open(here.runtime, self.options(), self.peers_, self.peers_);
     if (!log) co_return self.process_.exit();
     self.log_ = log->get();
-    self.peers_.attach(self.log_);
+    self.controller_.emplace(here.runtime, *self.log_,
+                             ControllerOptions{.leases = kLeases, .balance = 2s, .balance_moves = 2});
+    self.keeper_.emplace(here.runtime, *self.log_, *self.controller_, self.peers_, kLeases);
+    self.peers_.attach(self.log_, &*self.controller_);
     auto service = co_await MetaService::serve(
         here.runtime,
         {.directory = "/data/meta",
-         .shard_count = 8,
+         .shard_count = kShards,
          .limits = {},
          .on_failure = [&self](const Error&) { self.process_.exit(); }},
         *std::move(log), self.number_ == 1 ? MetaService::Founder::kYes : MetaService::Founder::kNo);
     if (!service) {
-      self.peers_.attach(nullptr);
+      self.peers_.attach(nullptr, nullptr);
       co_return self.process_.exit();
     }
     self.service_ = *std::move(service);
@@ -131,7 +145,7 @@ class MetaNode final : public sim::Program {
     if (!client) co_return;
     here.client = *std::move(client);
     const std::string worker = std::to_string(self.number_) + "-" + std::to_string(here.runtime.core().value);
-    if (here.runtime.core() == CoreId(0)) co_await self.come(here);
+    if (here.runtime.core() == CoreId(0)) here.scope.spawn(own(self, here));
     while (!ledger.calm) {
       co_await runtime::sleep(here.runtime, runtime::Duration(here.runtime.random().between(0, 100'000'000)));
       const std::string name = "t" + worker + "-" + std::to_string(here.runtime.random().below(3));
@@ -156,12 +170,44 @@ class MetaNode final : public sim::Program {
     return yes;
   }
 
-  Task<void> come(OnCore& here) {
-    auto node = co_await here.client->execute(RegisterNode{.node = NodeId(number_), .addresses = {}});
-    if (!answered(node.has_value())) co_return;
-    Incarnation& before = ledger_.incarnations[NodeId(number_)];
-    if (node->incarnation <= before) wrong("an incarnation came twice");
-    before = node->incarnation;
+  // What a broker does: registers, keeps its lease, takes what it is assigned, and begins anew when it is
+  // told that it has ended.
+  static Task<void> own(MetaNode& self, OnCore& here) {
+    while (true) {
+      auto node = co_await here.client->execute(RegisterNode{.node = NodeId(self.number_), .addresses = {}});
+      if (!self.answered(node.has_value())) continue;
+      Incarnation& before = self.ledger_.incarnations[NodeId(self.number_)];
+      if (node->incarnation <= before) self.wrong("an incarnation came twice");
+      before = self.registered_ = node->incarnation;
+      bool ended = false;
+      self.keeper_->keep(node->incarnation, [&ended] { ended = true; });
+      while (!ended) {
+        co_await runtime::sleep(here.runtime, 50ms);
+        if (self.keeper_->holds()) co_await self.take_assigned(here);
+      }
+      self.registered_ = Incarnation(0);
+    }
+  }
+
+  Task<void> take_assigned(OnCore& here) {
+    std::vector<ShardId> wanted;
+    const auto& places = here.client->view()->shards();
+    for (std::uint32_t i = 0; i < places.size(); ++i) {
+      const ShardPlace& place = places[i];
+      if (place.assigned == NodeId(number_) &&
+          (place.owner != NodeId(number_) || place.owner_incarnation != registered_))
+        wanted.emplace_back(i);
+    }
+    if (wanted.empty()) co_return;
+    const auto taken = co_await here.client->execute(
+        TakeShards{.node = NodeId(number_), .incarnation = registered_, .shards = std::move(wanted)});
+    if (taken) ledger_.taken += taken->size();
+    if (!taken) co_return;
+    for (const Shard& shard : *taken) {
+      Epoch& epoch = ledger_.epochs[shard.id];
+      if (shard.epoch <= epoch) wrong("an epoch came twice");
+      epoch = shard.epoch;
+    }
   }
 
   Task<void> draw_ids(OnCore& here) {
@@ -226,7 +272,10 @@ class MetaNode final : public sim::Program {
   rpc::Peers channels_;
   GroupPeers peers_;
   GroupLog* log_ = nullptr;  // of the service
+  Incarnation registered_;
   std::unique_ptr<MetaService> service_;
+  std::optional<Controller> controller_;
+  std::optional<LeaseKeeper> keeper_;
   std::vector<std::unique_ptr<OnCore>> cores_;  // last
 };
 
@@ -247,7 +296,11 @@ class Trial {
   void run() {
     runtime::Random& faults = world_.random(sim::Concern::kFaults);
     for (int i = 0; i < 50; ++i) {
-      world_.run_for(runtime::Duration(faults.between(0, 1'500'000'000)));
+      const auto length = runtime::Duration(faults.between(0, 1'500'000'000));
+      for (runtime::Duration done{}; done < length; done += 20ms) {
+        world_.run_for(20ms);
+        check_leases();
+      }
       collect();
       fault(faults);
     }
@@ -258,13 +311,14 @@ class Trial {
       host->disk().set_free_bytes(UINT64_MAX);
     }
     ledger.calm = true;
-    for (int i = 0; i < 120 && !equal(); ++i) {
+    for (int i = 0; i < 120 && !(equal() && settled()); ++i) {
       for (sim::Host* host : hosts_) {
         if (host->down()) host->restart();
       }
       world_.run_for(1s);
     }
     collect();
+    if (equal() && !settled()) return ledger.wrong.push_back("the shards are not owned evenly in the end");
     if (!equal()) return ledger.wrong.push_back("the databases are not the same in the end");
     check_known();
   }
@@ -313,7 +367,39 @@ class Trial {
       ledger.copies += nodes_[i]->log().member().stats().snapshots_installed > 0;
       ledger.again += nodes_[i]->log().stats().again > 0;
       ledger.forwarded += nodes_[i]->log().stats().forwarded > 0;
+      ledger.ended += nodes_[i]->controller().stats().ended > 0;
+      ledger.moves += nodes_[i]->controller().stats().moved > 0;
     }
+  }
+
+  // Whoever has ended in the eyes of anybody knows it by then.
+  void check_leases() {
+    for (const MetaNode* node : nodes_) {
+      if (!node || !node->serving()) continue;
+      for (const auto& [id, known] : node->view()->nodes()) {
+        const MetaNode* other = nodes_[id.value - 1];
+        if (known.lives || !other || !other->serving()) continue;
+        const auto until = other->holds_until(known.incarnation);
+        if (until && hosts_[id.value - 1]->clock().monotonic(world_.now()) < *until)
+          ledger.wrong.push_back("a node holds a lease that has ended");
+      }
+    }
+  }
+
+  // Shards are owned by those that they are assigned to, evenly.
+  bool settled() const {
+    const auto view = nodes_[0]->view();
+    std::map<NodeId, int> owned;
+    for (const ShardPlace& place : view->shards()) {
+      const auto owner = view->nodes().find(place.owner);
+      if (place.assigned != place.owner || owner == view->nodes().end() || !owner->second.lives ||
+          owner->second.incarnation != place.owner_incarnation)
+        return false;
+      ++owned[place.owner];
+    }
+    return owned.size() == kNodes && std::ranges::all_of(owned, [](const auto& one) {
+             return one.second >= int(kShards / kNodes) && one.second <= int(kShards / kNodes) + 1;
+           });
   }
 
   bool equal() const {
@@ -352,7 +438,7 @@ class Trial {
 };
 
 TEST(MetaGroupInASimulation, KnowsWhatWasAnswered) {
-  std::uint64_t answers = 0, copies = 0, again = 0, forwarded = 0;
+  std::uint64_t answers = 0, copies = 0, again = 0, forwarded = 0, ended = 0, moves = 0;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     Trial trial(seed);
     trial.run();
@@ -361,11 +447,15 @@ TEST(MetaGroupInASimulation, KnowsWhatWasAnswered) {
     copies += trial.ledger.copies;
     again += trial.ledger.again;
     forwarded += trial.ledger.forwarded;
+    ended += trial.ledger.ended;
+    moves += trial.ledger.moves;
   }
   EXPECT_GT(answers, 40u * 50);
   EXPECT_GT(copies, 40u);
   EXPECT_GT(again, 40u);
   EXPECT_GT(forwarded, 40u);
+  EXPECT_GT(ended, 40u);
+  EXPECT_GT(moves, 20u);
 }
 
 TEST(MetaGroupInASimulation, OneSeedIsOneHistory) {
