@@ -13,7 +13,10 @@ namespace {
 
 constexpr std::uint64_t kRegisters = 2;  // at a time
 constexpr Duration kLifeOfARegister = 15s;
-constexpr Duration kPause = 150ms;  // between two operations of a client, on average
+// Clients work in bursts, all at the same moments: what overlaps nothing shows little. The more there are, the
+// rarer.
+constexpr Duration kBetweenBursts = 200ms;  // for each client
+constexpr std::uint64_t kMostInABurst = 4;
 constexpr Duration kBetweenChanges = 15s;
 constexpr std::uint64_t kMaxSteps = 500'000;
 
@@ -46,14 +49,17 @@ Task<void> read(MemberNode& node, RaftLoad& load, const std::string& client) {
 Task<void> run_client(MemberNode& node, RaftLoad& load, std::string name) {
   runtime::Random& random = node.runtime().random();
   while (!node.stopping()) {
-    co_await runtime::sleep(node.runtime(), Duration(random.between(0, 2 * kPause.count())),
+    const Duration period = kBetweenBursts * load.members * load.clients_per_member;
+    const Duration late = Duration(random.between(0, Duration(2ms).count()));
+    co_await runtime::sleep(node.runtime(), period - load.world.elapsed() % period + late,
                             node.scope().token());
-    if (node.stopping()) break;
-    // Who does not lead writes only now and then: it is refused.
-    if (random.chance(1, 2) && (node.leads() || random.chance(1, 20))) {
-      co_await write(node, load, name);
-    } else {
-      co_await read(node, load, name);
+    for (std::uint64_t left = 1 + random.below(kMostInABurst); left > 0 && !node.stopping(); --left) {
+      // Who does not lead writes only now and then: it is refused.
+      if (random.chance(1, 2) && (node.leads() || random.chance(1, 20))) {
+        co_await write(node, load, name);
+      } else {
+        co_await read(node, load, name);
+      }
     }
   }
 }
