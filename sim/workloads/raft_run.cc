@@ -28,10 +28,16 @@ namespace {
 constexpr Duration kCalmDown = 10min;
 constexpr std::uint16_t kPort = 4400;
 
+// Within the least election timeout a candidate hears of the others and is stored: else nobody ever leads.
+Duration tick_of(const Knobs& knobs) {
+  const std::uint64_t election = 6 * knobs["network.latency_max_ns"] + 4 * knobs["disk.sync_max_ns"];
+  return Duration(std::max(knobs["raft.tick_ns"], election / knobs["raft.election_ticks"]));
+}
+
 MemberNodeOptions options_of(const Knobs& knobs) {
   MemberNodeOptions out;
   raft::MemberOptions& member = out.member;
-  member.tick = Duration(knobs["raft.tick_ns"]);
+  member.tick = tick_of(knobs);
   member.core.election_ticks = static_cast<std::uint32_t>(knobs["raft.election_ticks"]);
   member.core.heartbeat_ticks = std::max<std::uint32_t>(member.core.election_ticks / 10, 1);
   member.core.append_bytes_max = knobs["raft.append_bytes"];
