@@ -267,6 +267,30 @@ TEST(Member, AFullDiskWaits) {
   }
 }
 
+// A leader that is to send what its disk has lost gives way, and gets it from the others.
+TEST(Member, LostSlotsComeBackFromTheOthers) {
+  std::uint64_t damaged = 0;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    GroupWorld group(seed, 3);
+    group.defaults.member.snapshot_every = 1'000'000;
+    group.defaults.member.log.read_bytes = 1000;
+    for (std::uint32_t id : {1, 2}) group.boot(NodeId(id));
+    ASSERT_TRUE(group.acknowledge(400)) << group.told();
+    const NodeId leader = *group.leader();
+    for (int i = 0; i < 20; ++i) {
+      group.hosts[leader]->disk().spoil_sectors(group.world.random(sim::Concern::kFaults), 8, false);
+    }
+    group.boot(NodeId(3));
+    ASSERT_TRUE(group.run_until([&] { return group.member(NodeId(3)) != nullptr; }));
+    ASSERT_TRUE(group.settle()) << "seed " << seed << " " << group.told();
+    EXPECT_GE(group.member(NodeId(3))->applied(), LogIndex(400));
+    ASSERT_TRUE(group.run_until([&] { return group.member(leader)->status().lost_slots == 0; })) << seed;
+    damaged += group.member(leader)->stats().slots_damaged;
+    ASSERT_TRUE(group.acknowledge(20) && group.settle()) << "seed " << seed << " " << group.told();
+  }
+  EXPECT_GT(damaged, 0u);
+}
+
 TEST(Member, AReadThatIsLostIsAskedForAgain) {
   GroupWorld group(9, 3);
   int lost = 0;

@@ -47,7 +47,8 @@ MemberNodeOptions options_of(const Knobs& knobs) {
   member.core.applying_bytes_max = knobs["raft.applying_bytes"];
   member.core.uncommitted_bytes_max = knobs["raft.uncommitted_bytes"];
   member.log.file_bytes = knobs["log.file_bytes"];
-  member.log.read_bytes = knobs["storage.read_bytes"];
+  // Also what it keeps of its end: little, so that it is read from the disk.
+  member.log.read_bytes = std::min<std::uint64_t>(knobs["storage.read_bytes"], 4096);
   member.apply_bytes = knobs["raft.applying_bytes"];
   member.snapshot_every = knobs["raft.snapshot_every"];
   member.snapshot_part_bytes = knobs["raft.snapshot_part_bytes"];
