@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::uint64_t kRegisters = 2;  // at a time
 constexpr Duration kLifeOfARegister = 15s;
-// Clients work in bursts, all at the same moments: what overlaps nothing shows little. The more there are, the
-// rarer.
+// Clients work in bursts, all at the same moments: what overlaps nothing shows little. The more there are,
+// the rarer.
 constexpr Duration kBetweenBursts = 200ms;  // for each client
 constexpr std::uint64_t kMostInABurst = 4;
 constexpr Duration kBetweenChanges = 15s;
@@ -64,17 +64,20 @@ Task<void> run_client(MemberNode& node, RaftLoad& load, std::string name) {
   }
 }
 
-// All vote, or all but one, which learns until it is caught up and asked to vote again.
+// All vote, or some do not, who learn until they are caught up and asked to vote again. Three are left at
+// least, or two who can be relied on.
 Task<void> change(MemberNode& node, RaftLoad& load) {
   runtime::Random& random = node.runtime().random();
   const raft::Membership now = node.member()->status().membership;
   raft::MembershipTarget target;
   for (std::uint32_t id = 1; id <= load.members; ++id) target.voters.insert(NodeId(id));
   if (now.learners.empty()) {
-    const NodeId out =
-        load.may_lose_vote.value_or(NodeId(1 + static_cast<std::uint32_t>(random.below(load.members))));
-    target.voters.erase(out);
-    target.learners.insert(out);
+    for (std::uint64_t left = load.members == 3 ? 1 : 1 + random.below(load.members - 3); left > 0; --left) {
+      const NodeId out =
+          load.members == 3 ? NodeId(1) : NodeId(1 + static_cast<std::uint32_t>(random.below(load.members)));
+      target.voters.erase(out);
+      target.learners.insert(out);
+    }
   }
   const auto changed = co_await node.member()->change_membership(std::move(target));
   load.changes += changed.has_value();
