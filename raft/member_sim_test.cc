@@ -395,6 +395,42 @@ TEST(Member, TheGroupChangesAndTheLeadershipIsHandedOver) {
   ASSERT_TRUE(group.settle()) << group.told();
 }
 
+TEST(Member, NonsenseIsCountedAndDoesNothing) {
+  GroupWorld group(10, 3);
+  group.boot();
+  ASSERT_TRUE(group.acknowledge(5)) << group.told();
+  MemberNode& node = *group.node(NodeId(1));
+  bool said = false;
+  node.runtime().post(CoreId(0), [&] {
+    std::string vote;
+    const PeerMessage message{NodeId(2), NodeId(1), Term(1), Heartbeat{}};
+    for (const Bytes& slice : encode(message)) vote += slice.view();
+    node.member()->deliver(NodeId(2), Bytes::copy("nonsense"));
+    node.member()->deliver(NodeId(3), Bytes::copy(vote));  // of another than who sends it
+    said = true;
+  });
+  ASSERT_TRUE(group.run_until([&] { return said; }));
+  EXPECT_EQ(node.member()->stats().messages_malformed, 2u);
+  ASSERT_TRUE(group.acknowledge(5) && group.settle()) << group.told();
+}
+
+TEST(Member, TooManyProposalsAreRefusedAtOnce) {
+  GroupWorld group(11, 3);
+  group.defaults.member.proposals_max = 2;
+  group.defaults.member.command_bytes_max = 100;
+  group.boot();
+  ASSERT_TRUE(group.acknowledge(20)) << group.told();
+  EXPECT_GT(group.refused[ErrorCode::kUnavailable], 0);
+  MemberNode& node = *group.node(NodeId(1));
+  std::optional<ErrorCode> large;
+  const auto ask = [&](MemberNode& at) -> Task<void> {
+    large = (co_await at.member()->propose(std::string(101, 'x'))).error().code;
+  };
+  node.runtime().post(CoreId(0), [&] { node.scope().spawn(ask(node)); });
+  ASSERT_TRUE(group.run_until([&] { return large.has_value(); }));
+  EXPECT_EQ(*large, ErrorCode::kInvalidArgument);
+}
+
 TEST(Member, OneSeedIsOneHistory) {
   const auto hash = [](std::uint64_t seed) {
     GroupWorld group(seed, 3);

@@ -46,6 +46,7 @@ MemberNodeOptions options_of(const Knobs& knobs) {
   member.core.compaction_tail = knobs["raft.tail"];
   member.core.applying_bytes_max = knobs["raft.applying_bytes"];
   member.core.uncommitted_bytes_max = knobs["raft.uncommitted_bytes"];
+  member.proposals_max = knobs["raft.proposals"];
   member.log.file_bytes = knobs["log.file_bytes"];
   // Also what it keeps of its end: little, so that it is read from the disk.
   member.log.read_bytes = std::min<std::uint64_t>(knobs["storage.read_bytes"], 4096);
