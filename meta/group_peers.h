@@ -30,7 +30,7 @@
 
 namespace stele::meta {
 
-// docs/formats/rpc.md lists all numbers.
+// docs/formats/meta-commands.md has what they carry.
 inline constexpr rpc::MessageId kRaftMessage{1};
 inline constexpr rpc::MethodId kProposeMethod{1};
 inline constexpr rpc::MethodId kRenewMethod{2};

@@ -11,6 +11,8 @@ using runtime::Task;
 namespace {
 // Of a read that the disk refuses, until what was to be read counts as lost.
 constexpr int kReadTries = 4;
+// Turns whose messages wait for the disk. Of more, the oldest are lost, as on any way.
+constexpr std::size_t kHeldMax = 1024;
 }  // namespace
 
 void Member::Impl::drive() {
@@ -37,8 +39,10 @@ void Member::Impl::perform(Effects effects) {
       transmit(message);
     }
   }
-  if (!effects.send_after_store.empty())
+  if (!effects.send_after_store.empty()) {
     held_.push_back({handed_stores_, std::move(effects.send_after_store)});
+    if (held_.size() > kHeldMax) held_.pop_front();
+  }
   if (!effects.apply.empty()) {
     work_.push_back({.after = handed_stores_, .entries = std::move(effects.apply), .install = {}});
     work_came_.wake_all();

@@ -267,6 +267,30 @@ TEST(Member, AFullDiskWaits) {
   }
 }
 
+// A leader that is to send what its disk has lost gives way, and gets it from the others.
+TEST(Member, LostSlotsComeBackFromTheOthers) {
+  std::uint64_t damaged = 0;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    GroupWorld group(seed, 3);
+    group.defaults.member.snapshot_every = 1'000'000;
+    group.defaults.member.log.read_bytes = 1000;
+    for (std::uint32_t id : {1, 2}) group.boot(NodeId(id));
+    ASSERT_TRUE(group.acknowledge(400)) << group.told();
+    const NodeId leader = *group.leader();
+    for (int i = 0; i < 20; ++i) {
+      group.hosts[leader]->disk().spoil_sectors(group.world.random(sim::Concern::kFaults), 8, false);
+    }
+    group.boot(NodeId(3));
+    ASSERT_TRUE(group.run_until([&] { return group.member(NodeId(3)) != nullptr; }));
+    ASSERT_TRUE(group.settle()) << "seed " << seed << " " << group.told();
+    EXPECT_GE(group.member(NodeId(3))->applied(), LogIndex(400));
+    ASSERT_TRUE(group.run_until([&] { return group.member(leader)->status().lost_slots == 0; })) << seed;
+    damaged += group.member(leader)->stats().slots_damaged;
+    ASSERT_TRUE(group.acknowledge(20) && group.settle()) << "seed " << seed << " " << group.told();
+  }
+  EXPECT_GT(damaged, 0u);
+}
+
 TEST(Member, AReadThatIsLostIsAskedForAgain) {
   GroupWorld group(9, 3);
   int lost = 0;
@@ -369,6 +393,42 @@ TEST(Member, TheGroupChangesAndTheLeadershipIsHandedOver) {
   group.hosts[NodeId(1)]->crash();
   ASSERT_TRUE(group.acknowledge(100)) << group.told();
   ASSERT_TRUE(group.settle()) << group.told();
+}
+
+TEST(Member, NonsenseIsCountedAndDoesNothing) {
+  GroupWorld group(10, 3);
+  group.boot();
+  ASSERT_TRUE(group.acknowledge(5)) << group.told();
+  MemberNode& node = *group.node(NodeId(1));
+  bool said = false;
+  node.runtime().post(CoreId(0), [&] {
+    std::string vote;
+    const PeerMessage message{NodeId(2), NodeId(1), Term(1), Heartbeat{}};
+    for (const Bytes& slice : encode(message)) vote += slice.view();
+    node.member()->deliver(NodeId(2), Bytes::copy("nonsense"));
+    node.member()->deliver(NodeId(3), Bytes::copy(vote));  // of another than who sends it
+    said = true;
+  });
+  ASSERT_TRUE(group.run_until([&] { return said; }));
+  EXPECT_EQ(node.member()->stats().messages_malformed, 2u);
+  ASSERT_TRUE(group.acknowledge(5) && group.settle()) << group.told();
+}
+
+TEST(Member, TooManyProposalsAreRefusedAtOnce) {
+  GroupWorld group(11, 3);
+  group.defaults.member.proposals_max = 2;
+  group.defaults.member.command_bytes_max = 100;
+  group.boot();
+  ASSERT_TRUE(group.acknowledge(20)) << group.told();
+  EXPECT_GT(group.refused[ErrorCode::kUnavailable], 0);
+  MemberNode& node = *group.node(NodeId(1));
+  std::optional<ErrorCode> large;
+  const auto ask = [&](MemberNode& at) -> Task<void> {
+    large = (co_await at.member()->propose(std::string(101, 'x'))).error().code;
+  };
+  node.runtime().post(CoreId(0), [&] { node.scope().spawn(ask(node)); });
+  ASSERT_TRUE(group.run_until([&] { return large.has_value(); }));
+  EXPECT_EQ(*large, ErrorCode::kInvalidArgument);
 }
 
 TEST(Member, OneSeedIsOneHistory) {

@@ -1,10 +1,16 @@
 #include "raft/testing/member_node.h"
 
+#include <chrono>
 #include <utility>
 
 namespace stele::raft::testing {
 
 using runtime::Task;
+using namespace std::chrono_literals;
+
+namespace {
+constexpr runtime::Duration kLatest = 2s;  // a message that is late
+}  // namespace
 
 class MemberNode::Filter final : public PeerTransport {
  public:
@@ -12,6 +18,13 @@ class MemberNode::Filter final : public PeerTransport {
   void send(NodeId to, std::vector<Bytes> message) override {
     const auto& loses = node_.options_.loses;
     if (loses && loses(node_.self(), to, message)) return;
+    runtime::Random& random = node_.runtime_.random();
+    if (const std::uint64_t n = node_.options_.disorder_one_in; n != 0 && random.chance(1, n)) {
+      const std::uint64_t what = random.below(3);
+      if (what == 0) return;
+      node_.scope_.spawn(node_.send_late(to, message));
+      if (what == 1) return;
+    }
     node_.peers_->send(to, std::move(message));
   }
 
@@ -34,6 +47,11 @@ MemberNode::~MemberNode() = default;
 
 void MemberNode::on_terminate() {
   if (!std::exchange(stopping_, true)) ending_.spawn(end(*this, std::nullopt));
+}
+
+Task<void> MemberNode::send_late(NodeId to, std::vector<Bytes> message) {
+  const auto late = runtime::Duration(runtime_.random().between(0, runtime::Duration(kLatest).count()));
+  if (co_await runtime::sleep(runtime_, late, scope_.token())) peers_->send(to, std::move(message));
 }
 
 Task<void> MemberNode::start(MemberNode& self) {
@@ -71,7 +89,10 @@ Task<Result<void>> MemberNode::open(MemberNode& self) {
 
 // In good order, as far as it goes.
 Task<void> MemberNode::end(MemberNode& self, std::optional<Error> why) {
-  if (why && self.ends_) self.ends_(*why);
+  if (why) {
+    if (self.ends_) self.ends_(*why);
+    co_await runtime::sleep(self.runtime_, 100ms);  // what is wrong may be so for a while
+  }
   if (self.member_) (void)co_await self.member_->close();
   if (self.peers_) co_await self.peers_->close();
   co_await self.scope_.close();

@@ -21,7 +21,9 @@ struct MemberNodeOptions {
   MemberOptions member;  // self in it; without the directory
   std::map<NodeId, runtime::Endpoint> group;
   std::size_t trail = 1000;
-  // What of that is sent is lost.
+  // One message in so many is lost, sent twice, or late; 0: none.
+  std::uint64_t disorder_one_in = 0;
+  // What else of that is sent is lost.
   std::function<bool(NodeId from, NodeId to, const std::vector<Bytes>& message)> loses;
 };
 
@@ -53,6 +55,7 @@ class MemberNode final : public sim::Program {
 
  private:
   class Filter;
+  runtime::Task<void> send_late(NodeId to, std::vector<Bytes> message);
   static runtime::Task<void> start(MemberNode& self);
   static runtime::Task<void> end(MemberNode& self, std::optional<Error> why);
   static runtime::Task<Result<void>> open(MemberNode& self);

@@ -11,17 +11,29 @@ using runtime::Task;
 
 namespace {
 
-class CopyInMemory final : public SnapshotCopy {
+constexpr std::string_view kCopies = "copy-";
+
+class CopyInAFile final : public SnapshotCopy {
  public:
-  explicit CopyInMemory(std::string bytes) : bytes_(Bytes::copy(bytes)) {}
-  std::uint64_t bytes() const override { return bytes_.size(); }
+  CopyInAFile(runtime::Files& files, std::string path, std::unique_ptr<runtime::File> file,
+              std::uint64_t bytes)
+      : files_(files), path_(std::move(path)), file_(std::move(file)), bytes_(bytes) {}
+  std::uint64_t bytes() const override { return bytes_; }
   Task<Result<Bytes>> read(std::uint64_t offset, std::size_t length) override {
-    co_return bytes_.slice(offset, length);
+    STELE_CO_TRY(Bytes part, co_await file_->read(Position(offset), length));
+    if (part.size() != length) co_return error(ErrorCode::kIo, "a copy ends early");
+    co_return part;
   }
-  Task<void> close() override { co_return; }
+  Task<void> close() override {
+    (void)co_await file_->close();
+    (void)co_await files_.remove(path_);
+  }
 
  private:
-  const Bytes bytes_;
+  runtime::Files& files_;
+  const std::string path_;
+  const std::unique_ptr<runtime::File> file_;
+  const std::uint64_t bytes_;
 };
 
 }  // namespace
@@ -31,6 +43,12 @@ Task<Result<std::unique_ptr<RegisterMachine>>> RegisterMachine::open(runtime::Ru
                                                                      std::size_t trail) {
   STELE_CO_CHECK(co_await storage::make_durable_directory(runtime.files(), directory));
   std::unique_ptr<RegisterMachine> out(new RegisterMachine(runtime, std::move(directory), trail));
+  STELE_CO_TRY(const auto entries, co_await runtime.files().list(out->directory_));
+  for (const auto& entry : entries) {
+    if (entry.name.starts_with(kCopies)) {
+      STELE_CO_CHECK(co_await runtime.files().remove(out->directory_ + "/" + entry.name));
+    }
+  }
   auto state = co_await out->load(out->directory_ + "/state");
   if (state) {
     out->state_ = *std::move(state);
@@ -139,7 +157,17 @@ Task<Result<std::vector<std::string>>> RegisterMachine::apply(std::vector<Entry>
 }
 
 Task<Result<std::unique_ptr<SnapshotCopy>>> RegisterMachine::copy() {
-  co_return std::make_unique<CopyInMemory>(encode(state_));
+  std::string path = directory_ + "/" + std::string(kCopies) + std::to_string(++copies_);
+  const std::string bytes = encode(state_);
+  STELE_CO_TRY(auto file, co_await runtime_.files().open(path, {.mode = runtime::OpenMode::kCreateNew}));
+  std::vector<Bytes> slices;
+  slices.push_back(Bytes::copy(bytes));
+  if (auto written = co_await file->write(Position(0), std::move(slices)); !written) {
+    (void)co_await file->close();
+    (void)co_await runtime_.files().remove(path);
+    co_return std::unexpected(std::move(written).error());
+  }
+  co_return std::make_unique<CopyInAFile>(runtime_.files(), std::move(path), std::move(file), bytes.size());
 }
 
 Task<Result<void>> RegisterMachine::install(std::string file) {

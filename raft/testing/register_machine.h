@@ -20,7 +20,7 @@ namespace stele::raft::testing {
 
 class RegisterMachine final : public StateMachine {
  public:
-  // In `state` of the directory, which is made if missing. kCorrupt.
+  // In `state` of the directory, which is made if missing; copies lie beside it. kCorrupt.
   static runtime::Task<Result<std::unique_ptr<RegisterMachine>>> open(runtime::Runtime& runtime,
                                                                       std::string directory,
                                                                       std::size_t trail = 1000);
@@ -62,6 +62,7 @@ class RegisterMachine final : public StateMachine {
   const std::string directory_;
   const std::size_t trail_;
   State state_;
+  std::uint64_t copies_ = 0;  // that were made
 };
 
 }  // namespace stele::raft::testing

@@ -48,10 +48,15 @@ std::vector<FaultMenu> menus_of(const ScenarioFile& scenario, const Knobs& knobs
     FaultMenu menu =
         name == "damage" ? FaultMenu::damage(damaged, others) : FaultMenu::ordinary(nodes, clients);
     for (std::uint32_t& rate : menu.per_hour) rate *= scenario.times;
-    // Of kinds that a scenario has a rate for, once.
+    // Of kinds that a scenario has a rate for, once: the first menu has them, but where only one of the nodes
+    // may be damaged.
+    const auto is_of = [&](const std::string& name, std::size_t kind) {
+      if (scenario.system != System::kRaft) return menus.empty();
+      return (name == "damage") == (FaultMenu::damage({}, {}).per_hour[kind] > 0);
+    };
     for (std::size_t i = 0; i < kFaultKinds; ++i) {
       const auto own = scenario.per_hour.find(std::string(to_string(static_cast<FaultKind>(i))));
-      if (own != scenario.per_hour.end()) menu.per_hour[i] = menus.empty() ? own->second : 0;
+      if (own != scenario.per_hour.end()) menu.per_hour[i] = is_of(name, i) ? own->second : 0;
     }
     if (knobs["node.cores"] == 1 || scenario.system == System::kRaft) menu.rate(FaultKind::kCorePauses) = 0;
     menus.push_back(std::move(menu));

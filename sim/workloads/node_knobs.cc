@@ -78,6 +78,8 @@ std::vector<Knob> declare() {
       {"raft.snapshot_every", 200, {1, 10, 100'000}, 1, 2'000},
       {"raft.snapshot_part_bytes", 128 << 10, {64, 512}, 64, 128 << 10},
       {"raft.snapshot_window", 8, {1}, 1, 8},
+      {"raft.proposals", 4096, {1}, 1, 64},
+      {"raft.disorder_one_in", 0, {0, 5, 50}, 5, 1'000},  // messages that are lost, repeated or late
       // Limits, which scenarios set low.
       {"broker.sessions", 1'000'000, {}, 1, 1'000'000, false},
       {"broker.subscriptions_per_session", 10'000, {}, 1, 10'000, false},

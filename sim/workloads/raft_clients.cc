@@ -13,7 +13,10 @@ namespace {
 
 constexpr std::uint64_t kRegisters = 2;  // at a time
 constexpr Duration kLifeOfARegister = 15s;
-constexpr Duration kPause = 150ms;  // between two operations of a client, on average
+// Clients work in bursts, all at the same moments: what overlaps nothing shows little. The more there are,
+// the rarer.
+constexpr Duration kBetweenBursts = 200ms;  // for each client
+constexpr std::uint64_t kMostInABurst = 4;
 constexpr Duration kBetweenChanges = 15s;
 constexpr std::uint64_t kMaxSteps = 500'000;
 
@@ -46,29 +49,35 @@ Task<void> read(MemberNode& node, RaftLoad& load, const std::string& client) {
 Task<void> run_client(MemberNode& node, RaftLoad& load, std::string name) {
   runtime::Random& random = node.runtime().random();
   while (!node.stopping()) {
-    co_await runtime::sleep(node.runtime(), Duration(random.between(0, 2 * kPause.count())),
+    const Duration period = kBetweenBursts * load.members * load.clients_per_member;
+    const Duration late = Duration(random.between(0, Duration(2ms).count()));
+    co_await runtime::sleep(node.runtime(), period - load.world.elapsed() % period + late,
                             node.scope().token());
-    if (node.stopping()) break;
-    // Who does not lead writes only now and then: it is refused.
-    if (random.chance(1, 2) && (node.leads() || random.chance(1, 20))) {
-      co_await write(node, load, name);
-    } else {
-      co_await read(node, load, name);
+    for (std::uint64_t left = 1 + random.below(kMostInABurst); left > 0 && !node.stopping(); --left) {
+      // Who does not lead writes only now and then: it is refused.
+      if (random.chance(1, 2) && (node.leads() || random.chance(1, 20))) {
+        co_await write(node, load, name);
+      } else {
+        co_await read(node, load, name);
+      }
     }
   }
 }
 
-// All vote, or all but one, which learns until it is caught up and asked to vote again.
+// All vote, or some do not, who learn until they are caught up and asked to vote again. Three are left at
+// least, or two who can be relied on.
 Task<void> change(MemberNode& node, RaftLoad& load) {
   runtime::Random& random = node.runtime().random();
   const raft::Membership now = node.member()->status().membership;
   raft::MembershipTarget target;
   for (std::uint32_t id = 1; id <= load.members; ++id) target.voters.insert(NodeId(id));
   if (now.learners.empty()) {
-    const NodeId out =
-        load.may_lose_vote.value_or(NodeId(1 + static_cast<std::uint32_t>(random.below(load.members))));
-    target.voters.erase(out);
-    target.learners.insert(out);
+    for (std::uint64_t left = load.members == 3 ? 1 : 1 + random.below(load.members - 3); left > 0; --left) {
+      const NodeId out =
+          load.members == 3 ? NodeId(1) : NodeId(1 + static_cast<std::uint32_t>(random.below(load.members)));
+      target.voters.erase(out);
+      target.learners.insert(out);
+    }
   }
   const auto changed = co_await node.member()->change_membership(std::move(target));
   load.changes += changed.has_value();

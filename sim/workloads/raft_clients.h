@@ -23,8 +23,6 @@ struct RaftLoad {
   World& world;
   const std::uint32_t members;
   const std::uint32_t clients_per_member;
-  // The only one that a change may take the vote from; none: anybody.
-  std::optional<NodeId> may_lose_vote;
 
   std::map<std::uint64_t, RegisterHistory> histories;
   std::uint64_t values = 0;                  // that were written
