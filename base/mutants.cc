@@ -1,5 +1,13 @@
 #include "base/mutants.h"
 
+#ifdef STELE_MUTANTS
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "base/mutants_of_raft.h"
+#endif
+
 namespace stele {
 #ifdef STELE_MUTANTS
 namespace {
@@ -64,10 +72,15 @@ constexpr MutantInfo kMutants[] = {
     {Mutant::kUninitialisedByte, "uninitialised-byte",
      "how long a turn takes depends on memory that nobody has set", false},
 };
+constexpr auto kAll = [] {
+  std::array<MutantInfo, std::size(kMutants) + std::size(kMutantsOfRaft)> all{};
+  std::ranges::copy(kMutantsOfRaft, std::ranges::copy(kMutants, all.begin()).out);
+  return all;
+}();
 Mutant selected = Mutant::kNone;
 }  // namespace
 std::span<const MutantInfo> all_mutants() {
-  return kMutants;
+  return kAll;
 }
 void select_mutant(Mutant mutant) {
   selected = mutant;

@@ -45,6 +45,24 @@ enum class Mutant {
   kTopicBeforeRouted,
   kRetainedBeforeCommit,
   kTenantForgotten,
+  // Of the core of Raft (raft/core).
+  kCommitOfEarlierTerm,
+  kVoteNotStored,
+  kAppendNotStored,
+  kPreVoteBumpsTerm,
+  kLeaseIgnored,
+  kOldCompletionCounted,
+  kRemovedLeaderCounts,
+  kJointOfOneMajority,
+  kMembershipNotReverted,
+  kReadBeforeOwnCommit,
+  kReadWithoutQuorum,
+  kMatchFromStaleReject,
+  kSnapshotBelowCommit,
+  kConflictNotTruncated,
+  kVoteForShorterLog,
+  kDoubtForgotten,
+  kRepairUnproven,
   // Not of the broker: what makes two runs of one seed differ.
   kOrderOfAddresses,
   kOrderOfHashMap,
@@ -55,7 +73,8 @@ struct MutantInfo {
   Mutant mutant;
   std::string_view name;  // as given to ./simulate --mutant
   std::string_view what;
-  bool repeatable = true;  // two runs of one seed are the same
+  bool repeatable = true;              // two runs of one seed are the same
+  std::string_view scenario = "node";  // of the simulator, that finds it
 };
 // All of them but kNone, in order.
 std::span<const MutantInfo> all_mutants();

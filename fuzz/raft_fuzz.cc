@@ -15,18 +15,23 @@ namespace {
 
 using namespace stele;
 
-std::string joined(const raft::PeerMessage& message) {
+std::string joined(const raft::MemberMessage& message) {
   std::string all;
-  for (const Bytes& slice : raft::encode(message)) all += slice.view();
+  const auto slices = std::visit([](const auto& one) { return raft::encode(one); }, message);
+  for (const Bytes& slice : slices) all += slice.view();
   return all;
+}
+std::size_t kind_of(const raft::MemberMessage& message) {
+  return std::visit([](const auto& one) { return one.body.index(); }, message);
 }
 
 void message(std::string_view input) {
-  const auto heard = raft::decode_peer_message(Bytes::copy(input));
+  const auto heard = raft::decode_message(Bytes::copy(input));
   if (!heard) return;
   const std::string said = joined(*heard);
-  const auto again = raft::decode_peer_message(Bytes::copy(said));
-  STELE_ASSERT(again && again->body.index() == heard->body.index() && joined(*again) == said);
+  const auto again = raft::decode_message(Bytes::copy(said));
+  STELE_ASSERT(again && again->index() == heard->index() && kind_of(*again) == kind_of(*heard) &&
+               joined(*again) == said);
 }
 
 void record(std::string_view input) {

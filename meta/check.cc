@@ -104,6 +104,11 @@ Result<std::vector<std::string>> StateMachine::check(runtime::BlockingFiles& fil
     check_topic(*topic, *view_, next_topic, problems);
     partitions += topic->shards.size();
   }
+  for (std::size_t id = 0; id < view_->shards().size(); ++id) {
+    const auto& assigned = view_->shards()[id].assigned;
+    if (assigned && !view_->nodes().contains(*assigned))
+      problems.push_back("shard " + std::to_string(id) + " is assigned to a node that there is not");
+  }
   check_identities(*view_, tables, problems);
   if (partitions != tables.partition_count()) problems.emplace_back("the number of partitions is wrong");
   if (database_->failure()) return std::unexpected(*database_->failure());

@@ -82,5 +82,9 @@ template Task<Result<CreateAcl::Answer>> MetaClient::execute(CreateAcl);
 template Task<Result<DeleteAcl::Answer>> MetaClient::execute(DeleteAcl);
 template Task<Result<CreateToken::Answer>> MetaClient::execute(CreateToken);
 template Task<Result<DeleteToken::Answer>> MetaClient::execute(DeleteToken);
+template Task<Result<EndIncarnation::Answer>> MetaClient::execute(EndIncarnation);
+template Task<Result<DrainNode::Answer>> MetaClient::execute(DrainNode);
+template Task<Result<RemoveNode::Answer>> MetaClient::execute(RemoveNode);
+template Task<Result<AssignShards::Answer>> MetaClient::execute(AssignShards);
 
 }  // namespace stele::meta

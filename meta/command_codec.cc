@@ -24,6 +24,8 @@ fbs::ErrorKind kind_of(ErrorCode code) {
       return fbs::ErrorKind::Fenced;
     case ErrorCode::kNoSpace:
       return fbs::ErrorKind::NoSpace;
+    case ErrorCode::kUnavailable:
+      return fbs::ErrorKind::Unavailable;
     default:
       return fbs::ErrorKind::Internal;
   }
@@ -40,6 +42,8 @@ ErrorCode code_of(fbs::ErrorKind kind) {
       return ErrorCode::kFenced;
     case fbs::ErrorKind::NoSpace:
       return ErrorCode::kNoSpace;
+    case fbs::ErrorKind::Unavailable:
+      return ErrorCode::kUnavailable;
     case fbs::ErrorKind::None:
     case fbs::ErrorKind::Internal:
       break;
@@ -106,6 +110,14 @@ Result<Command> unpack_command(const fbs::CommandUnion& from) {
       return unpack(*from.AsCreateToken());
     case fbs::Command::DeleteToken:
       return unpack(*from.AsDeleteToken());
+    case fbs::Command::EndIncarnation:
+      return unpack(*from.AsEndIncarnation());
+    case fbs::Command::DrainNode:
+      return unpack(*from.AsDrainNode());
+    case fbs::Command::RemoveNode:
+      return unpack(*from.AsRemoveNode());
+    case fbs::Command::AssignShards:
+      return unpack(*from.AsAssignShards());
     case fbs::Command::NONE:
       break;
   }
@@ -168,7 +180,8 @@ std::string_view name_of(const Command& command) {
       "CreateCluster",       "RegisterNode", "TakeShards",   "SealAndOpen",      "TrimChain",
       "SetSnapshot",         "CreateTopic",  "DeleteTopic",  "CreatePartitions", "AlterTopicConfig",
       "AllocateProducerIds", "CreateTenant", "DeleteTenant", "CreateUser",       "AlterUser",
-      "DeleteUser",          "CreateAcl",    "DeleteAcl",    "CreateToken",      "DeleteToken"};
+      "DeleteUser",          "CreateAcl",    "DeleteAcl",    "CreateToken",      "DeleteToken",
+      "EndIncarnation",      "DrainNode",    "RemoveNode",   "AssignShards"};
   static_assert(std::size(kNames) == std::variant_size_v<Command>);
   return kNames[command.index()];
 }

@@ -66,9 +66,12 @@ void pack(const Shard& from, fbs::ShardT& to) {
   to.epoch = from.epoch.value;
   to.chain = pack_all<fbs::SegmentT>(from.chain);
   to.snapshot = pack(from.snapshot);
+  to.has_assigned = from.assigned.has_value();
+  to.assigned = from.assigned.value_or(NodeId(0)).value;
 }
 void unpack(const fbs::ShardT& from, Shard& to) {
   to = {.id = ShardId(from.id),
+        .assigned = from.has_assigned ? std::optional(NodeId(from.assigned)) : std::nullopt,
         .owner = NodeId(from.owner),
         .owner_incarnation = Incarnation(from.owner_incarnation),
         .epoch = Epoch(from.epoch),
@@ -101,6 +104,18 @@ void unpack(const fbs::TrimChainItemT& from, TrimChainItem& to) {
   to = {.shard = ShardId(from.shard), .epoch = Epoch(from.epoch), .below = Lsn(from.below)};
 }
 
+void pack(const AssignShards::Item& from, fbs::AssignShardsItemT& to) {
+  to.shard = from.shard.value;
+  to.has_before = from.before.has_value();
+  to.before = from.before.value_or(NodeId(0)).value;
+  to.to = from.to.value;
+}
+void unpack(const fbs::AssignShardsItemT& from, AssignShards::Item& to) {
+  to = {.shard = ShardId(from.shard),
+        .before = from.has_before ? std::optional(NodeId(from.before)) : std::nullopt,
+        .to = NodeId(from.to)};
+}
+
 // ---- commands --------------------------------------------------------------------------------------------
 
 fbs::CreateClusterT pack(const CreateCluster& from) {
@@ -117,10 +132,57 @@ fbs::RegisterNodeT pack(const RegisterNode& from) {
   fbs::RegisterNodeT to;
   to.node = from.node.value;
   to.addresses = pack_all<fbs::NodeAddressT>(from.addresses);
+  to.roles = from.roles;
+  to.zone = from.zone;
+  to.disk = from.disk;
+  to.product = from.product;
   return to;
 }
 Result<Command> unpack(const fbs::RegisterNodeT& from) {
-  return RegisterNode{.node = NodeId(from.node), .addresses = unpack_all<NodeAddress>(from.addresses)};
+  return RegisterNode{.node = NodeId(from.node),
+                      .addresses = unpack_all<NodeAddress>(from.addresses),
+                      .roles = from.roles,
+                      .zone = from.zone,
+                      .disk = from.disk,
+                      .product = from.product};
+}
+
+fbs::EndIncarnationT pack(const EndIncarnation& from) {
+  fbs::EndIncarnationT to;
+  to.node = from.node.value;
+  to.incarnation = from.incarnation.value;
+  return to;
+}
+Result<Command> unpack(const fbs::EndIncarnationT& from) {
+  return EndIncarnation{.node = NodeId(from.node), .incarnation = Incarnation(from.incarnation)};
+}
+
+fbs::DrainNodeT pack(const DrainNode& from) {
+  fbs::DrainNodeT to;
+  to.node = from.node.value;
+  to.draining = from.draining;
+  return to;
+}
+Result<Command> unpack(const fbs::DrainNodeT& from) {
+  return DrainNode{.node = NodeId(from.node), .draining = from.draining};
+}
+
+fbs::RemoveNodeT pack(const RemoveNode& from) {
+  fbs::RemoveNodeT to;
+  to.node = from.node.value;
+  return to;
+}
+Result<Command> unpack(const fbs::RemoveNodeT& from) {
+  return RemoveNode{.node = NodeId(from.node)};
+}
+
+fbs::AssignShardsT pack(const AssignShards& from) {
+  fbs::AssignShardsT to;
+  to.items = pack_all<fbs::AssignShardsItemT>(from.items);
+  return to;
+}
+Result<Command> unpack(const fbs::AssignShardsT& from) {
+  return AssignShards{.items = unpack_all<AssignShards::Item>(from.items)};
 }
 
 fbs::TakeShardsT pack(const TakeShards& from) {
@@ -185,12 +247,24 @@ fbs::NodeT pack(const Node& from) {
   to.id = from.id.value;
   to.incarnation = from.incarnation.value;
   to.addresses = pack_all<fbs::NodeAddressT>(from.addresses);
+  to.roles = from.roles;
+  to.zone = from.zone;
+  to.disk = from.disk;
+  to.product = from.product;
+  to.ended = !from.lives;
+  to.draining = from.draining;
   return to;
 }
 Result<Answer> unpack(const fbs::NodeT& from) {
   return Node{.id = NodeId(from.id),
               .incarnation = Incarnation(from.incarnation),
-              .addresses = unpack_all<NodeAddress>(from.addresses)};
+              .addresses = unpack_all<NodeAddress>(from.addresses),
+              .roles = from.roles,
+              .zone = from.zone,
+              .disk = from.disk,
+              .product = from.product,
+              .lives = !from.ended,
+              .draining = from.draining};
 }
 
 fbs::ShardsT pack(const std::vector<Shard>& from) {

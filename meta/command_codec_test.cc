@@ -78,12 +78,19 @@ struct Draw {
     return config;
   }
 
+  std::optional<NodeId> some_node() { return flag() ? std::optional(NodeId(small())) : std::nullopt; }
+
   Command command() {
     switch (random.below(std::variant_size_v<Command>)) {
       case 0:
         return CreateCluster{.shard_count = small(), .id = uuid()};
       case 1:
-        return RegisterNode{.node = NodeId(small()), .addresses = several([&] { return address(); })};
+        return RegisterNode{.node = NodeId(small()),
+                            .addresses = several([&] { return address(); }),
+                            .roles = small(),
+                            .zone = text(),
+                            .disk = number(),
+                            .product = text()};
       case 2:
         return TakeShards{.node = NodeId(small()),
                           .incarnation = Incarnation(number()),
@@ -152,8 +159,18 @@ struct Draw {
         return DeleteAcl{.tenant = TenantId(small()), .id = AclId(number())};
       case 18:
         return CreateToken{.token = token()};
-      default:
+      case 19:
         return DeleteToken{.user = UserId(number()), .name = text()};
+      case 20:
+        return EndIncarnation{.node = NodeId(small()), .incarnation = Incarnation(number())};
+      case 21:
+        return DrainNode{.node = NodeId(small()), .draining = flag()};
+      case 22:
+        return RemoveNode{.node = NodeId(small())};
+      default:
+        return AssignShards{.items = several([&] {
+                              return AssignShards::Item{ShardId(small()), some_node(), NodeId(small())};
+                            })};
     }
   }
 
@@ -162,10 +179,19 @@ struct Draw {
       case 0:
         return ClusterInfo{.id = text(), .shard_count = small()};
       case 1:
-        return Node{NodeId(small()), Incarnation(number()), several([&] { return address(); })};
+        return Node{.id = NodeId(small()),
+                    .incarnation = Incarnation(number()),
+                    .addresses = several([&] { return address(); }),
+                    .roles = small(),
+                    .zone = text(),
+                    .disk = number(),
+                    .product = text(),
+                    .lives = flag(),
+                    .draining = flag()};
       case 2:
         return several([&] {
           return Shard{.id = ShardId(small()),
+                       .assigned = some_node(),
                        .owner = NodeId(small()),
                        .owner_incarnation = Incarnation(number()),
                        .epoch = Epoch(number()),

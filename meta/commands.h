@@ -45,18 +45,64 @@ struct CreateCluster {
   friend bool operator==(const CreateCluster&, const CreateCluster&) = default;
 };
 
-// A process of the node starts. What an earlier one still asks is kFenced from now on.
+// A process of the node starts. What an earlier one still asks is kFenced from now on. Whether it is being
+// drained stays.
 struct RegisterNode {
   using Answer = Node;
   NodeId node;
   std::vector<NodeAddress> addresses;
+  std::uint32_t roles = kAllRoles;
+  std::string zone = {};
+  std::uint64_t disk = 0;
+  std::string product = {};
   friend bool operator==(const RegisterNode&, const RegisterNode&) = default;
+};
+
+// A process of the node has ended, or has been silent for too long. What it still asks is kFenced from now
+// on. kFenced: it is another one by now. kNotFound.
+struct EndIncarnation {
+  using Answer = Node;
+  NodeId node;
+  Incarnation incarnation;
+  friend bool operator==(const EndIncarnation&, const EndIncarnation&) = default;
+};
+
+// Whether the node shall own anything. kNotFound.
+struct DrainNode {
+  using Answer = Node;
+  NodeId node;
+  bool draining = true;
+  friend bool operator==(const DrainNode&, const DrainNode&) = default;
+};
+
+// The node is gone for good. kInvalidArgument: it lives, a shard is assigned to it, or a segment lies there.
+// A node of that id may come later, with a higher incarnation.
+struct RemoveNode {
+  using Answer = Node;
+  NodeId node;
+  friend bool operator==(const RemoveNode&, const RemoveNode&) = default;
 };
 
 // ---- shards --------------------------------------------------------------------------------------------
 
+// Says who shall own these shards, all or none; who owns them now goes on until the new one takes them. A
+// compare-and-swap on who it was before: kFenced. kNotFound: no such shard or node. Answers the shards in the
+// order asked for, without their chains.
+struct AssignShards {
+  using Answer = std::vector<Shard>;
+  struct Item {
+    ShardId shard;
+    std::optional<NodeId> before;
+    NodeId to;
+    friend bool operator==(const Item&, const Item&) = default;
+  };
+  std::vector<Item> items;
+  friend bool operator==(const AssignShards&, const AssignShards&) = default;
+};
+
 // Makes the node's process the owner of these shards, all or none. Answers the shards in the order asked for,
-// each with its new epoch, its chain and its snapshot. kFenced: the node has a newer incarnation.
+// each with its new epoch, its chain and its snapshot. kFenced: the node has a newer incarnation, this one
+// has ended, or a shard is assigned to another node.
 struct TakeShards {
   using Answer = std::vector<Shard>;
   NodeId node;
@@ -242,10 +288,11 @@ struct DeleteToken {
   friend bool operator==(const DeleteToken&, const DeleteToken&) = default;
 };
 
-using Command = std::variant<CreateCluster, RegisterNode, TakeShards, SealAndOpen, TrimChain, SetSnapshot,
-                             CreateTopic, DeleteTopic, CreatePartitions, AlterTopicConfig,
-                             AllocateProducerIds, CreateTenant, DeleteTenant, CreateUser, AlterUser,
-                             DeleteUser, CreateAcl, DeleteAcl, CreateToken, DeleteToken>;
+using Command =
+    std::variant<CreateCluster, RegisterNode, TakeShards, SealAndOpen, TrimChain, SetSnapshot, CreateTopic,
+                 DeleteTopic, CreatePartitions, AlterTopicConfig, AllocateProducerIds, CreateTenant,
+                 DeleteTenant, CreateUser, AlterUser, DeleteUser, CreateAcl, DeleteAcl, CreateToken,
+                 DeleteToken, EndIncarnation, DrainNode, RemoveNode, AssignShards>;
 std::string_view name_of(const Command& command);
 
 // All that a command may take from outside the state.

@@ -36,6 +36,8 @@ Result<ClusterInfo> handle(Context context, const CreateCluster& command) {
   context.tables.insert_shards(command.shard_count);
   context.change.cluster = cluster;
   context.change.put_tenant = tenant;
+  for (std::uint32_t shard = 0; shard < command.shard_count; ++shard)
+    context.change.put_shards.emplace_back(ShardId(shard), ShardPlace());
   return cluster;
 }
 
@@ -50,11 +52,78 @@ Result<Node> handle(Context context, const RegisterNode& command) {
                    "a node's address has a listener and a host, of printable text");
     }
   }
-  Node node{.id = command.node, .incarnation = Incarnation(1), .addresses = command.addresses};
-  if (auto before = context.tables.node(command.node)) node.incarnation = before->incarnation + 1;
+  if (command.roles == 0 || (command.roles & ~kAllRoles) != 0) {
+    return error(ErrorCode::kInvalidArgument, "a node has one role at least, and none that there is not");
+  }
+  if (!command.zone.empty() && !is_printable_name(command.zone)) {
+    return error(ErrorCode::kInvalidArgument, "the name of a zone is at most 255 bytes of printable UTF-8");
+  }
+  if (command.product.size() > kMaxNameBytes) {
+    return error(ErrorCode::kInvalidArgument, "the name of a product has at most 255 bytes");
+  }
+  const auto before = context.tables.node(command.node);
+  Node node{.id = command.node,
+            .incarnation = context.tables.last_incarnation(command.node) + 1,
+            .addresses = command.addresses,
+            .roles = command.roles,
+            .zone = command.zone,
+            .disk = command.disk,
+            .product = command.product,
+            .lives = true,
+            .draining = before && before->draining};
   context.tables.put_node(node);
   context.change.put_node = node;
   return node;
+}
+
+namespace {
+
+std::unexpected<Error> no_node(NodeId id) {
+  return error(ErrorCode::kNotFound, "there is no node " + std::to_string(id.value));
+}
+
+}  // namespace
+
+Result<Node> handle(Context context, const EndIncarnation& command) {
+  auto node = context.tables.node(command.node);
+  if (!node) return no_node(command.node);
+  if (node->incarnation != command.incarnation) {
+    return error(ErrorCode::kFenced, "node " + std::to_string(command.node.value) + " is in incarnation " +
+                                         std::to_string(node->incarnation.value) + ", not " +
+                                         std::to_string(command.incarnation.value));
+  }
+  if (!node->lives) return *std::move(node);
+  node->lives = false;
+  context.tables.put_node(*node);
+  context.change.put_node = *node;
+  return *std::move(node);
+}
+
+Result<Node> handle(Context context, const DrainNode& command) {
+  auto node = context.tables.node(command.node);
+  if (!node) return no_node(command.node);
+  if (node->draining == command.draining) return *std::move(node);
+  node->draining = command.draining;
+  context.tables.put_node(*node);
+  context.change.put_node = *node;
+  return *std::move(node);
+}
+
+Result<Node> handle(Context context, const RemoveNode& command) {
+  auto node = context.tables.node(command.node);
+  if (!node) return no_node(command.node);
+  const std::string name = "node " + std::to_string(command.node.value);
+  if (node->lives) return error(ErrorCode::kInvalidArgument, name + " lives; drain and stop it first");
+  if (context.tables.node_has_shards(command.node)) {
+    return error(ErrorCode::kInvalidArgument, name + " still has shards; wait until they have moved");
+  }
+  if (context.tables.node_has_segments(command.node)) {
+    return error(ErrorCode::kInvalidArgument,
+                 name + " still has copies of segments; wait until they lie elsewhere");
+  }
+  context.tables.remove_node(command.node);
+  context.change.removed_node = command.node;
+  return *std::move(node);
 }
 
 Result<ProducerIds> handle(Context context, const AllocateProducerIds& command) {

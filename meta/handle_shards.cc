@@ -104,6 +104,40 @@ Result<std::vector<SegmentId>> trim(Tables& tables, const TrimChainItem& item) {
 
 }  // namespace
 
+namespace {
+
+ShardPlace place_of(const Shard& shard) {
+  return {.assigned = shard.assigned,
+          .owner = shard.owner,
+          .owner_incarnation = shard.owner_incarnation,
+          .epoch = shard.epoch};
+}
+
+}  // namespace
+
+Result<std::vector<Shard>> handle(Context context, const AssignShards& command) {
+  std::vector<Shard> assigned;
+  std::set<ShardId> seen;
+  for (const AssignShards::Item& item : command.items) {
+    if (!seen.insert(item.shard).second)
+      return error(ErrorCode::kInvalidArgument, text(item.shard) + " is named twice");
+    auto shard = context.tables.shard_head(item.shard);
+    if (!shard) return no_shard(item.shard);
+    if (!context.tables.node(item.to)) {
+      return error(ErrorCode::kNotFound, "there is no node " + std::to_string(item.to.value));
+    }
+    if (shard->assigned != item.before) {
+      STELE_MARK("meta: shard was assigned to another meanwhile");
+      return error(ErrorCode::kFenced, text(item.shard) + " is assigned to another node by now");
+    }
+    shard->assigned = item.to;
+    context.tables.set_assigned(item.shard, item.to);
+    context.change.put_shards.emplace_back(item.shard, place_of(*shard));
+    assigned.push_back(*std::move(shard));
+  }
+  return assigned;
+}
+
 Result<std::vector<Shard>> handle(Context context, const TakeShards& command) {
   auto node = context.tables.node(command.node);
   if (!node) {
@@ -115,16 +149,27 @@ Result<std::vector<Shard>> handle(Context context, const TakeShards& command) {
                                          std::to_string(node->incarnation.value) + ", not " +
                                          std::to_string(command.incarnation.value));
   }
+  if (!node->lives) {
+    STELE_MARK("meta: shards asked for by an incarnation that has ended");
+    return error(ErrorCode::kFenced, "incarnation " + std::to_string(command.incarnation.value) +
+                                         " of node " + std::to_string(command.node.value) + " has ended");
+  }
   std::vector<Shard> taken;
   std::set<ShardId> seen;
   for (ShardId id : command.shards) {
     if (!seen.insert(id).second) return error(ErrorCode::kInvalidArgument, text(id) + " is named twice");
     auto shard = context.tables.shard(id);
     if (!shard) return no_shard(id);
+    if (shard->assigned && *shard->assigned != command.node) {
+      STELE_MARK("meta: shard asked for that is assigned to another");
+      return error(ErrorCode::kFenced,
+                   text(id) + " is assigned to node " + std::to_string(shard->assigned->value));
+    }
     shard->owner = command.node;
     shard->owner_incarnation = command.incarnation;
     ++shard->epoch;
     context.tables.set_owner(*shard);
+    context.change.put_shards.emplace_back(id, place_of(*shard));
     taken.push_back(*std::move(shard));
   }
   return taken;

@@ -20,6 +20,10 @@ struct Context {
 
 Result<ClusterInfo> handle(Context context, const CreateCluster& command);
 Result<Node> handle(Context context, const RegisterNode& command);
+Result<Node> handle(Context context, const EndIncarnation& command);
+Result<Node> handle(Context context, const DrainNode& command);
+Result<Node> handle(Context context, const RemoveNode& command);
+Result<std::vector<Shard>> handle(Context context, const AssignShards& command);
 Result<std::vector<Shard>> handle(Context context, const TakeShards& command);
 Result<SealAndOpen::Answer> handle(Context context, const SealAndOpen& command);
 Result<TrimChain::Answer> handle(Context context, const TrimChain& command);

@@ -15,7 +15,7 @@ using runtime::BlockingFiles;
 using runtime::Task;
 
 struct OneNodeLog::Batch {
-  std::vector<std::string> commands;
+  std::vector<meta::Proposal> commands;
   std::vector<runtime::OneShot<Result<std::string>>> waiting;
   // Set by the job.
   Result<std::vector<std::string>> answers;
@@ -104,7 +104,7 @@ void OneNodeLog::start_batch() {
     auto* proposal = std::get_if<Proposal>(&queue_.front());
     if (!proposal || (bytes > 0 && bytes + proposal->command.size() > limits_.batch_bytes)) break;
     bytes += proposal->command.size();
-    batch->commands.push_back(std::move(proposal->command));
+    batch->commands.push_back({.command = std::move(proposal->command)});
     batch->waiting.push_back(std::move(proposal->answer));
     queue_.pop_front();
   }

@@ -45,7 +45,7 @@ class MetaLog {
   using OnFailure = std::function<void(const Error&)>;
   virtual void on_failure(OnFailure callback) = 0;
 
-  // Takes no more, and completes when everything that was taken is answered.
+  // Takes no more, and completes when everything that was taken is answered; then it may be destroyed.
   virtual runtime::Task<void> close() = 0;
 };
 

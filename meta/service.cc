@@ -1,6 +1,7 @@
 #include "meta/service.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/assert.h"
@@ -18,6 +19,9 @@ using runtime::Task;
 
 namespace {
 
+// How often a node looks whether the cluster that it joins is known to it by now.
+constexpr runtime::Duration kLook = std::chrono::milliseconds(20);
+
 Task<Result<void>> make_cluster(runtime::Runtime& runtime, MetaLog& log, const MetaServiceOptions& options) {
   if (!log.view()->cluster().id.empty()) co_return Result<void>();
   if (!options.may_be_new) {
@@ -32,7 +36,9 @@ Task<Result<void>> make_cluster(runtime::Runtime& runtime, MetaLog& log, const M
   STELE_CO_TRY(const std::string answer,
                co_await log.propose(
                    encode_command(envelope, CreateCluster{.shard_count = options.shard_count, .id = {}})));
-  STELE_CO_CHECK(decode_answer_to<CreateCluster>(answer));
+  const auto made = decode_answer_to<CreateCluster>(answer);
+  // In a group, an earlier process of this node may have proposed it.
+  if (!made && made.error().code != ErrorCode::kAlreadyExists) co_return std::unexpected(made.error());
   co_return Result<void>();
 }
 
@@ -40,11 +46,25 @@ Task<Result<void>> make_cluster(runtime::Runtime& runtime, MetaLog& log, const M
 
 Task<Result<std::unique_ptr<MetaService>>> MetaService::open(runtime::Runtime& runtime,
                                                              MetaServiceOptions options) {
+  STELE_CO_TRY(auto log, co_await OneNodeLog::open(runtime, options.directory, options.limits));
+  co_return co_await serve(runtime, std::move(options), std::move(log), Founder::kYes);
+}
+
+Task<Result<std::unique_ptr<MetaService>>> MetaService::serve(runtime::Runtime& runtime,
+                                                              MetaServiceOptions options,
+                                                              std::unique_ptr<MetaLog> log, Founder founder) {
   STELE_ASSERT(runtime.core() == kServiceCore);
   auto state = std::make_shared<ServiceState>(runtime, options.max_calls);
-  STELE_CO_TRY(state->log, co_await OneNodeLog::open(runtime, options.directory, options.limits));
+  state->log = std::move(log);
   state->log->on_failure(std::move(options.on_failure));
-  STELE_CO_CHECK(co_await make_cluster(runtime, *state->log, options));
+  if (founder == Founder::kYes) {
+    const auto made = co_await make_cluster(runtime, *state->log, options);
+    if (!made) {
+      co_await state->log->close();
+      co_return std::unexpected(made.error());
+    }
+  }
+  while (state->log->view()->cluster().id.empty()) co_await runtime::sleep(runtime, kLook);
   // The log belongs to the state, so its callback must not keep the state alive.
   state->log->on_view([weak = std::weak_ptr(state)](const std::shared_ptr<const MetaView>& view) {
     if (auto self = weak.lock()) ServiceState::on_view(self, view);
@@ -52,8 +72,11 @@ Task<Result<std::unique_ptr<MetaService>>> MetaService::open(runtime::Runtime& r
   co_return std::unique_ptr<MetaService>(new MetaService(std::move(state)));
 }
 
+// What is posted may keep the state for a while, and finds it closed.
 MetaService::~MetaService() {
   state_->closed = true;
+  state_->calls.reset();
+  state_->log.reset();
 }
 
 std::shared_ptr<const MetaView> MetaService::view() const {
@@ -64,14 +87,14 @@ Task<void> MetaService::close() {
   state_->closed = true;
   co_await state_->log->close();
   state_->acknowledgements.wake_all();
-  co_await state_->calls.join();
+  co_await state_->calls->join();
 }
 
 // ---- core 0's side of the clients ----------------------------------------------------------------------
 
 Result<void> ServiceState::check_open() const {
   if (closed) return error(ErrorCode::kClosed, "the meta service stops");
-  if (calls.running() >= max_calls) {
+  if (calls->running() >= max_calls) {
     STELE_MARK("meta: too many calls under way");
     return error(ErrorCode::kUnavailable, "the meta service has too much to do; try again later");
   }
@@ -100,7 +123,7 @@ void ServiceState::propose(std::string command, CoreId back, OneShot<Result<std:
     answer<std::string>(back, reply, std::unexpected(open.error()));
     return;
   }
-  calls.spawn(run_proposal(std::move(command), back, std::move(reply)));
+  calls->spawn(run_proposal(std::move(command), back, std::move(reply)));
 }
 
 Task<void> ServiceState::run_proposal(std::string command, CoreId back, OneShot<Result<std::string>> reply) {
@@ -118,7 +141,7 @@ void ServiceState::read_shards(std::vector<ShardId> ids, CoreId back,
     answer<std::vector<Shard>>(back, reply, std::unexpected(open.error()));
     return;
   }
-  calls.spawn(run_read(std::move(ids), back, std::move(reply)));
+  calls->spawn(run_read(std::move(ids), back, std::move(reply)));
 }
 
 Task<void> ServiceState::run_read(std::vector<ShardId> ids, CoreId back,

@@ -37,6 +37,12 @@ class MetaService {
   // the directory.
   static runtime::Task<Result<std::unique_ptr<MetaService>>> open(runtime::Runtime& runtime,
                                                                   MetaServiceOptions options);
+  // The same on a log that is open. Whoever does not found the cluster waits until it is seen there.
+  enum class Founder { kYes, kNo };
+  static runtime::Task<Result<std::unique_ptr<MetaService>>> serve(runtime::Runtime& runtime,
+                                                                   MetaServiceOptions options,
+                                                                   std::unique_ptr<MetaLog> log,
+                                                                   Founder founder);
   MetaService(const MetaService&) = delete;
   MetaService& operator=(const MetaService&) = delete;
   ~MetaService();

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,7 +73,7 @@ struct ServiceState {
   std::uint64_t next_client = 1;
   runtime::Notification acknowledgements;
   bool closed = false;
-  runtime::Scope calls;  // last: its frames use the rest
+  std::optional<runtime::Scope> calls{std::in_place};  // last: its frames use the rest
 };
 
 }  // namespace stele::meta

@@ -23,6 +23,8 @@ void add_to_view(MetaViewBuilder& view, ViewChange change) {
   if (change.put_tenant) view.put_tenant(*std::move(change.put_tenant));
   if (change.removed_tenant) view.remove_tenant(*change.removed_tenant);
   if (change.put_node) view.put_node(*std::move(change.put_node));
+  if (change.removed_node) view.remove_node(*change.removed_node);
+  for (const auto& [shard, place] : change.put_shards) view.put_shard(shard, place);
   if (change.put_topic) view.put_topic(*std::move(change.put_topic));
   if (change.removed_topic) view.remove_topic(*change.removed_topic);
   if (change.put_user) view.put_user(*std::move(change.put_user));
@@ -73,6 +75,8 @@ Result<void> StateMachine::load() {
   if (auto cluster = tables.cluster()) view.set_cluster(*std::move(cluster));
   for (Tenant& tenant : tables.tenants()) view.put_tenant(std::move(tenant));
   for (Node& node : tables.nodes()) view.put_node(std::move(node));
+  std::uint32_t shard = 0;
+  for (const ShardPlace& place : tables.shard_places()) view.put_shard(ShardId(shard++), place);
   for (Topic& topic : tables.topics()) view.put_topic(std::move(topic));
   for (User& user : tables.users()) view.put_user(std::move(user));
   if (auto secret = tables.decoy_secret(); !secret.empty()) view.set_decoy_secret(std::move(secret));
@@ -92,21 +96,23 @@ Error StateMachine::failed_before() const {
 }
 
 Result<std::vector<std::string>> StateMachine::apply(runtime::BlockingFiles& files, std::uint64_t first_index,
-                                                     std::span<const std::string> commands, Inputs inputs) {
+                                                     std::span<const Proposal> proposals, Inputs inputs) {
   if (failed_) return std::unexpected(failed_before());
   STELE_ASSERT(first_index >= 1 && first_index <= applied_ + 1);
-  std::vector<std::string> answers(commands.size());
-  const std::size_t skipped = std::min<std::size_t>(commands.size(), applied_ + 1 - first_index);
+  std::vector<std::string> answers(proposals.size());
+  const std::size_t skipped = std::min<std::size_t>(proposals.size(), applied_ + 1 - first_index);
   if (skipped > 0) STELE_MARK("meta: command applied before is skipped");
-  if (skipped == commands.size()) return answers;
+  if (skipped == proposals.size()) return answers;
 
   const storage::SqliteVfs::Job job(vfs_, files, inputs);
   std::vector<ViewChange> changes;
   std::uint64_t index = applied_;
   std::optional<Error> refused;  // by this node, not by the command's handler
   database_->begin();
-  for (std::size_t i = skipped; i < commands.size() && !refused; ++i) {
-    auto answer = apply_one(++index, commands[i], changes);
+  for (std::size_t i = skipped; i < proposals.size() && !refused; ++i) {
+    ++index;
+    if (proposals[i].command.empty()) continue;
+    auto answer = apply_once(index, proposals[i], changes);
     if (answer) {
       answers[i] = *std::move(answer);
     } else {
@@ -133,6 +139,27 @@ Result<std::vector<std::string>> StateMachine::apply(runtime::BlockingFiles& fil
     failed_ = failure;
   }
   return std::unexpected(std::move(failure));
+}
+
+// As apply_one(), but for what was applied before.
+Result<std::string> StateMachine::apply_once(std::uint64_t index, const Proposal& proposal,
+                                             std::vector<ViewChange>& changes) {
+  if (proposal.id.is_zero()) return apply_one(index, proposal.command, changes);
+  Tables tables(*database_);
+  if (proposal.seen + kRemembered < index) {
+    STELE_MARK("meta: proposal too late");
+    return encode_answer(
+        error(ErrorCode::kUnavailable, "the command took too long to be heard of; try again"));
+  }
+  if (auto before = tables.remembered(proposal.id)) {
+    STELE_MARK("meta: proposal applied before");
+    return *std::move(before);
+  }
+  STELE_TRY(std::string answer, apply_one(index, proposal.command, changes));
+  tables.remember(index, proposal.id, answer);
+  if (index > kRemembered) tables.forget_below(index - kRemembered);
+  if (database_->failure()) return std::unexpected(*database_->failure());
+  return answer;
 }
 
 // The answer, with what the command changed in `changes`. An error only where nothing may be applied any

@@ -4,6 +4,10 @@
 // refused leaves no change but that index, and its answer says why; the same commands in the same order give
 // the same database and the same answers on every node. docs/formats/meta-database.md has the tables.
 //
+// A proposal with an id may be in the log more than once, because whoever made it did not hear of the outcome
+// (docs/formats/meta-commands.md): it is applied the first time, and answered the same way every time. One
+// that comes so late that its first time may be forgotten is refused with kUnavailable.
+//
 // Blocking: used only inside jobs of Runtime::offload, one at a time; view() and applied() may be read
 // between jobs. Destroying it does no I/O.
 #pragma once
@@ -16,6 +20,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "meta/proposal.h"
 #include "meta/types.h"
 #include "model/ids.h"
 #include "runtime/files.h"
@@ -38,11 +43,15 @@ class StateMachine {
   // As of applied().
   std::shared_ptr<const MetaView> view() const { return view_; }
 
-  // Applies commands first_index, first_index + 1, … in one transaction; gives their answers (encode_answer),
-  // an empty one for a command that was applied before. All of them or, after an error, none: kNoSpace, and
-  // they may be tried again; any other error, and this state machine is of no use any more (failed()).
+  // Proposals are remembered for so many indexes.
+  static constexpr std::uint64_t kRemembered = 4096;
+
+  // Applies proposals first_index, first_index + 1, … in one transaction; gives their answers
+  // (encode_answer), an empty one for an index that was applied before. An empty command changes the index
+  // only, and has an empty answer. All of them or, after an error, none: kNoSpace, and they may be tried
+  // again; any other error, and this state machine is of no use any more (failed()).
   Result<std::vector<std::string>> apply(runtime::BlockingFiles& files, std::uint64_t first_index,
-                                         std::span<const std::string> commands, Inputs inputs);
+                                         std::span<const Proposal> proposals, Inputs inputs);
   const std::optional<Error>& failed() const { return failed_; }
 
   // In the order asked for. kNotFound: no such shard.
@@ -58,6 +67,8 @@ class StateMachine {
   Result<void> prepare_schema();
   Result<void> load();
   Error failed_before() const;
+  Result<std::string> apply_once(std::uint64_t index, const Proposal& proposal,
+                                 std::vector<struct ViewChange>& changes);
   Result<std::string> apply_one(std::uint64_t index, const std::string& command,
                                 std::vector<struct ViewChange>& changes);
 

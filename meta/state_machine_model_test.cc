@@ -26,7 +26,8 @@ std::unexpected<Error> refuse(ErrorCode code) {
 // What the commands mean, said once more and as plainly as can be.
 struct Model {
   std::map<TenantId, std::string> tenants{{TenantId(0), "default"}};
-  std::map<NodeId, Incarnation> nodes;
+  std::map<NodeId, Node> nodes;
+  std::map<NodeId, Incarnation> incarnations;  // of removed ones, too
   std::map<TopicId, Topic> topics;
   std::map<ShardId, Shard> shards;
   std::uint32_t next_tenant = 1;
@@ -53,13 +54,66 @@ struct Model {
 
   Result<Answer> operator()(const CreateCluster&) { return refuse(ErrorCode::kAlreadyExists); }
   Result<Answer> operator()(const RegisterNode& command) {
-    return Node{command.node, ++nodes[command.node], command.addresses};
+    if (command.roles == 0) return refuse(ErrorCode::kInvalidArgument);
+    const bool draining = nodes.contains(command.node) && nodes[command.node].draining;
+    Node& node = nodes[command.node];
+    node = {.id = command.node,
+            .incarnation = ++incarnations[command.node],
+            .addresses = command.addresses,
+            .roles = command.roles,
+            .zone = command.zone,
+            .disk = command.disk,
+            .product = command.product,
+            .draining = draining};
+    return node;
+  }
+  Result<Answer> operator()(const EndIncarnation& command) {
+    if (!nodes.contains(command.node)) return refuse(ErrorCode::kNotFound);
+    Node& node = nodes[command.node];
+    if (node.incarnation != command.incarnation) return refuse(ErrorCode::kFenced);
+    node.lives = false;
+    return node;
+  }
+  Result<Answer> operator()(const DrainNode& command) {
+    if (!nodes.contains(command.node)) return refuse(ErrorCode::kNotFound);
+    nodes[command.node].draining = command.draining;
+    return nodes[command.node];
+  }
+  Result<Answer> operator()(const RemoveNode& command) {
+    if (!nodes.contains(command.node)) return refuse(ErrorCode::kNotFound);
+    bool needed = nodes[command.node].lives;
+    for (const auto& [id, shard] : shards) {
+      needed = needed || shard.assigned == command.node;
+      for (const Segment& segment : shard.chain) {
+        for (const Replica& replica : segment.replicas) needed = needed || replica.node == command.node;
+      }
+    }
+    if (needed) return refuse(ErrorCode::kInvalidArgument);
+    const Node removed = nodes[command.node];
+    nodes.erase(command.node);
+    return removed;
+  }
+  Result<Answer> operator()(const AssignShards& command) {
+    std::vector<Shard> assigned;
+    for (const AssignShards::Item& item : command.items) {
+      if (!shards.contains(item.shard) || !nodes.contains(item.to)) return refuse(ErrorCode::kNotFound);
+      if (shards[item.shard].assigned != item.before) return refuse(ErrorCode::kFenced);
+    }
+    for (const AssignShards::Item& item : command.items) {
+      shards[item.shard].assigned = item.to;
+      assigned.push_back(shards[item.shard]);
+      assigned.back().chain.clear();
+    }
+    return assigned;
   }
   Result<Answer> operator()(const TakeShards& command) {
-    if (nodes[command.node] == Incarnation(0)) return refuse(ErrorCode::kNotFound);
-    if (nodes[command.node] != command.incarnation) return refuse(ErrorCode::kFenced);
+    if (!nodes.contains(command.node)) return refuse(ErrorCode::kNotFound);
+    const Node& node = nodes[command.node];
+    if (node.incarnation != command.incarnation || !node.lives) return refuse(ErrorCode::kFenced);
     for (ShardId id : command.shards) {
       if (!shards.contains(id)) return refuse(ErrorCode::kNotFound);
+      const auto& assigned = shards[id].assigned;
+      if (assigned && assigned != command.node) return refuse(ErrorCode::kFenced);
     }
     std::vector<Shard> taken;
     for (ShardId id : command.shards) {
@@ -357,13 +411,33 @@ Command draw(runtime::Random& random, Model& model) {
   const Epoch epoch = random.chance(1, 8) ? Epoch(random.below(4)) : present.epoch;
   const NodeId node(static_cast<std::uint32_t>(random.below(kNodes)));
   const Lsn end = present.chain.empty() ? Lsn(0) : present.chain.back().base;
-  switch (random.below(20)) {
+  const Incarnation incarnation =
+      random.chance(1, 4) ? Incarnation(random.below(5)) : model.incarnations[node];
+  switch (random.below(24)) {
     case 0:
-      return RegisterNode{node, {{"kafka", "h", static_cast<std::uint16_t>(random.below(3))}}};
+      return RegisterNode{.node = node,
+                          .addresses = {{"kafka", "h", static_cast<std::uint16_t>(random.below(3))}},
+                          .roles = static_cast<std::uint32_t>(random.below(8)),
+                          .zone = random.chance(1, 2) ? "z" : "",
+                          .disk = random.next(),
+                          .product = "p"};
     case 1:
-      return TakeShards{node,
-                        random.chance(1, 4) ? Incarnation(random.below(5)) : model.nodes[node],
-                        {shard, ShardId(static_cast<std::uint32_t>((shard.value + 1) % (kShards + 1)))}};
+      return TakeShards{
+          node, incarnation, {shard, ShardId(static_cast<std::uint32_t>((shard.value + 1) % (kShards + 1)))}};
+    case 20:
+      return EndIncarnation{node, incarnation};
+    case 21:
+      return DrainNode{node, random.chance(1, 2)};
+    case 22:
+      return RemoveNode{node};
+    case 23: {
+      AssignShards assign{{{shard, random.chance(1, 4) ? std::optional(node) : present.assigned, node}}};
+      if (random.chance(1, 2)) {
+        const ShardId other((shard.value + 1) % kShards);
+        assign.items.push_back({other, model.shards[other].assigned, node});
+      }
+      return assign;
+    }
     case 2:
     case 3:
     case 4: {
@@ -464,10 +538,11 @@ void check_state(storage::MemoryFiles& files, StateMachine& machine, const Model
   check_identities(*view.identities(), model);
   RC_ASSERT(view.tenants().size() == model.tenants.size());
   for (const auto& [id, name] : model.tenants) RC_ASSERT(view.find_tenant(name)->id == id);
-  for (const auto& [id, incarnation] : model.nodes) {
-    if (incarnation != Incarnation(0)) RC_ASSERT(view.nodes().at(id).incarnation == incarnation);
-  }
+  RC_ASSERT(view.nodes() == model.nodes);
+  RC_ASSERT(view.shards().size() == model.shards.size());
   for (const auto& [id, shard] : model.shards) {
+    const ShardPlace place{shard.assigned, shard.owner, shard.owner_incarnation, shard.epoch};
+    RC_ASSERT(view.shards()[id.value] == place);
     const ShardId ids[] = {id};
     RC_ASSERT(machine.read_shards(files, ids, {})->front() == shard);
   }
@@ -477,7 +552,8 @@ RC_GTEST_PROP(StateMachineModel, DoesWhatPlainMapsDo, (std::uint64_t seed)) {
   runtime::Random random(seed);
   storage::MemoryFiles files;
   auto machine = *StateMachine::open(files, "meta.db", {});
-  const std::string cluster = encode_command({}, CreateCluster{.shard_count = kShards, .id = Uuid{1, 1}});
+  const Proposal cluster{.command =
+                             encode_command({}, CreateCluster{.shard_count = kShards, .id = Uuid{1, 1}})};
   RC_ASSERT(machine->apply(files, 1, std::span(&cluster, 1), {}).has_value());
   Model model;
   for (std::uint32_t id = 0; id < kShards; ++id) model.shards[ShardId(id)].id = ShardId(id);
@@ -485,11 +561,13 @@ RC_GTEST_PROP(StateMachineModel, DoesWhatPlainMapsDo, (std::uint64_t seed)) {
   for (int round = 0; round < 12; ++round) {
     // A batch, decided by the model command by command.
     Model after = model;
-    std::vector<std::string> commands;
+    std::vector<Proposal> commands;
     std::vector<Result<Answer>> expected;
     for (std::uint64_t n = 1 + random.below(8); n > 0; --n) {
       const Command command = draw(random, after);
-      commands.push_back(encode_command({.time = {}, .random = Uuid{random.next(), 0}}, command));
+      commands.push_back({.command = encode_command({.time = {}, .random = Uuid{random.next(), 0}}, command),
+                          .id = random.chance(1, 2) ? Uuid{random.next(), 1} : Uuid{},
+                          .seen = machine->applied()});
       expected.push_back(std::visit(after, command));
     }
     const std::uint64_t first = machine->applied() + 1;

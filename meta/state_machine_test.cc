@@ -32,8 +32,9 @@ class Machine {
     STELE_TRY(const std::string answer, apply(bytes(std::move(command))));
     return decode_answer_to<C>(answer);
   }
-  Result<std::string> apply(const std::string& command) {
-    auto answers = machine_->apply(files_, machine_->applied() + 1, std::span(&command, 1), inputs());
+  Result<std::string> apply(const std::string& command) { return propose({.command = command}); }
+  Result<std::string> propose(const Proposal& proposal) {
+    auto answers = machine_->apply(files_, machine_->applied() + 1, std::span(&proposal, 1), inputs());
     if (!answers) return std::unexpected(std::move(answers).error());
     return std::move(answers->front());
   }
@@ -494,7 +495,11 @@ TEST_F(StateMachineTest, VersionOneIsBroughtUpToDate) {
     const storage::SqliteVfs::Job job(vfs, files, run.inputs());
     auto database = *storage::Database::open(vfs, kPath);
     ASSERT_TRUE(database->run_script(
-        "DROP TABLE users; DROP TABLE credentials; DROP TABLE rules; DROP TABLE tokens;"
+        "DROP TABLE users; DROP TABLE credentials; DROP TABLE rules; DROP TABLE tokens; DROP TABLE proposals;"
+        "ALTER TABLE shards DROP COLUMN assigned;"
+        "ALTER TABLE nodes DROP COLUMN roles; ALTER TABLE nodes DROP COLUMN zone;"
+        "ALTER TABLE nodes DROP COLUMN disk; ALTER TABLE nodes DROP COLUMN product;"
+        "ALTER TABLE nodes DROP COLUMN state; ALTER TABLE nodes DROP COLUMN draining;"
         "ALTER TABLE cluster DROP COLUMN next_user; ALTER TABLE cluster DROP COLUMN next_rule;"
         "ALTER TABLE cluster DROP COLUMN decoy_secret;"
         "PRAGMA user_version = 1"));
@@ -508,10 +513,46 @@ TEST_F(StateMachineTest, VersionOneIsBroughtUpToDate) {
   EXPECT_TRUE(run->check(files, run.inputs())->empty());
 }
 
+TEST_F(StateMachineTest, AProposalThatComesAgainIsAnsweredAgainAndNotApplied) {
+  const Proposal proposal{
+      .command = run.bytes(CreateTenant{.name = "a"}), .id = Uuid{1, 2}, .seen = run->applied()};
+  const auto answer = run.propose(proposal);
+  ASSERT_TRUE(decode_answer_to<CreateTenant>(*answer));
+  const auto version = run.view().version();
+  EXPECT_EQ(*run.propose(proposal), *answer);
+  restart();
+  EXPECT_EQ(*run.propose(proposal), *answer);
+  EXPECT_EQ(run.view().version(), version);
+  // A refusal is remembered as well, though it would be none by now.
+  const Proposal refused{
+      .command = run.bytes(DeleteTenant{.name = "b"}), .id = Uuid{1, 3}, .seen = run->applied()};
+  EXPECT_FALSE(decode_answer_to<DeleteTenant>(*run.propose(refused)));
+  ASSERT_TRUE(run(CreateTenant{.name = "b"}));
+  EXPECT_FALSE(decode_answer_to<DeleteTenant>(*run.propose(refused)));
+  EXPECT_TRUE(run->check(files, run.inputs())->empty());
+}
+
+TEST_F(StateMachineTest, AProposalThatMayHaveBeenForgottenIsRefused) {
+  const std::uint64_t seen = run->applied();
+  const Proposal first{.command = run.bytes(CreateTenant{.name = "a"}), .id = Uuid{1, 2}, .seen = seen};
+  ASSERT_TRUE(run.propose(first));
+  std::vector<Proposal> nothing(StateMachine::kRemembered - 2);
+  ASSERT_TRUE(run->apply(files, run->applied() + 1, nothing, run.inputs()));
+  EXPECT_TRUE(decode_answer_to<CreateTenant>(*run.propose(first)))
+      << "the last index at which it is remembered";
+  // What is remembered goes with the next that is.
+  const Proposal second{
+      .command = run.bytes(CreateTenant{.name = "b"}), .id = Uuid{1, 3}, .seen = run->applied()};
+  ASSERT_TRUE(decode_answer_to<CreateTenant>(*run.propose(second)));
+  EXPECT_EQ(refusal(decode_answer_to<CreateTenant>(*run.propose(first)), ErrorCode::kUnavailable).empty(),
+            false);
+  EXPECT_TRUE(run->check(files, run.inputs())->empty());
+}
+
 TEST_F(StateMachineTest, AppliedAgainIsNothing) {
-  const std::vector<std::string> commands = {run.bytes(CreateTenant{.name = "a"}),
-                                             run.bytes(CreateTenant{.name = "b"}),
-                                             run.bytes(CreateTenant{.name = "b"})};
+  std::vector<Proposal> commands;
+  for (const char* name : {"a", "b", "b"})
+    commands.push_back({.command = run.bytes(CreateTenant{.name = name})});
   const std::uint64_t first = run->applied() + 1;
   ASSERT_TRUE(run->apply(files, first, std::span(commands).first(2), run.inputs()));
   const auto version = run.view().version();
@@ -564,8 +605,8 @@ TEST_F(StateMachineTest, OtherDatabasesAreRefused) {
     }
     return run.open();
   };
-  EXPECT_EQ(refusal(reopen("PRAGMA user_version = 3"), ErrorCode::kUnsupported),
-            "data/meta.db: written in schema version 3 by another version of Stele; this one reads version 2 "
+  EXPECT_EQ(refusal(reopen("PRAGMA user_version = 4"), ErrorCode::kUnsupported),
+            "data/meta.db: written in schema version 4 by another version of Stele; this one reads version 3 "
             "and older: "
             "use the version that wrote it, or a newer");
   EXPECT_EQ(refusal(reopen("PRAGMA application_id = 7"), ErrorCode::kUnsupported),

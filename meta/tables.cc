@@ -134,6 +134,22 @@ CREATE TABLE tokens(
 ) STRICT, WITHOUT ROWID;
 )";
 
+// Version 3: a cluster of several nodes. Proposals may come again.
+constexpr const char* kGroupSchema = R"(
+ALTER TABLE nodes ADD COLUMN roles INTEGER NOT NULL DEFAULT 7;
+ALTER TABLE nodes ADD COLUMN zone TEXT NOT NULL DEFAULT '';
+ALTER TABLE nodes ADD COLUMN disk INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN product TEXT NOT NULL DEFAULT '';
+ALTER TABLE nodes ADD COLUMN state INTEGER NOT NULL DEFAULT 1;  -- 0: ended, 1: lives, 2: removed
+ALTER TABLE nodes ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE shards ADD COLUMN assigned INTEGER;                 -- NULL: to nobody
+CREATE TABLE proposals(
+  "index" INTEGER PRIMARY KEY,      -- that it was applied at
+  id BLOB NOT NULL UNIQUE,          -- 16 bytes
+  answer BLOB NOT NULL
+) STRICT;
+)";
+
 std::string plain(std::string_view name) {
   std::string out(name);
   std::ranges::replace(out, '.', '_');
@@ -165,6 +181,11 @@ Segment segment_of(const Database::Query& query) {
                  .replicas = {}};
 }
 
+std::optional<NodeId> node_or_null(const Database::Query& query, int column) {
+  if (query.is_null(column)) return std::nullopt;
+  return NodeId(static_cast<std::uint32_t>(query.integer(column)));
+}
+
 // Columns id, name.
 std::optional<Tenant> tenant_of(Database::Query query) {
   if (!query.next()) return std::nullopt;
@@ -182,6 +203,7 @@ Result<void> Tables::create(Database& database) {
   database.begin();
   database.run_script(kSchema);
   database.run_script(kIdentitySchema);
+  database.run_script(kGroupSchema);
   // "Stel": tells our files from other SQLite databases.
   database.run_script("PRAGMA application_id = 1400137068; PRAGMA user_version = " +
                       std::to_string(kSchemaVersion));
@@ -191,10 +213,13 @@ Result<void> Tables::create(Database& database) {
 }
 
 Result<void> Tables::migrate(Database& database, std::int64_t from) {
-  STELE_ASSERT(from == 1);
-  STELE_MARK("meta: database of version 1 brought up to date");
+  STELE_ASSERT(from >= 1 && from < kSchemaVersion);
   database.begin();
-  database.run_script(kIdentitySchema);
+  if (from < 2) {
+    STELE_MARK("meta: database of version 1 brought up to date");
+    database.run_script(kIdentitySchema);
+  }
+  database.run_script(kGroupSchema);
   database.run_script("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   database.commit();
   if (database.failure()) return std::unexpected(*database.failure());
@@ -213,6 +238,22 @@ std::optional<ClusterInfo> Tables::cluster() {
 void Tables::set_cluster(const ClusterInfo& cluster) {
   database_.run("UPDATE cluster SET id = ?1, shard_count = ?2", std::string_view(cluster.id),
                 cluster.shard_count);
+}
+
+std::optional<std::string> Tables::remembered(const Uuid& proposal) {
+  const auto bytes = bytes_of(proposal);
+  auto query = database_.query("SELECT answer FROM proposals WHERE id = ?1", Blob{bytes});
+  if (!query.next()) return std::nullopt;
+  return std::string(query.text(0));
+}
+
+void Tables::remember(std::uint64_t index, const Uuid& proposal, std::string_view answer) {
+  const auto bytes = bytes_of(proposal);
+  database_.run("INSERT INTO proposals VALUES(?1, ?2, ?3)", index, Blob{bytes}, Blob{answer});
+}
+
+void Tables::forget_below(std::uint64_t index) {
+  database_.run("DELETE FROM proposals WHERE \"index\" < ?1", index);
 }
 
 std::uint64_t Tables::peek(Counter counter) {
@@ -275,7 +316,7 @@ void Tables::delete_tenant(TenantId id) {
 std::vector<Node> Tables::nodes() {
   std::vector<NodeId> ids;
   {
-    auto query = database_.query("SELECT id FROM nodes ORDER BY id");
+    auto query = database_.query("SELECT id FROM nodes WHERE state < 2 ORDER BY id");
     while (query.next()) ids.emplace_back(static_cast<std::uint32_t>(query.integer(0)));
   }
   std::vector<Node> nodes;
@@ -286,11 +327,21 @@ std::vector<Node> Tables::nodes() {
 }
 
 std::optional<Node> Tables::node(NodeId id) {
-  Node node{.id = id, .incarnation = {}, .addresses = {}};
+  Node node;
+  node.id = id;
   {
-    auto query = database_.query("SELECT incarnation FROM nodes WHERE id = ?1", id.value);
+    auto query = database_.query(
+        "SELECT incarnation, roles, zone, disk, product, state, draining FROM nodes WHERE id = ?1 AND state "
+        "< 2",
+        id.value);
     if (!query.next()) return std::nullopt;
     node.incarnation = Incarnation(query.unsigned_integer(0));
+    node.roles = static_cast<std::uint32_t>(query.integer(1));
+    node.zone = query.text(2);
+    node.disk = query.unsigned_integer(3);
+    node.product = query.text(4);
+    node.lives = query.integer(5) == 1;
+    node.draining = query.integer(6) != 0;
   }
   auto query = database_.query(
       "SELECT listener, host, port FROM node_addresses WHERE node = ?1 ORDER BY ordinal", id.value);
@@ -303,13 +354,35 @@ std::optional<Node> Tables::node(NodeId id) {
 }
 
 void Tables::put_node(const Node& node) {
-  database_.run("INSERT OR REPLACE INTO nodes VALUES(?1, ?2)", node.id.value, node.incarnation.value);
+  database_.run(
+      "INSERT OR REPLACE INTO nodes(id, incarnation, roles, zone, disk, product, state, draining) "
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+      node.id.value, node.incarnation.value, node.roles, std::string_view(node.zone), node.disk,
+      std::string_view(node.product), node.lives ? 1 : 0, node.draining ? 1 : 0);
   database_.run("DELETE FROM node_addresses WHERE node = ?1", node.id.value);
   for (std::size_t i = 0; i < node.addresses.size(); ++i) {
     const NodeAddress& address = node.addresses[i];
     database_.run("INSERT INTO node_addresses VALUES(?1, ?2, ?3, ?4, ?5)", node.id.value, i,
                   std::string_view(address.listener), std::string_view(address.host), address.port);
   }
+}
+
+Incarnation Tables::last_incarnation(NodeId id) {
+  auto query = database_.query("SELECT incarnation FROM nodes WHERE id = ?1", id.value);
+  return query.next() ? Incarnation(query.unsigned_integer(0)) : Incarnation(0);
+}
+
+void Tables::remove_node(NodeId id) {
+  database_.run("UPDATE nodes SET state = 2, draining = 0 WHERE id = ?1", id.value);
+  database_.run("DELETE FROM node_addresses WHERE node = ?1", id.value);
+}
+
+bool Tables::node_has_shards(NodeId id) {
+  return database_.query("SELECT 1 FROM shards WHERE assigned = ?1 LIMIT 1", id.value).next();
+}
+
+bool Tables::node_has_segments(NodeId id) {
+  return database_.query("SELECT 1 FROM replicas WHERE node = ?1 LIMIT 1", id.value).next();
 }
 
 // ---- topics --------------------------------------------------------------------------------------------
@@ -411,16 +484,18 @@ void Tables::set_config(TopicId id, const TopicConfig& config) {
 
 void Tables::insert_shards(std::uint32_t count) {
   for (std::uint32_t id = 0; id < count; ++id) {
-    database_.run("INSERT INTO shards VALUES(?1, 0, 0, 0, NULL, NULL)", id);
+    database_.run("INSERT INTO shards(id, owner, owner_incarnation, epoch) VALUES(?1, 0, 0, 0)", id);
   }
 }
 
 std::optional<Shard> Tables::shard_head(ShardId id) {
   auto query = database_.query(
-      "SELECT owner, owner_incarnation, epoch, snapshot_lsn, snapshot_file FROM shards WHERE id = ?1",
+      "SELECT owner, owner_incarnation, epoch, snapshot_lsn, snapshot_file, assigned FROM shards "
+      "WHERE id = ?1",
       id.value);
   if (!query.next()) return std::nullopt;
   Shard shard{.id = id,
+              .assigned = node_or_null(query, 5),
               .owner = NodeId(static_cast<std::uint32_t>(query.integer(0))),
               .owner_incarnation = Incarnation(query.unsigned_integer(1)),
               .epoch = Epoch(query.unsigned_integer(2)),
@@ -447,6 +522,22 @@ std::optional<Shard> Tables::shard(ShardId id) {
         {NodeId(static_cast<std::uint32_t>(query.integer(4))), query.unsigned_integer(5)});
   }
   return shard;
+}
+
+std::vector<ShardPlace> Tables::shard_places() {
+  auto query = database_.query("SELECT assigned, owner, owner_incarnation, epoch FROM shards ORDER BY id");
+  std::vector<ShardPlace> places;
+  while (query.next()) {
+    places.push_back({.assigned = node_or_null(query, 0),
+                      .owner = NodeId(static_cast<std::uint32_t>(query.integer(1))),
+                      .owner_incarnation = Incarnation(query.unsigned_integer(2)),
+                      .epoch = Epoch(query.unsigned_integer(3))});
+  }
+  return places;
+}
+
+void Tables::set_assigned(ShardId id, NodeId node) {
+  database_.run("UPDATE shards SET assigned = ?2 WHERE id = ?1", id.value, node.value);
 }
 
 void Tables::set_owner(const Shard& shard) {

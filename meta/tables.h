@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "meta/types.h"
 #include "model/ids.h"
+#include "model/uuid.h"
 #include "storage/sqlite.h"
 
 namespace stele::meta {
@@ -22,6 +24,8 @@ struct ViewChange {
   std::optional<Tenant> put_tenant;
   std::optional<TenantId> removed_tenant;
   std::optional<Node> put_node;
+  std::optional<NodeId> removed_node;
+  std::vector<std::pair<ShardId, ShardPlace>> put_shards;
   std::optional<Topic> put_topic;
   std::optional<TopicId> removed_topic;
   std::optional<User> put_user;
@@ -33,8 +37,9 @@ struct ViewChange {
   std::optional<std::string> decoy_secret;   // only with put_user
 
   bool any() const {
-    return cluster || put_tenant || removed_tenant || put_node || put_topic || removed_topic || put_user ||
-           removed_user || put_rule || removed_rule || put_token || removed_token;
+    return cluster || put_tenant || removed_tenant || put_node || removed_node || !put_shards.empty() ||
+           put_topic || removed_topic || put_user || removed_user || put_rule || removed_rule || put_token ||
+           removed_token;
   }
 };
 
@@ -46,7 +51,7 @@ class Tables {
   static Result<void> create(storage::Database& database);
   // From the version that the database has to kSchemaVersion.
   static Result<void> migrate(storage::Database& database, std::int64_t from);
-  static constexpr std::int64_t kSchemaVersion = 2;
+  static constexpr std::int64_t kSchemaVersion = 3;
 
   std::optional<ClusterInfo> cluster();
   void set_cluster(const ClusterInfo& cluster);
@@ -55,6 +60,11 @@ class Tables {
   enum class Counter { kTopic, kTenant, kSegment, kProducer, kUser, kRule };
   std::uint64_t draw(Counter counter, std::uint64_t count = 1);
   std::uint64_t peek(Counter counter);
+
+  // Answers to proposals, by the index that they were applied at.
+  std::optional<std::string> remembered(const Uuid& proposal);
+  void remember(std::uint64_t index, const Uuid& proposal, std::string_view answer);
+  void forget_below(std::uint64_t index);
 
   std::vector<Tenant> tenants();
   std::optional<Tenant> tenant(TenantId id);
@@ -93,8 +103,12 @@ class Tables {
   void delete_token(UserId user, std::string_view name);
 
   std::vector<Node> nodes();
-  std::optional<Node> node(NodeId id);
+  std::optional<Node> node(NodeId id);      // none: never, or removed
+  Incarnation last_incarnation(NodeId id);  // 0: it never had any; of one that was removed, too
   void put_node(const Node& node);
+  void remove_node(NodeId id);
+  bool node_has_shards(NodeId id);    // assigned to it
+  bool node_has_segments(NodeId id);  // that lie there
 
   std::vector<Topic> topics();
   std::optional<Topic> topic(TopicId id);
@@ -113,7 +127,9 @@ class Tables {
   // Without its chain.
   std::optional<Shard> shard_head(ShardId id);
   std::optional<Shard> shard(ShardId id);
+  std::vector<ShardPlace> shard_places();
   void set_owner(const Shard& shard);
+  void set_assigned(ShardId id, NodeId node);
   void set_snapshot(ShardId id, const Snapshot& snapshot);
 
   std::optional<Segment> last_segment(ShardId shard);

@@ -73,6 +73,12 @@ void MetaViewBuilder::put_node(Node node) {
   view_.nodes_.insert_or_assign(id, std::move(node));
 }
 
+void MetaViewBuilder::put_shard(ShardId id, const ShardPlace& place) {
+  if (!shards_) shards_ = std::make_shared<std::vector<ShardPlace>>(*view_.shards_);
+  if (shards_->size() <= id.value) shards_->resize(id.value + 1);
+  (*shards_)[id.value] = place;
+}
+
 Identities& MetaViewBuilder::identities() {
   if (!identities_) identities_ = std::make_shared<Identities>(*view_.identities_);
   return *identities_;
@@ -90,6 +96,7 @@ void MetaViewBuilder::put_token(Token token) {
 
 std::shared_ptr<const MetaView> MetaViewBuilder::finish(std::uint64_t version) && {
   if (identities_) view_.identities_ = std::move(identities_);
+  if (shards_) view_.shards_ = std::move(shards_);
   view_.version_ = version;
   return std::make_shared<const MetaView>(std::move(view_));
 }

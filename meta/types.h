@@ -44,10 +44,20 @@ struct NodeAddress {
   friend bool operator==(const NodeAddress&, const NodeAddress&) = default;
 };
 
+// What a node does: a sum of these.
+enum NodeRole : std::uint32_t { kMetaRole = 1, kJournalRole = 2, kBrokerRole = 4 };
+inline constexpr std::uint32_t kAllRoles = kMetaRole | kJournalRole | kBrokerRole;
+
 struct Node {
   NodeId id;
   Incarnation incarnation;
   std::vector<NodeAddress> addresses;
+  std::uint32_t roles = kAllRoles;
+  std::string zone;        // nodes of one fail together
+  std::uint64_t disk = 0;  // of its journal: SegmentStore::incarnation; 0: it has told of none
+  std::string product;     // name and version, for people
+  bool lives = true;       // false: this incarnation has ended
+  bool draining = false;   // it shall own nothing, so that it can be stopped
   friend bool operator==(const Node&, const Node&) = default;
 };
 
@@ -94,12 +104,22 @@ struct Snapshot {
 
 struct Shard {
   ShardId id;
-  NodeId owner;
+  std::optional<NodeId> assigned;  // who shall own it, and nobody else; none: whoever takes it
+  NodeId owner;                    // who took it last
   Incarnation owner_incarnation;
   Epoch epoch;                 // 0: nobody has owned it yet
   std::vector<Segment> chain;  // contiguous; only the last is open
   std::optional<Snapshot> snapshot;
   friend bool operator==(const Shard&, const Shard&) = default;
+};
+
+// Who owns a shard, as the view tells it.
+struct ShardPlace {
+  std::optional<NodeId> assigned;
+  NodeId owner;
+  Incarnation owner_incarnation;
+  Epoch epoch;
+  friend bool operator==(const ShardPlace&, const ShardPlace&) = default;
 };
 
 // What brokers need of the metadata, as of one version. A newer version is another object; whoever holds a
@@ -137,6 +157,8 @@ class MetaView {
   const TopicNames& topics_by_name() const { return names_; }
   const std::map<TenantId, Tenant>& tenants() const { return tenants_; }
   const std::map<NodeId, Node>& nodes() const { return nodes_; }
+  // By number.
+  const std::vector<ShardPlace>& shards() const { return *shards_; }
   // Another object when any user, rule or token changed.
   const std::shared_ptr<const Identities>& identities() const { return identities_; }
 
@@ -157,6 +179,7 @@ class MetaView {
   std::map<TenantId, Tenant> tenants_;
   std::map<std::string, TenantId, std::less<>> tenant_names_;
   std::map<NodeId, Node> nodes_;
+  std::shared_ptr<const std::vector<ShardPlace>> shards_ = std::make_shared<const std::vector<ShardPlace>>();
   std::shared_ptr<const Identities> identities_ = std::make_shared<const Identities>();
 };
 
@@ -172,6 +195,8 @@ class MetaViewBuilder {
   void put_tenant(Tenant tenant);
   void remove_tenant(TenantId id);
   void put_node(Node node);
+  void remove_node(NodeId id) { view_.nodes_.erase(id); }
+  void put_shard(ShardId id, const ShardPlace& place);
   void put_user(User user) { identities().put(std::move(user)); }
   void set_decoy_secret(std::string secret) { identities().decoy_secret = std::move(secret); }
   void remove_user(UserId id) { identities().remove(id); }
@@ -184,7 +209,9 @@ class MetaViewBuilder {
  private:
   Identities& identities();
   MetaView view_;
-  std::shared_ptr<Identities> identities_;  // this builder's own, once something changes
+  // This builder's own, once something changes.
+  std::shared_ptr<Identities> identities_;
+  std::shared_ptr<std::vector<ShardPlace>> shards_;
 };
 
 }  // namespace stele::meta

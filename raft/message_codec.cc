@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/crc32c.h"
 #include "base/wire.h"
 #include "raft/wire_parts.h"
 
@@ -26,6 +27,8 @@ enum class Kind : std::uint8_t {
   kInstallSnapshot = 11,
   kRepairRequest = 12,
   kRepairAnswer = 13,
+  kSnapshotPart = 14,
+  kSnapshotAnswer = 15,
 };
 
 // Payloads above this are slices of their own; what is smaller is cheaper to copy.
@@ -33,9 +36,10 @@ constexpr std::size_t kOwnSlice = 4096;
 
 class Encoder {
  public:
-  std::vector<Bytes> run(const PeerMessage& message) {
+  template <class Message>
+  std::vector<Bytes> run(const Message& message) {
     w_.uvarint(message.from.value).uvarint(message.to.value).uvarint(message.term.value);
-    std::visit([this](const auto& body) { put_body(body); }, message.body);
+    std::visit([&](const auto& body) { this->put_body(body); }, message.body);
     flush();
     return std::move(out_);
   }
@@ -49,13 +53,16 @@ class Encoder {
     for (const Entry& entry : entries) {
       w_.uvarint(entry.index.value);
       put_head(w_, entry);
-      w_.uvarint(entry.payload.size());
-      if (entry.payload.size() < kOwnSlice) {
-        w_.bytes(entry.payload.view());
-      } else {
-        flush();
-        out_.push_back(entry.payload);
-      }
+      payload(entry.payload);
+    }
+  }
+  void payload(const Bytes& bytes) {
+    w_.uvarint(bytes.size());
+    if (bytes.size() < kOwnSlice) {
+      w_.bytes(bytes.view());
+    } else {
+      flush();
+      out_.push_back(bytes);
     }
   }
 
@@ -108,6 +115,21 @@ class Encoder {
     entries(body.entries);
   }
 
+  void put_body(const SnapshotPart& body) {
+    kind(Kind::kSnapshotPart);
+    put(w_, LogPoint{body.snapshot.term, body.snapshot.index});
+    put(w_, body.snapshot.membership);
+    w_.uvarint(body.copy.bytes).le(body.copy.checksum).uvarint(body.offset);
+    w_.le(crc32c(body.data.view()));
+    payload(body.data);
+  }
+  void put_body(const SnapshotAnswer& body) {
+    kind(Kind::kSnapshotAnswer);
+    put(w_, body.last);
+    w_.uvarint(body.copy.bytes).le(body.copy.checksum).uvarint(body.have);
+    w_.u8(static_cast<std::uint8_t>(body.state));
+  }
+
   void flush() {
     if (text_.empty()) return;
     out_.push_back(Bytes::copy(text_));
@@ -123,24 +145,29 @@ class Decoder {
  public:
   explicit Decoder(const Bytes& bytes) : bytes_(bytes), r_(bytes.view()) {}
 
-  Result<PeerMessage> run() {
-    PeerMessage message;
-    message.from = take_node(r_);
-    message.to = take_node(r_);
-    message.term = Term(r_.uvarint());
-    const std::uint8_t kind = r_.u8();
+  Result<MemberMessage> run() {
+    const NodeId from = take_node(r_);
+    const NodeId to = take_node(r_);
+    const Term term{r_.uvarint()};
+    const std::uint8_t number = r_.u8();
+    const auto kind = static_cast<Kind>(number);
     if (r_.failed()) return error(ErrorCode::kMalformed, "a message of a Raft member is cut short");
-    auto body = take_body(static_cast<Kind>(kind));
-    if (!body) {
-      return error(ErrorCode::kMalformed,
-                   "a message of a Raft member is of kind " + std::to_string(kind) + ", which there is not");
+    std::optional<MemberMessage> message;
+    if (kind == Kind::kSnapshotPart) {
+      message = SnapshotMessage{from, to, term, take_snapshot_part()};
+    } else if (kind == Kind::kSnapshotAnswer) {
+      message = SnapshotMessage{from, to, term, take_snapshot_answer()};
+    } else if (auto body = take_body(kind)) {
+      message = PeerMessage{from, to, term, *std::move(body)};
+    } else {
+      return error(ErrorCode::kMalformed, "a message of a Raft member is of kind " + std::to_string(number) +
+                                              ", which there is not");
     }
     if (r_.failed() || !r_.at_end()) {
       return error(ErrorCode::kMalformed,
-                   "a message of a Raft member, of kind " + std::to_string(kind) + ", makes no sense");
+                   "a message of a Raft member, of kind " + std::to_string(number) + ", makes no sense");
     }
-    message.body = *std::move(body);
-    return message;
+    return *std::move(message);
   }
 
  private:
@@ -225,8 +252,40 @@ class Decoder {
         body.entries = entries();
         return body;
       }
+      case Kind::kSnapshotPart:
+      case Kind::kSnapshotAnswer:
+        break;  // not the core's
     }
     return std::nullopt;
+  }
+
+  SnapshotPart take_snapshot_part() {
+    SnapshotPart body;
+    const LogPoint at = take_point(r_);
+    body.snapshot = {.index = at.index, .term = at.term, .membership = take_membership(r_)};
+    take_copy(body.copy);
+    body.offset = r_.uvarint();
+    const auto checksum = r_.le<std::uint32_t>();
+    const std::string_view data = r_.sized();
+    if (r_.failed()) return body;
+    if (crc32c(data) != checksum) r_.fail();
+    if (body.offset > body.copy.bytes || data.size() > body.copy.bytes - body.offset) r_.fail();
+    if (!data.empty()) body.data = bytes_.slice(data);
+    return body;
+  }
+  SnapshotAnswer take_snapshot_answer() {
+    SnapshotAnswer body;
+    body.last = take_point(r_);
+    take_copy(body.copy);
+    body.have = r_.uvarint();
+    const std::uint8_t state = r_.u8();
+    if (state > static_cast<std::uint8_t>(SnapshotState::kRefused)) r_.fail();
+    body.state = static_cast<SnapshotState>(state);
+    return body;
+  }
+  void take_copy(SnapshotCopyId& copy) {
+    copy.bytes = r_.uvarint();
+    copy.checksum = r_.le<std::uint32_t>();
   }
 
   AppendAnswer take_append_answer() {
@@ -249,7 +308,11 @@ std::vector<Bytes> encode(const PeerMessage& message) {
   return Encoder().run(message);
 }
 
-Result<PeerMessage> decode_peer_message(const Bytes& bytes) {
+std::vector<Bytes> encode(const SnapshotMessage& message) {
+  return Encoder().run(message);
+}
+
+Result<MemberMessage> decode_message(const Bytes& bytes) {
   return Decoder(bytes).run();
 }
 

@@ -4,19 +4,24 @@
 // is decoded here may still be wrong in ways that only the core can tell; it ignores that.
 #pragma once
 
-#include <string>
+#include <variant>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "raft/core/types.h"
+#include "raft/snapshot_message.h"
 
 namespace stele::raft {
 
 // As slices to be written one behind the other: payloads are shared, not copied.
 std::vector<Bytes> encode(const PeerMessage& message);
-// Payloads are slices of `bytes`. kMalformed: what is wrong with it. Takes no more memory than a small
-// multiple of what `bytes` has.
-Result<PeerMessage> decode_peer_message(const Bytes& bytes);
+std::vector<Bytes> encode(const SnapshotMessage& message);
+
+// What one member's driver says to another's.
+using MemberMessage = std::variant<PeerMessage, SnapshotMessage>;
+// Payloads are slices of `bytes`. kMalformed: what is wrong with it, a part of a snapshot that does not fit
+// its checksum included. Takes no more memory than a small multiple of what `bytes` has.
+Result<MemberMessage> decode_message(const Bytes& bytes);
 
 }  // namespace stele::raft

@@ -96,6 +96,7 @@ class BlockingFiles {
   virtual ~BlockingFiles() = default;
   virtual Result<std::unique_ptr<BlockingFile>> open(const std::string& path, OpenMode mode) = 0;
   virtual Result<bool> exists(const std::string& path) = 0;
+  virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
   virtual Result<void> remove(const std::string& path) = 0;
   virtual Result<void> sync_directory(const std::string& path) = 0;
 };

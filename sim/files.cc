@@ -258,6 +258,10 @@ Result<bool> BlockingFilesOfCore::exists(const std::string& path) {
   return block(core_, changing(core_), [&] { return core_.host().disk().exists(path); });
 }
 
+Result<void> BlockingFilesOfCore::rename(const std::string& from, const std::string& to) {
+  return block(core_, changing(core_), [&] { return core_.host().disk().rename(from, to); });
+}
+
 Result<void> BlockingFilesOfCore::remove(const std::string& path) {
   return block(core_, changing(core_), [&] { return core_.host().disk().remove(path); });
 }

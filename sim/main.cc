@@ -42,7 +42,7 @@ namespace {
 
 struct Arguments {
   std::uint64_t first = 1, last = 1;
-  std::string scenario = "node";
+  std::string scenario;  // empty: the mutant's, or "node"
   std::optional<std::uint64_t> minutes;
   bool many = false;
   Observation observe;
@@ -120,6 +120,14 @@ void list_knobs() {
     std::printf("%-34s usually %llu; %sextremes%s\n", std::string(knob.name).c_str(),
                 static_cast<unsigned long long>(knob.usual), range.c_str(), extremes.c_str());
   }
+}
+
+// That which finds a planted bug.
+std::string scenario_of(const std::string& mutant) {
+  for (const MutantInfo& info : all_mutants()) {
+    if (info.name == mutant) return std::string(info.scenario);
+  }
+  return "node";
 }
 
 Arguments parse(int count, char** values) {
@@ -201,6 +209,7 @@ Arguments parse(int count, char** values) {
     }
   }
   if (!seeds) usage("no seed given");
+  if (out.scenario.empty()) out.scenario = scenario_of(out.mutant);
   if (out.first > out.last) usage("no seeds in that range");
   return out;
 }

@@ -145,6 +145,15 @@ Result<bool> MemoryFiles::exists(const std::string& path) {
   return names_.contains(path);
 }
 
+Result<void> MemoryFiles::rename(const std::string& from, const std::string& to) {
+  STELE_CHECK(begin_call(from));
+  const auto found = names_.find(from);
+  if (found == names_.end()) return error(ErrorCode::kNotFound, from + ": no such file");
+  names_[to] = found->second;
+  names_.erase(from);
+  return {};
+}
+
 Result<void> MemoryFiles::remove(const std::string& path) {
   STELE_CHECK(begin_call(path));
   if (names_.erase(path) == 0) return error(ErrorCode::kNotFound, path + ": no such file");

@@ -38,6 +38,7 @@ class MemoryFiles final : public runtime::BlockingFiles {
   Result<std::unique_ptr<runtime::BlockingFile>> open(const std::string& path,
                                                       runtime::OpenMode mode) override;
   Result<bool> exists(const std::string& path) override;
+  Result<void> rename(const std::string& from, const std::string& to) override;
   Result<void> remove(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
 

@@ -106,8 +106,7 @@ struct SqliteVfsCalls {
     }
     // SQLite reads whole pages of a database, but for the first hundred bytes and the change counter.
     if (!open.checked || wanted != kPage || position % amount != 0) return SQLITE_OK;
-    if (load_le<std::uint32_t>(out + kChecked) == page_checksum(out, position)) return SQLITE_OK;
-    if (all_zero(out, kPage)) return SQLITE_OK;  // a free page that was never written
+    if (SqliteVfs::is_whole(out, static_cast<std::uint64_t>(position))) return SQLITE_OK;
     STELE_MARK("sqlite: page with a wrong checksum");
     open.vfs->error_ =
         Error{ErrorCode::kCorrupt, open.path + ": the page at byte " + std::to_string(position) +
@@ -322,6 +321,12 @@ SqliteVfs::Job::~Job() {
 
 std::optional<Error> SqliteVfs::take_error() {
   return std::exchange(error_, std::nullopt);
+}
+
+bool SqliteVfs::is_whole(const char* page, std::uint64_t position) {
+  if (load_le<std::uint32_t>(page + kChecked) == page_checksum(page, static_cast<std::int64_t>(position)))
+    return true;
+  return all_zero(page, kPage);  // a free page that was never written
 }
 
 }  // namespace stele::storage

@@ -62,6 +62,10 @@ class SqliteVfs {
   std::optional<Error> take_error();
   bool poisoned() const { return poisoned_; }
 
+  // Whether the page of a database that was read from that position of its file bears the right checksum.
+  // kPageSize bytes.
+  static bool is_whole(const char* page, std::uint64_t position);
+
  private:
   friend struct SqliteVfsCalls;
   struct Registration;

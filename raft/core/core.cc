@@ -23,7 +23,7 @@ Core::Core(const Options& options, Restored restored)
   STELE_ASSERT(!snapshot_ || snapshot_->index >= log_.start().index);
   first_unsaved_ = log_.last_index() + 1;
   if (in_doubt()) truncate_from_ = first_unsaved_;  // what is unreadable there goes
-  if (mutant(Mutant::kDoubtForgotten)) hard_.doubt = {};
+  if (planted(Mutant::kDoubtForgotten)) hard_.doubt = {};
   reset(hard_.term);
 }
 
@@ -47,11 +47,11 @@ bool Core::admit(const PeerMessage& message) {
                          std::holds_alternative<InstallSnapshot>(message.body);
   if (std::holds_alternative<ReadRequest>(message.body)) return true;
   if (message.term > hard_.term) {
-    if (vote && !vote->transfer && leased() && !mutant(Mutant::kLeaseIgnored)) {
+    if (vote && !vote->transfer && leased() && !planted(Mutant::kLeaseIgnored)) {
       STELE_MARK("raft: a vote was asked for while the leader is heard of");
       return false;
     }
-    if (vote && vote->pre && !mutant(Mutant::kPreVoteBumpsTerm)) return true;
+    if (vote && vote->pre && !planted(Mutant::kPreVoteBumpsTerm)) return true;
     if (answer && answer->pre && answer->granted) return true;
     become_follower(message.term, of_leader ? std::optional(message.from) : std::nullopt);
     return true;
@@ -181,8 +181,8 @@ Effects Core::take_effects() {
   Effects out = std::exchange(out_, {});
   out.store = take_store();
   out.send_after_store = std::exchange(send_after_store_, {});
-  if (mutant(Mutant::kVoteNotStored) || mutant(Mutant::kAppendNotStored)) {
-    const bool votes = mutant(Mutant::kVoteNotStored);
+  if (planted(Mutant::kVoteNotStored) || planted(Mutant::kAppendNotStored)) {
+    const bool votes = planted(Mutant::kVoteNotStored);
     std::erase_if(out.send_after_store, [&](PeerMessage& message) {
       const bool early = votes ? std::holds_alternative<VoteAnswer>(message.body)
                                : std::holds_alternative<AppendAnswer>(message.body);
@@ -200,7 +200,7 @@ Effects Core::take_effects() {
 
 void Core::stored(Term term, LogIndex last) {
   if (failed_) return;
-  if (term != hard_.term && !mutant(Mutant::kOldCompletionCounted)) {
+  if (term != hard_.term && !planted(Mutant::kOldCompletionCounted)) {
     STELE_MARK("raft: the disk completed what belongs to an earlier term");
     return;
   }

@@ -111,7 +111,7 @@ void Core::on(const PeerMessage& from, const VoteRequest& request) {
       hard_.vote == from.from || (!hard_.vote && !leader_) || (request.pre && from.term > hard_.term);
   // What was lost counts: see damage in core.h.
   const LogPoint own = std::max(log_.last(), hard_.doubt);
-  const bool long_enough = request.last >= own || mutant(Mutant::kVoteForShorterLog);
+  const bool long_enough = request.last >= own || planted(Mutant::kVoteForShorterLog);
   if (!long_enough && request.last >= log_.last())
     STELE_MARK("raft: a vote was refused because of what was lost");
   const bool granted = free && long_enough;

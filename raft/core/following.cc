@@ -67,7 +67,7 @@ bool Core::take_entries(std::span<const Entry> entries) {
     if (log_.is_damaged(entry.index) && !fill_from(entries.subspan(i))) return false;
     if (log_.has({entry.term, entry.index})) continue;
     if (entry.index <= log_.last_index()) {
-      if (mutant(Mutant::kConflictNotTruncated)) continue;
+      if (planted(Mutant::kConflictNotTruncated)) continue;
       truncate(entry.index);
     }
     log_.append(entry);
@@ -89,7 +89,7 @@ void Core::on(const PeerMessage& from, const Heartbeat& heartbeat) {
 void Core::on(const PeerMessage& from, const InstallSnapshot& message) {
   hear_leader(from.from);
   const SnapshotInfo& snapshot = message.snapshot;
-  const bool stale = snapshot.index <= surely_committed() && !mutant(Mutant::kSnapshotBelowCommit);
+  const bool stale = snapshot.index <= surely_committed() && !planted(Mutant::kSnapshotBelowCommit);
   if (stale) {
     STELE_MARK("raft: a snapshot came that is older than the commit");
   } else if (log_.has({snapshot.term, snapshot.index}) && log_.sound_to() >= snapshot.index) {

@@ -114,13 +114,13 @@ void Core::snapshot_sent(NodeId to, bool delivered) {
 
 std::uint64_t Core::quorum(std::uint64_t (*of)(const Progress&)) const {
   Membership members = membership();
-  if (mutant(Mutant::kJointOfOneMajority)) members.voters_outgoing.clear();
+  if (planted(Mutant::kJointOfOneMajority)) members.voters_outgoing.clear();
   const NodeId first = *members.voters.begin();
   return quorum_reached(members, [&](NodeId node) {
     const auto at = progress_.find(node);
     STELE_ASSERT(at != progress_.end());
     const std::uint64_t value = of(at->second);
-    if (mutant(Mutant::kRemovedLeaderCounts) && node == first && !members.is_voter(options_.self)) {
+    if (planted(Mutant::kRemovedLeaderCounts) && node == first && !members.is_voter(options_.self)) {
       return std::max(value, stored_.index.value);
     }
     return value;
@@ -132,7 +132,7 @@ std::uint64_t Core::quorum(std::uint64_t (*of)(const Progress&)) const {
 void Core::advance_commit() {
   const LogIndex reached(quorum([](const Progress& progress) { return progress.match().value; }));
   if (reached <= commit_ || reached > log_.last_index()) return;
-  if (log_.term_at(reached) != hard_.term && !mutant(Mutant::kCommitOfEarlierTerm)) return;
+  if (log_.term_at(reached) != hard_.term && !planted(Mutant::kCommitOfEarlierTerm)) return;
   commit_to(reached);
   release_uncommitted();
   after_commit_of_membership();

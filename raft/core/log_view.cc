@@ -59,7 +59,7 @@ void LogView::truncate(LogIndex from) {
     cached_bytes_ -= cache_.back().size();
     cache_.pop_back();
   }
-  while (!mutant(Mutant::kMembershipNotReverted) && memberships_.back().index >= from) {
+  while (!planted(Mutant::kMembershipNotReverted) && memberships_.back().index >= from) {
     STELE_MARK("raft: a configuration was truncated and the one before counts again");
     memberships_.pop_back();
     STELE_ASSERT(!memberships_.empty());

@@ -1,6 +1,6 @@
-// Each planted bug of the core (raft/mutants.h) is found by the group under faults: an invariant breaks, one
-// of the core's own asserts does, or the group makes no progress in the calm. If no seed finds it, a
-// conversation must come out otherwise. A bug has a process of its own, which an assert may end.
+// Each planted bug of the core (base/mutants_of_raft.h) is found by the group under faults: an invariant
+// breaks, one of the core's own asserts does, or the group makes no progress in the calm. If no seed finds
+// it, a conversation must come out otherwise. A bug has a process of its own, which an assert may end.
 #include "raft/core/mutants.h"
 
 #include <gtest/gtest.h>
@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/mutants_of_raft.h"
 #include "raft/core/testing/group.h"
 #include "raft/core/testing/script.h"
 
@@ -39,7 +40,7 @@ std::string other_conversation() {
 
 // Ends the process: 0 if a seed found something.
 [[noreturn]] void hunt(Mutant mutant, std::string_view name) {
-  select_mutant(mutant);
+  plant(mutant);
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     Group group({.seed = seed});
     const std::string found = group.run();
@@ -75,12 +76,11 @@ TEST_P(Mutants, IsFound) {
   EXPECT_TRUE(found) << GetParam().what << ": no seed of " << kSeeds << " notices it";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Mutants, testing::ValuesIn(all_mutants().begin(), all_mutants().end()),
-                         [](const auto& info) {
-                           std::string name(info.param.name);
-                           for (char& c : name) c = c == '-' ? '_' : c;
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(All, Mutants, testing::ValuesIn(kMutantsOfRaft), [](const auto& info) {
+  std::string name(info.param.name);
+  for (char& c : name) c = c == '-' ? '_' : c;
+  return name;
+});
 
 }  // namespace
 }  // namespace stele::raft

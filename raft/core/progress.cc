@@ -80,7 +80,7 @@ bool Progress::stored(LogIndex index) {
 }
 
 bool Progress::rejected(LogIndex rejected, LogIndex hint) {
-  if (mutant(Mutant::kMatchFromStaleReject)) {
+  if (planted(Mutant::kMatchFromStaleReject)) {
     match_ = std::max(match_, hint);
     next_ = std::max(next_, match_ + 1);
   }

@@ -24,7 +24,7 @@ bool Core::read_index(std::uint64_t context) {
 // earlier leader's.
 void Core::flush_reads() {
   if (pending_reads_.empty()) return;
-  if (log_.term_at(commit_) != hard_.term && !mutant(Mutant::kReadBeforeOwnCommit)) {
+  if (log_.term_at(commit_) != hard_.term && !planted(Mutant::kReadBeforeOwnCommit)) {
     STELE_MARK("raft: a read waits for a commit in the leader's own term");
     return;
   }
@@ -43,7 +43,7 @@ void Core::flush_reads() {
 void Core::release_reads() {
   if (rounds_.empty()) return;
   std::uint64_t confirmed = quorum([](const Progress& progress) { return progress.read_round; });
-  if (mutant(Mutant::kReadWithoutQuorum)) confirmed = read_round_;
+  if (planted(Mutant::kReadWithoutQuorum)) confirmed = read_round_;
   while (!rounds_.empty() && rounds_.front().round <= confirmed) {
     const ReadRound round = std::move(rounds_.front());
     rounds_.pop_front();

@@ -88,7 +88,7 @@ void Core::on(const PeerMessage& from, const RepairRequest& request) {
   const LogPoint next = request.next;
   if (next.index <= log_.start().index || log_.is_damaged(next.index)) return;  // it cannot say
   if (in_doubt() && next.index > log_.last_index()) return;
-  if (!log_.has(next) && !mutant(Mutant::kRepairUnproven)) {
+  if (!log_.has(next) && !planted(Mutant::kRepairUnproven)) {
     send(from.from, RepairAnswer{request.slots, next, false, {}});
     return;
   }

@@ -207,7 +207,7 @@ Task<Result<void>> UvFiles::make_directory(std::string path) {
 
 Task<Result<void>> UvFiles::rename(std::string from, std::string to) {
   PoolWorker pool(core_);
-  co_return co_await Call<Result<void>>(pool, [from, to] { return SystemFiles::rename(from, to); });
+  co_return co_await Call<Result<void>>(pool, [from, to] { return SystemFiles().rename(from, to); });
 }
 
 Task<Result<void>> UvFiles::remove(std::string path) {

@@ -55,13 +55,13 @@ class SystemFiles final : public BlockingFiles {
  public:
   Result<std::unique_ptr<BlockingFile>> open(const std::string& path, OpenMode mode) override;
   Result<bool> exists(const std::string& path) override;
+  Result<void> rename(const std::string& from, const std::string& to) override;
   Result<void> remove(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
 
   static Result<std::shared_ptr<SystemFile>> open_shared(const std::string& path, OpenMode mode);
   static Result<std::vector<DirectoryEntry>> list(const std::string& directory);
   static Result<void> make_directory(const std::string& path);
-  static Result<void> rename(const std::string& from, const std::string& to);
   // An exclusive lock that goes with the descriptor.
   static Result<Descriptor> lock(const std::string& path);
 };

@@ -26,6 +26,7 @@ enum class System : std::uint8_t {
   kNode,   // a node with clients
   kLog,    // the write-ahead log alone
   kStore,  // all that keeps a shard's log
+  kRaft,   // a group of Raft members alone
 };
 
 struct Case {

@@ -26,20 +26,39 @@ Knobs knobs_of(const ScenarioFile& scenario, std::uint64_t seed) {
   return knobs;
 }
 
+std::vector<std::string> nodes_of(const ScenarioFile& scenario, const Knobs& knobs) {
+  if (scenario.system != System::kRaft) return {"node"};
+  std::vector<std::string> nodes;
+  for (std::uint32_t id = 1; id <= raft_members(knobs); ++id) nodes.push_back("m" + std::to_string(id));
+  return nodes;
+}
+
 std::vector<FaultMenu> menus_of(const ScenarioFile& scenario, const Knobs& knobs) {
   std::vector<std::string> clients;
   if (scenario.system == System::kNode) clients.emplace_back("clients");
+  const std::vector<std::string> nodes = nodes_of(scenario, knobs);
+  // What a group survives of one of its members, if there is another majority.
+  std::vector<std::string> damaged = nodes, others = clients;
+  if (scenario.system == System::kRaft) {
+    damaged.resize(nodes.size() < 3 ? 0 : 1);
+    others.assign(nodes.begin() + 1, nodes.end());
+  }
   std::vector<FaultMenu> menus;
   for (const std::string& name : scenario.menus) {
     FaultMenu menu =
-        name == "damage" ? FaultMenu::damage({"node"}, clients) : FaultMenu::ordinary({"node"}, clients);
+        name == "damage" ? FaultMenu::damage(damaged, others) : FaultMenu::ordinary(nodes, clients);
     for (std::uint32_t& rate : menu.per_hour) rate *= scenario.times;
-    // Of kinds that a scenario has a rate for, once.
+    // Of kinds that a scenario has a rate for, once: the first menu has them, but where only one of the nodes
+    // may be damaged.
+    const auto is_of = [&](const std::string& name, std::size_t kind) {
+      if (scenario.system != System::kRaft) return menus.empty();
+      return (name == "damage") == (FaultMenu::damage({}, {}).per_hour[kind] > 0);
+    };
     for (std::size_t i = 0; i < kFaultKinds; ++i) {
       const auto own = scenario.per_hour.find(std::string(to_string(static_cast<FaultKind>(i))));
-      if (own != scenario.per_hour.end()) menu.per_hour[i] = menus.empty() ? own->second : 0;
+      if (own != scenario.per_hour.end()) menu.per_hour[i] = is_of(name, i) ? own->second : 0;
     }
-    if (knobs["node.cores"] == 1) menu.rate(FaultKind::kCorePauses) = 0;
+    if (knobs["node.cores"] == 1 || scenario.system == System::kRaft) menu.rate(FaultKind::kCorePauses) = 0;
     menus.push_back(std::move(menu));
   }
   return menus;
@@ -73,6 +92,7 @@ Case draw_case(const ScenarioFile& scenario, std::uint64_t seed, std::optional<D
 
   // The faults of the episodes. A run without enough crashes gets some.
   runtime::Random random = stream_of(seed, Concern::kFaults);
+  const std::vector<std::string> nodes = nodes_of(scenario, out.knobs);
   for (FaultMenu& menu : menus_of(scenario, out.knobs)) {
     menu.until = pace.busy();
     const std::vector<Fault> drawn = draw_faults(random, menu);
@@ -84,7 +104,7 @@ Case draw_case(const ScenarioFile& scenario, std::uint64_t seed, std::optional<D
   for (; crashes < scenario.crashes; ++crashes) {
     out.faults.push_back({.at = Duration(random.between(0, pace.busy().count())),
                           .kind = FaultKind::kPowerLoss,
-                          .host = "node",
+                          .host = nodes.size() == 1 ? nodes.front() : nodes[random.below(nodes.size())],
                           .lasts = Duration(random.between(1'000'000, 3'000'000'000))});
   }
   for (Fault& fault : out.faults) fault.at = pace.when(fault.at);

@@ -59,6 +59,10 @@ void add_to(std::string& content, std::size_t at, std::uint32_t more) {
 // contradict themselves or what the disk holds.
 constexpr std::array kTamperings{
     "BEGIN IMMEDIATE; DROP TABLE users; DROP TABLE credentials; DROP TABLE rules; DROP TABLE tokens;"
+    "DROP TABLE proposals; ALTER TABLE shards DROP COLUMN assigned;"
+    "ALTER TABLE nodes DROP COLUMN roles; ALTER TABLE nodes DROP COLUMN zone;"
+    "ALTER TABLE nodes DROP COLUMN disk; ALTER TABLE nodes DROP COLUMN product;"
+    "ALTER TABLE nodes DROP COLUMN state; ALTER TABLE nodes DROP COLUMN draining;"
     "ALTER TABLE cluster DROP COLUMN next_user; ALTER TABLE cluster DROP COLUMN next_rule;"
     "ALTER TABLE cluster DROP COLUMN decoy_secret; PRAGMA user_version = 1; COMMIT",
     "UPDATE segments SET \"end\" = base + 1 WHERE \"end\" IS NULL",

@@ -63,6 +63,23 @@ std::vector<Knob> declare() {
       {"kafka.fetch_sessions", 4, {0}, 0, 4},
       {"kafka.fetch_session_partitions", 12, {3}, 3, 12},
       {"kafka.fetch_session_keep_ns", ns(2s), {0}, 0, ns(2s)},
+      // A Raft group, of which so many are a majority and one less is not; and what its members are given.
+      {"raft.majority", 2, {1, 2, 2, 3, 4}},
+      {"raft.clients", 2, {1, 4}},  // of each member
+      {"raft.tick_ns", ns(50ms), {ns(10ms), ns(200ms)}, ns(10ms), ns(200ms)},
+      {"raft.election_ticks", 20, {5, 40}, 5, 40},
+      {"raft.append_bytes", 256 << 10, {1, 1 << 10}, 64, 256 << 10},
+      {"raft.window_messages", 64, {1, 2}, 1, 64},
+      {"raft.window_bytes", 1 << 20, {1, 1 << 10}, 64, 1 << 20},
+      {"raft.cache_bytes", 4 << 20, {0}, 64, 4 << 20},
+      {"raft.tail", 100, {0, 1, 100'000}, 1, 1'000},
+      {"raft.applying_bytes", 1 << 20, {1, 1 << 10}, 64, 1 << 20},
+      {"raft.uncommitted_bytes", 16 << 20, {1, 200}, 64, 16 << 20},
+      {"raft.snapshot_every", 200, {1, 10, 100'000}, 1, 2'000},
+      {"raft.snapshot_part_bytes", 128 << 10, {64, 512}, 64, 128 << 10},
+      {"raft.snapshot_window", 8, {1}, 1, 8},
+      {"raft.proposals", 4096, {1}, 1, 64},
+      {"raft.disorder_one_in", 0, {0, 5, 50}, 5, 1'000},  // messages that are lost, repeated or late
       // Limits, which scenarios set low.
       {"broker.sessions", 1'000'000, {}, 1, 1'000'000, false},
       {"broker.subscriptions_per_session", 10'000, {}, 1, 10'000, false},
@@ -103,6 +120,10 @@ std::vector<Knob> declare() {
 std::span<const Knob> node_knobs() {
   static const std::vector<Knob> knobs = declare();
   return knobs;
+}
+
+std::uint32_t raft_members(const Knobs& knobs) {
+  return 2 * static_cast<std::uint32_t>(knobs["raft.majority"]) - 1;
 }
 
 }  // namespace stele::sim

@@ -1,6 +1,7 @@
 // The knobs of a run of the node: those of its world, of the node, and of its clients.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "sim/knobs.h"
@@ -8,5 +9,7 @@
 namespace stele::sim {
 
 std::span<const Knob> node_knobs();
+// How many members a Raft group has.
+std::uint32_t raft_members(const Knobs& knobs);
 
 }  // namespace stele::sim

@@ -8,6 +8,8 @@ ScenarioResult run_case(const Case& of, const Observation& observe) {
       return run_log(of, observe);
     case System::kStore:
       return run_store(of, observe);
+    case System::kRaft:
+      return run_raft(of, observe);
     case System::kNode:
       break;
   }

@@ -62,6 +62,17 @@ TEST_P(StoreScenario, OwnersFindWhatWasAcknowledged) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, StoreScenario, testing::Range<std::uint64_t>(1, 9));
 
+class RaftScenario : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(RaftScenario, AGroupAgreesAndForgetsNothing) {
+  const ScenarioResult result = run_case(draw("raft", GetParam(), 10min));
+  EXPECT_TRUE(result.ok) << result.lines << result.why << "\nreplay: ./simulate --seed " << GetParam()
+                         << " --scenario raft";
+  EXPECT_LT(result.undecided, result.histories);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RaftScenario, testing::Range<std::uint64_t>(1, 13));
+
 TEST(Scenarios, ASeedMeansOneRun) {
   const Case of = draw("node", 3, 1min);
   const ScenarioResult once = run_case(of);
@@ -83,7 +94,7 @@ TEST(Scenarios, ContendersContend) {
 }
 
 TEST(Scenarios, ACaseIsTheRunThatItWasWrittenFrom) {
-  for (const char* scenario : {"node", "damage", "store", "limits", "drops", "access"}) {
+  for (const char* scenario : {"node", "damage", "store", "raft", "limits", "drops", "access"}) {
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
       const Case drawn = draw(scenario, seed, 1min);
       const auto read = parse_case("written", format_case(drawn));
