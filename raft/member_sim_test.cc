@@ -395,6 +395,20 @@ TEST(Member, TheGroupChangesAndTheLeadershipIsHandedOver) {
   ASSERT_TRUE(group.settle()) << group.told();
 }
 
+// Its votes are lost with it: it must not go on as who it was.
+TEST(Member, WhoseLogIsLostDoesNotComeBack) {
+  GroupWorld group(12, 3);
+  group.boot();
+  ASSERT_TRUE(group.acknowledge(50)) << group.told();
+  sim::Host& host = *group.hosts[NodeId(3)];
+  host.crash();
+  host.disk().drop_directory("/raft/member/log");
+  ASSERT_TRUE(group.run_until([&] { return !group.ends.empty(); }));
+  EXPECT_EQ(group.ends.front().code, ErrorCode::kCorrupt) << group.told();
+  EXPECT_EQ(group.member(NodeId(3)), nullptr);
+  ASSERT_TRUE(group.acknowledge(50)) << group.told();
+}
+
 TEST(Member, NonsenseIsCountedAndDoesNothing) {
   GroupWorld group(10, 3);
   group.boot();
