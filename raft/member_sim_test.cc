@@ -409,6 +409,40 @@ TEST(Member, WhoseLogIsLostDoesNotComeBack) {
   ASSERT_TRUE(group.acknowledge(50)) << group.told();
 }
 
+// Its state machine tells that there was more: it waits for that, from the log of another or as a snapshot.
+TEST(Member, WhoseLogIsAnOldOneIsInDoubt) {
+  for (const std::uint64_t snapshot_every : {1'000'000, 30}) {
+    GroupWorld group(13, 3);
+    group.defaults.member.snapshot_every = snapshot_every;
+    group.boot();
+    ASSERT_TRUE(group.acknowledge(50) && group.settle()) << group.told();
+    sim::Host& host = *group.hosts[NodeId(3)];
+    const std::string log = "/raft/member/log";
+    group.keep_up = false;
+    host.crash(sim::CrashMode::kKill);
+    std::map<std::string, std::string> old;
+    for (const std::string& name : host.disk().names_in(log))
+      old[log + "/" + name] = host.disk().content_of(log + "/" + name).value();
+    host.restart();
+    ASSERT_TRUE(group.acknowledge(150)) << group.told();
+    ASSERT_TRUE(group.run_until([&] { return group.member(NodeId(3)) != nullptr; }));
+    ASSERT_TRUE(group.settle()) << group.told();
+    group.quiet = true;
+    host.crash(sim::CrashMode::kKill);
+    host.disk().drop_directory(log);
+    for (const auto& [path, content] : old) host.disk().put_content(path, content);
+    const LogIndex before = group.ledger.acknowledged_to();
+    host.restart();
+    ASSERT_TRUE(group.run_until([&] { return group.member(NodeId(3)) != nullptr; })) << group.told();
+    EXPECT_TRUE(group.member(NodeId(3))->status().in_doubt);
+    ASSERT_TRUE(group.run_until([&] { return group.member(NodeId(3))->status().last >= before; }));
+    ASSERT_TRUE(group.run_until([&] { return !group.member(NodeId(3))->status().in_doubt; }));
+    group.quiet = false;
+    ASSERT_TRUE(group.acknowledge(50) && group.settle()) << group.told();
+    EXPECT_TRUE(group.ends.empty()) << group.told();
+  }
+}
+
 TEST(Member, NonsenseIsCountedAndDoesNothing) {
   GroupWorld group(10, 3);
   group.boot();
