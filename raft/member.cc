@@ -83,6 +83,13 @@ Task<Result<void>> Member::Impl::open() {
 // What there is of log and state machine, brought together.
 Task<Result<Restored>> Member::Impl::restore(StoredLog found, bool snapshot_found) {
   LogOutline& log = found.log;
+  if (found.hard_state.term == Term(0) && machine_.applied() > LogIndex(0)) {
+    STELE_MARK("raft: a log is lost whole");
+    co_return error(ErrorCode::kCorrupt,
+                    "the log is lost, and with it whom this node voted for, but the state machine has " +
+                        std::to_string(machine_.applied().value) +
+                        " entries; remove it, and let the node come back under another id");
+  }
   if (log.start.index == LogIndex(0)) log.base = options_.founders;
   if (machine_.applied() < log.start.index && snapshot_found) {
     STELE_MARK("raft: a snapshot is installed that a crash came before");

@@ -147,6 +147,37 @@ class GroupWorld {
   bool quiet = false;
 };
 
+struct Asked {
+  std::optional<Result<LogIndex>> written;
+  std::optional<Result<std::uint64_t>> read;
+};
+Task<void> only_read(MemberNode& node, Asked& out) {
+  out.read = co_await node.read(1);
+}
+Task<void> write_and_read(MemberNode& node, Asked& out) {
+  out.written = co_await node.write(1, 77);
+  co_await only_read(node, out);
+}
+Task<void> propose_large(MemberNode& node, std::optional<ErrorCode>& out) {
+  out = (co_await node.member()->propose(std::string(101, 'x'))).error().code;
+}
+
+std::string in_words(const Result<void>& result) {
+  return result ? "ok" : result.error().to_string();
+}
+Task<void> hand_over(MemberNode& node, std::vector<std::string>& steps) {
+  steps.push_back(in_words(co_await node.member()->transfer_leadership(NodeId(2))));
+}
+// 4 learns, and votes instead of 1.
+Task<void> change_twice(MemberNode& node, std::vector<std::string>& steps) {
+  Member& member = *node.member();
+  steps.push_back(in_words(co_await member.change_membership(
+      {.voters = {NodeId(1), NodeId(2), NodeId(3)}, .learners = {NodeId(4)}})));
+  co_await runtime::sleep(node.runtime(), 5s);
+  steps.push_back(in_words(
+      co_await member.change_membership({.voters = {NodeId(2), NodeId(3), NodeId(4)}, .learners = {}})));
+}
+
 class GroupsOf : public ::testing::TestWithParam<std::uint32_t> {};
 INSTANTIATE_TEST_SUITE_P(Members, GroupsOf, ::testing::Values(1u, 3u, 5u, 7u));
 
@@ -304,11 +335,10 @@ TEST(Member, AReadThatIsLostIsAskedForAgain) {
   group.boot();
   ASSERT_TRUE(group.acknowledge(5) && group.settle()) << group.told();
   MemberNode& other = *group.node(NodeId(group.leader()->value % 3 + 1));
-  std::optional<Result<std::uint64_t>> read;
-  const auto ask = [&](MemberNode& node) -> Task<void> { read = co_await node.read(1); };
-  other.runtime().post(CoreId(0), [&] { other.scope().spawn(ask(other)); });
-  ASSERT_TRUE(group.run_until([&] { return read.has_value(); }));
-  EXPECT_TRUE(read->has_value()) << read->error().to_string();
+  Asked asked;
+  other.runtime().post(CoreId(0), [&] { other.scope().spawn(only_read(other, asked)); });
+  ASSERT_TRUE(group.run_until([&] { return asked.read.has_value(); }));
+  EXPECT_TRUE(asked.read->has_value()) << asked.read->error().to_string();
   EXPECT_EQ(lost, 5);
 }
 
@@ -318,17 +348,12 @@ TEST(Member, WhoIsAloneSaysSo) {
   ASSERT_TRUE(group.acknowledge(5)) << group.told();
   const NodeId old = *group.leader();
   group.world.fabric().isolate(*group.hosts[old], true);
-  std::optional<Result<LogIndex>> written;
-  std::optional<Result<std::uint64_t>> read;
-  const auto ask = [&](MemberNode& node) -> Task<void> {
-    written = co_await node.write(1, 77);
-    read = co_await node.read(1);
-  };
+  Asked asked;
   MemberNode& node = *group.node(old);
-  node.runtime().post(CoreId(0), [&] { node.scope().spawn(ask(node)); });
-  ASSERT_TRUE(group.run_until([&] { return read.has_value(); }));
-  EXPECT_EQ(written->error().code, ErrorCode::kTimedOut) << written->error().to_string();
-  EXPECT_EQ(read->error().code, ErrorCode::kUnavailable) << read->error().to_string();
+  node.runtime().post(CoreId(0), [&] { node.scope().spawn(write_and_read(node, asked)); });
+  ASSERT_TRUE(group.run_until([&] { return asked.read.has_value(); }));
+  EXPECT_EQ(asked.written->error().code, ErrorCode::kTimedOut) << asked.written->error().to_string();
+  EXPECT_EQ(asked.read->error().code, ErrorCode::kUnavailable) << asked.read->error().to_string();
   EXPECT_NE(group.leader(), old);
   group.world.fabric().isolate(*group.hosts[old], false);
   ASSERT_TRUE(group.acknowledge(10)) << group.told();
@@ -341,17 +366,12 @@ TEST(Member, WhoDoesNotLeadSaysWhoDoes) {
   ASSERT_TRUE(group.acknowledge(5) && group.settle()) << group.told();
   const NodeId leader = *group.leader();
   MemberNode& other = *group.node(NodeId(leader.value % 3 + 1));
-  std::optional<Result<LogIndex>> written;
-  std::optional<Result<std::uint64_t>> read;
-  const auto ask = [&](MemberNode& node) -> Task<void> {
-    written = co_await node.write(1, 77);
-    read = co_await node.read(1);
-  };
-  other.runtime().post(CoreId(0), [&] { other.scope().spawn(ask(other)); });
-  ASSERT_TRUE(group.run_until([&] { return read.has_value(); }));
-  EXPECT_EQ(written->error().code, ErrorCode::kUnavailable);
-  EXPECT_NE(written->error().message.find("node " + std::to_string(leader.value)), std::string::npos);
-  EXPECT_TRUE(read->has_value());
+  Asked asked;
+  other.runtime().post(CoreId(0), [&] { other.scope().spawn(write_and_read(other, asked)); });
+  ASSERT_TRUE(group.run_until([&] { return asked.read.has_value(); }));
+  EXPECT_EQ(asked.written->error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(asked.written->error().message.find("node " + std::to_string(leader.value)), std::string::npos);
+  EXPECT_TRUE(asked.read->has_value());
 }
 
 TEST(Member, TheGroupChangesAndTheLeadershipIsHandedOver) {
@@ -360,23 +380,9 @@ TEST(Member, TheGroupChangesAndTheLeadershipIsHandedOver) {
   group.boot();
   ASSERT_TRUE(group.acknowledge(100)) << group.told();
   std::vector<std::string> steps;
-  const auto change = [&](MemberNode& node) -> Task<void> {
-    const auto say = [&](const Result<void>& result) {
-      steps.push_back(result ? "ok" : result.error().to_string());
-    };
-    say(co_await node.member()->change_membership(
-        {.voters = {NodeId(1), NodeId(2), NodeId(3)}, .learners = {NodeId(4)}}));
-    co_await runtime::sleep(node.runtime(), 5s);
-    say(co_await node.member()->change_membership(
-        {.voters = {NodeId(2), NodeId(3), NodeId(4)}, .learners = {}}));
-  };
-  const auto hand_over = [&](MemberNode& node) -> Task<void> {
-    auto result = co_await node.member()->transfer_leadership(NodeId(2));
-    steps.push_back(result ? "ok" : result.error().to_string());
-  };
   if (group.leader() != NodeId(2)) {
     MemberNode& leader = *group.node(*group.leader());
-    leader.runtime().post(CoreId(0), [&] { leader.scope().spawn(hand_over(leader)); });
+    leader.runtime().post(CoreId(0), [&] { leader.scope().spawn(hand_over(leader, steps)); });
     ASSERT_TRUE(group.run_until([&] { return steps.size() == 1; })) << group.told();
     EXPECT_EQ(steps, std::vector<std::string>{"ok"});
     steps.clear();
@@ -384,7 +390,7 @@ TEST(Member, TheGroupChangesAndTheLeadershipIsHandedOver) {
   }
   ASSERT_EQ(group.leader(), NodeId(2));
   MemberNode& leader = *group.node(NodeId(2));
-  leader.runtime().post(CoreId(0), [&] { leader.scope().spawn(change(leader)); });
+  leader.runtime().post(CoreId(0), [&] { leader.scope().spawn(change_twice(leader, steps)); });
   ASSERT_TRUE(group.run_until([&] { return steps.size() == 2; })) << group.told();
   EXPECT_EQ(steps, (std::vector<std::string>{"ok", "ok"}));
   const Membership now = group.member(NodeId(2))->status().membership;
@@ -393,6 +399,54 @@ TEST(Member, TheGroupChangesAndTheLeadershipIsHandedOver) {
   group.hosts[NodeId(1)]->crash();
   ASSERT_TRUE(group.acknowledge(100)) << group.told();
   ASSERT_TRUE(group.settle()) << group.told();
+}
+
+// Its votes are lost with it: it must not go on as who it was.
+TEST(Member, WhoseLogIsLostDoesNotComeBack) {
+  GroupWorld group(12, 3);
+  group.boot();
+  ASSERT_TRUE(group.acknowledge(50)) << group.told();
+  sim::Host& host = *group.hosts[NodeId(3)];
+  host.crash();
+  host.disk().drop_directory("/raft/member/log");
+  ASSERT_TRUE(group.run_until([&] { return !group.ends.empty(); }));
+  EXPECT_EQ(group.ends.front().code, ErrorCode::kCorrupt) << group.told();
+  EXPECT_EQ(group.member(NodeId(3)), nullptr);
+  ASSERT_TRUE(group.acknowledge(50)) << group.told();
+}
+
+// Its state machine tells that there was more: it waits for that, from the log of another or as a snapshot.
+TEST(Member, WhoseLogIsAnOldOneIsInDoubt) {
+  for (const std::uint64_t snapshot_every : {1'000'000, 30}) {
+    GroupWorld group(13, 3);
+    group.defaults.member.snapshot_every = snapshot_every;
+    group.boot();
+    ASSERT_TRUE(group.acknowledge(50) && group.settle()) << group.told();
+    sim::Host& host = *group.hosts[NodeId(3)];
+    const std::string log = "/raft/member/log";
+    group.keep_up = false;
+    host.crash(sim::CrashMode::kKill);
+    std::map<std::string, std::string> old;
+    for (const std::string& name : host.disk().names_in(log))
+      old[log + "/" + name] = host.disk().content_of(log + "/" + name).value();
+    host.restart();
+    ASSERT_TRUE(group.acknowledge(150)) << group.told();
+    ASSERT_TRUE(group.run_until([&] { return group.member(NodeId(3)) != nullptr; }));
+    ASSERT_TRUE(group.settle()) << group.told();
+    group.quiet = true;
+    host.crash(sim::CrashMode::kKill);
+    host.disk().drop_directory(log);
+    for (const auto& [path, content] : old) host.disk().put_content(path, content);
+    const LogIndex before = group.ledger.acknowledged_to();
+    host.restart();
+    ASSERT_TRUE(group.run_until([&] { return group.member(NodeId(3)) != nullptr; })) << group.told();
+    EXPECT_TRUE(group.member(NodeId(3))->status().in_doubt);
+    ASSERT_TRUE(group.run_until([&] { return group.member(NodeId(3))->status().last >= before; }));
+    ASSERT_TRUE(group.run_until([&] { return !group.member(NodeId(3))->status().in_doubt; }));
+    group.quiet = false;
+    ASSERT_TRUE(group.acknowledge(50) && group.settle()) << group.told();
+    EXPECT_TRUE(group.ends.empty()) << group.told();
+  }
 }
 
 TEST(Member, NonsenseIsCountedAndDoesNothing) {
@@ -423,10 +477,7 @@ TEST(Member, TooManyProposalsAreRefusedAtOnce) {
   EXPECT_GT(group.refused[ErrorCode::kUnavailable], 0);
   MemberNode& node = *group.node(NodeId(1));
   std::optional<ErrorCode> large;
-  const auto ask = [&](MemberNode& at) -> Task<void> {
-    large = (co_await at.member()->propose(std::string(101, 'x'))).error().code;
-  };
-  node.runtime().post(CoreId(0), [&] { node.scope().spawn(ask(node)); });
+  node.runtime().post(CoreId(0), [&] { node.scope().spawn(propose_large(node, large)); });
   ASSERT_TRUE(group.run_until([&] { return large.has_value(); }));
   EXPECT_EQ(*large, ErrorCode::kInvalidArgument);
 }
