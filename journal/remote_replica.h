@@ -39,7 +39,7 @@ struct RemoteReplicaOptions {
   std::size_t max_batch_bytes = 1 << 20;
   // Sent by all its writers and not answered. One batch may go beyond it.
   std::size_t max_in_flight_bytes = 8 << 20;
-  // Held by one writer, sent or not.
+  // Held by one writer, sent or not. Who has more for a new writer gives it as it gets stored.
   std::size_t max_held_bytes = 32 << 20;
 };
 

@@ -100,11 +100,12 @@ class ReplicaNode {
 struct HeardStored final : AppendListener {
   std::uint64_t stored = 0;
   std::optional<Error> failed;
-  std::function<void()> when_failed;
+  std::function<void()> when_stored, when_failed;
   void on_stored(std::uint64_t end) override {
     EXPECT_FALSE(failed);
     EXPECT_GT(end, stored);
     stored = end;
+    if (when_stored) when_stored();
   }
   void on_append_failed(const Error& why) override {
     EXPECT_FALSE(failed);
