@@ -116,10 +116,11 @@ void take(Reader& r, const Bytes&, Stored& to) {
 }
 void take(Reader& r, const Bytes&, Fence& to) {
   to.disk = r.le<std::uint64_t>();
-  to.requests.resize(take_count(r, 16));
+  to.requests.resize(take_count(r, 17));
   for (FenceRequest& request : to.requests) {
     request.segment = SegmentId(r.le<std::uint64_t>());
     request.epoch = Epoch(r.le<std::uint64_t>());
+    request.fresh = take_bool(r);
   }
 }
 void take(Reader& r, const Bytes&, FenceAnswers& to) {
@@ -203,7 +204,8 @@ Bytes encode(const Fence& from) {
   std::string out;
   Writer w(out);
   w.le(from.disk).le<std::uint32_t>(static_cast<std::uint32_t>(from.requests.size()));
-  for (const FenceRequest& request : from.requests) w.le(request.segment.value).le(request.epoch.value);
+  for (const FenceRequest& request : from.requests)
+    w.le(request.segment.value).le(request.epoch.value).u8(request.fresh ? 1 : 0);
   return Bytes::copy(out);
 }
 

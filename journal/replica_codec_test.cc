@@ -111,7 +111,7 @@ TEST(ReplicaCodec, TheOthersComeAsTheyWere) {
     Descriptions descriptions;
     Listed listed{.segments = {}, .more = *rc::gen::arbitrary<bool>()};
     for (int i = *rc::gen::inRange(0, 10); i > 0; --i) {
-      fence.requests.push_back({SegmentId(number()), Epoch(number())});
+      fence.requests.push_back({SegmentId(number()), Epoch(number()), *rc::gen::arbitrary<bool>()});
       describe.segments.push_back(SegmentId(number()));
       listed.segments.push_back(info());
       if (*rc::gen::arbitrary<bool>()) {
@@ -130,6 +130,7 @@ TEST(ReplicaCodec, TheOthersComeAsTheyWere) {
     for (std::size_t i = 0; i < fence.requests.size(); ++i) {
       RC_ASSERT(got_fence->requests[i].segment == fence.requests[i].segment);
       RC_ASSERT(got_fence->requests[i].epoch == fence.requests[i].epoch);
+      RC_ASSERT(got_fence->requests[i].fresh == fence.requests[i].fresh);
     }
     const auto got_answers = decode<FenceAnswers>(encode(answers));
     RC_ASSERT(got_answers && got_answers->answers.size() == answers.answers.size());
