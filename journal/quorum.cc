@@ -106,8 +106,9 @@ std::optional<SealPlan> FenceAnswers::plan() const {
     if (!replicas_[i].there()) continue;
     (replicas_[i].end >= plan.end ? plan.holders : plan.behind).push_back(i);
   }
-  std::stable_sort(plan.behind.begin(), plan.behind.end(),
-                   [this](std::size_t a, std::size_t b) { return replicas_[a].end > replicas_[b].end; });
+  std::ranges::sort(plan.behind, [this](std::size_t x, std::size_t y) {
+    return replicas_[x].end != replicas_[y].end ? replicas_[x].end > replicas_[y].end : x < y;
+  });
   if (plan.holders.size() + plan.behind.size() < quorum_.acks) return std::nullopt;
   plan.copies = quorum_.acks - std::min(quorum_.acks, plan.holders.size());
   if (mutant(QuorumMutant::kCopiedToTooFew)) plan.copies = 0;
