@@ -1,6 +1,7 @@
 #include "journal/quorum_writer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -26,6 +27,7 @@ class QuorumWriter::Lane final : public AppendListener, public SpaceListener {
   SegmentReplica* const replica;
   std::unique_ptr<SegmentWriter> writer;  // null: waits for on_space, or is out
   std::uint64_t end = 0;                  // stored
+  bool being_told = false;                // of the segment
   bool out = false;
 };
 
@@ -73,6 +75,26 @@ void QuorumWriter::open(Lane& lane) {
   lane.writer = lane.replica->open_writer(segment_, epoch_, lane.end, lane);
   for (std::size_t i = lane.end - kept_from_; i < kept_.size(); ++i) lane.writer->append(kept_[i]);
   acks_.rejoined(lane.index, lane.end);
+  if (lane.end == 0 && !std::exchange(lane.being_told, true)) scope_.spawn(make_known(lane));
+}
+
+// It has acknowledged nothing to this writer, and there is no other: so nothing of it can be missing.
+runtime::Task<void> QuorumWriter::make_known(Lane& lane) {
+  while (lane.end == 0 && !lane.out && !failed_) {
+    const auto answers =
+        co_await lane.replica->fence({{.segment = segment_, .epoch = epoch_, .fresh = true}});
+    const Error* why = nullptr;
+    if (!answers) {
+      why = &answers.error();
+    } else if (!answers->at(0)) {
+      why = &answers->at(0).error();
+    }
+    if (why && why->code == ErrorCode::kFenced && !failed_) fail(*why);
+    // What else is wrong with the replica its writer will see.
+    if (!why || (why->code != ErrorCode::kUnavailable && why->code != ErrorCode::kNoSpace)) break;
+    co_await runtime::sleep(runtime_, std::chrono::seconds(1));
+  }
+  lane.being_told = false;
 }
 
 void QuorumWriter::stored(Lane& lane, std::uint64_t end) {

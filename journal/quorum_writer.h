@@ -3,7 +3,8 @@
 // A SegmentWriter over others, one for each replica (a lane). A lane that ends for what passes (kUnavailable,
 // kNoSpace) is opened again when its replica says so, and gets what it lacks from what is kept in memory
 // for it; one that is too far behind for that, or ends for good, is out until the next segment. Others
-// go on meanwhile: only below A of them nothing commits.
+// go on meanwhile: only below A of them nothing commits. Each replica is told of the segment whether there
+// are entries or not (begin_segment in take_segment.h says why), until it knows.
 //
 // To freeze the segment is to destroy the writer: what the listener was told is the commit position, and
 // nothing counts any more.
@@ -21,6 +22,8 @@
 #include "journal/segment_replica.h"
 #include "model/ids.h"
 #include "runtime/runtime.h"
+#include "runtime/scope.h"
+#include "runtime/task.h"
 
 namespace stele::journal {
 
@@ -56,6 +59,7 @@ class QuorumWriter final : public SegmentWriter, private runtime::TurnEndHook {
   class Lane;
   void on_turn_end() override;
   void open(Lane& lane);
+  runtime::Task<void> make_known(Lane& lane);
   void stored(Lane& lane, std::uint64_t end);
   void lane_failed(Lane& lane, const Error& why);
   void put_out(Lane& lane);
@@ -77,6 +81,7 @@ class QuorumWriter final : public SegmentWriter, private runtime::TurnEndHook {
   std::optional<Error> failed_;
   bool ended_ = false;  // the listener has heard of it
   std::vector<std::unique_ptr<Lane>> lanes_;
+  runtime::Scope scope_;  // last: its tasks use all of the above
 };
 
 }  // namespace stele::journal

@@ -253,6 +253,21 @@ TEST_F(ReplicatedTest, WhoIsTooFarBehindIsOut) {
   EXPECT_EQ(heard_.committed, 4u);
 }
 
+TEST_F(ReplicatedTest, WhoHasNothingIsToldOfTheSegmentUntilItKnows) {
+  at(2).fences = FakeReplica::Fences::kFails;
+  open();
+  world_.run_for(5s);
+  EXPECT_EQ(at(0).fences_asked, 1);
+  EXPECT_TRUE(at(0).fresh);
+  EXPECT_GT(at(2).fences_asked, 3);
+  at(2).fences = FakeReplica::Fences::kAnswers;
+  world_.run_for(2s);
+  const int asked = at(2).fences_asked;
+  world_.run_for(5s);
+  EXPECT_EQ(at(2).fences_asked, asked);
+  EXPECT_FALSE(heard_.failed);
+}
+
 TEST_F(ReplicatedTest, WithoutAQuorumForGoodItEnds) {
   open();
   append("a");
