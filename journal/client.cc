@@ -80,6 +80,28 @@ Task<Result<std::vector<Result<FenceAnswer>>>> fence_there(ServerImpl& server,
   co_return answers;
 }
 
+// Those of segments that no chain has any more would make them known again.
+Task<Result<std::vector<Result<FenceAnswer>>>> fence_there_for_peer(ServerImpl& server,
+                                                                    std::vector<FenceRequest> requests) {
+  std::vector<FenceRequest> asked;
+  std::vector<Result<void>> admitted;
+  for (const FenceRequest& request : requests) {
+    admitted.push_back(server.admitted(request.segment));
+    if (admitted.back()) asked.push_back(request);
+  }
+  std::vector<Result<FenceAnswer>> answers;
+  if (!asked.empty()) {
+    STELE_CO_TRY(answers, co_await fence_there(server, std::move(asked)));
+  }
+  for (std::size_t i = 0; i < admitted.size(); ++i) {
+    if (admitted[i]) continue;
+    Error why = admitted[i].error();
+    if (why.code == ErrorCode::kFenced) why.code = ErrorCode::kNotFound;
+    answers.insert(answers.begin() + static_cast<std::ptrdiff_t>(i), std::unexpected(std::move(why)));
+  }
+  co_return answers;
+}
+
 Task<Result<std::vector<std::optional<SegmentInfo>>>> describe_there(ServerImpl& server,
                                                                      std::vector<SegmentId> segments) {
   std::vector<std::optional<SegmentInfo>> answer;
@@ -149,8 +171,35 @@ void JournalClient::trim(SegmentId segment, std::uint64_t below) {
 void JournalClient::remove(std::vector<SegmentId> segments) {
   runtime_.post(impl_->server()->core, [server = impl_->server(), segments = std::move(segments)] {
     if (!server->reader) return;
-    for (SegmentId segment : segments) server->reader->store().remove(segment);
+    for (SegmentId segment : segments) server->reader->remove(segment);
   });
+}
+
+void JournalClient::append_for_peer(SegmentId segment, Epoch epoch, std::uint64_t first,
+                                    std::vector<LogEntry> entries,
+                                    std::move_only_function<void(Result<std::uint64_t>)> done) {
+  internal::AppendBatch batch;
+  batch.segment = segment;
+  batch.epoch = epoch;
+  batch.first = first;
+  for (const LogEntry& entry : entries) batch.bytes += entry.size();
+  batch.entries = std::move(entries);
+  impl_->append_for_peer(std::move(batch), std::move(done));
+}
+
+Task<Result<std::vector<Result<FenceAnswer>>>> JournalClient::fence_for_peer(
+    std::vector<FenceRequest> requests) {
+  return on_journal_core<std::vector<Result<FenceAnswer>>>(
+      runtime_, impl_->server(), [requests = std::move(requests)](ServerImpl& server) mutable {
+        return fence_there_for_peer(server, std::move(requests));
+      });
+}
+
+void JournalClient::admit(SegmentAdmission admission) {
+  runtime_.post(impl_->server()->core,
+                [server = impl_->server(), admission = std::move(admission)]() mutable {
+                  if (server->reader) server->reader->admit(std::move(admission));
+                });
 }
 
 bool JournalClient::has_space() const {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 
 #include "base/intrusive_list.h"
 #include "base/result.h"
+#include "journal/admission.h"
 #include "journal/segment_replica.h"
 #include "journal/tail_cache.h"
 #include "model/ids.h"
@@ -58,6 +60,24 @@ class JournalClient final : public SegmentReplica {
   void remove(std::vector<SegmentId> segments) override;
   bool has_space() const override;
   void watch_space(SpaceListener& listener) override;
+
+  // ---- For the owners and take-overs of other nodes (replica_service.h).
+
+  // Appends what a writer elsewhere has sent, perhaps for the second time: what the segment has of it already
+  // is not stored again, for what is at a place was put there by the segment's one writer. Leaves at the end
+  // of the turn. `done` comes in a turn of this core, with the batch's end once everything up to it is
+  // stored; never, if this client goes before. kFenced: also if no chain has the segment any more
+  // (admission.h). kUnavailable: also if what comes before is not here. Other errors as of
+  // storage::SegmentStore::append.
+  void append_for_peer(SegmentId segment, Epoch epoch, std::uint64_t first,
+                       std::vector<storage::LogEntry> entries,
+                       std::move_only_function<void(Result<std::uint64_t>)> done);
+  // As fence(). kNotFound: also if no chain has the segment any more.
+  runtime::Task<Result<std::vector<Result<storage::FenceAnswer>>>> fence_for_peer(
+      std::vector<storage::FenceRequest> requests);
+  // From now on segments that are not known here may be begun by peers, as far as `admission` lets them;
+  // before, none is.
+  void admit(SegmentAdmission admission);
 
  private:
   class Relief final : public runtime::TurnEndHook {

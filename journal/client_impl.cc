@@ -1,6 +1,7 @@
 #include "journal/client_impl.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "journal/server_impl.h"
@@ -64,9 +65,30 @@ std::unique_ptr<SegmentWriter> ClientImpl::open_writer(SegmentId segment, Epoch 
   return std::make_unique<Writer>(*this, next_writer_++, segment, epoch, first, listener);
 }
 
+void ClientImpl::append_for_peer(AppendBatch batch, Stored done) {
+  batch.writer = next_writer_++;
+  batch.of_peer = true;
+  for_peers_[batch.writer] = std::move(done);
+  of_peers_.push_back(std::move(batch));
+  runtime_.at_turn_end(*this);
+}
+
+bool ClientImpl::answer_peer(AppendAnswer& answer) {
+  auto found = for_peers_.find(answer.writer);
+  if (found == for_peers_.end()) return false;
+  Stored done = std::move(found->second);
+  for_peers_.erase(found);
+  if (answer.error) {
+    done(std::unexpected(*std::move(answer.error)));
+  } else {
+    done(answer.end);
+  }
+  return true;
+}
+
 void ClientImpl::on_turn_end() {
-  std::vector<AppendBatch> batches;
-  batches.reserve(dirty_.size());
+  std::vector<AppendBatch> batches = std::exchange(of_peers_, {});
+  batches.reserve(batches.size() + dirty_.size());
   for (Writer* writer : dirty_) {
     AppendBatch& batch = writer->batch_;
     writer->dirty_ = false;
@@ -76,7 +98,8 @@ void ClientImpl::on_turn_end() {
                        .epoch = writer->epoch_,
                        .first = batch.first,
                        .entries = std::exchange(batch.entries, {}),
-                       .bytes = std::exchange(batch.bytes, 0)});
+                       .bytes = std::exchange(batch.bytes, 0),
+                       .of_peer = false});
     batch.first = end;
   }
   dirty_.clear();
@@ -95,7 +118,10 @@ void ClientImpl::deliver(std::vector<AppendAnswer> answers) {
   std::vector<std::uint64_t> touched;
   for (AppendAnswer& answer : answers) {
     auto found = writers_.find(answer.writer);
-    if (found == writers_.end()) continue;  // given up meanwhile
+    if (found == writers_.end()) {
+      answer_peer(answer);
+      continue;  // or given up meanwhile
+    }
     Writer& writer = *found->second;
     if (writer.failed_) continue;
     if (answer.error) {

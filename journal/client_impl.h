@@ -3,6 +3,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,8 @@ class ClientImpl final : private runtime::TurnEndHook {
 
   std::unique_ptr<SegmentWriter> open_writer(SegmentId segment, Epoch epoch, std::uint64_t first,
                                              AppendListener& listener);
+  using Stored = std::move_only_function<void(Result<std::uint64_t>)>;
+  void append_for_peer(AppendBatch batch, Stored done);
   bool has_space() const { return has_space_; }
   void watch_space(SpaceListener& listener) { watchers_.push_back(listener); }
 
@@ -42,13 +45,16 @@ class ClientImpl final : private runtime::TurnEndHook {
  private:
   friend class Writer;
   void on_turn_end() override;
+  bool answer_peer(AppendAnswer& answer);
 
   runtime::Runtime& runtime_;
   const ServerInbox server_;
   const ClientInbox inbox_;
   std::uint64_t next_writer_ = 1;
   std::map<std::uint64_t, Writer*> writers_;
-  std::vector<Writer*> dirty_;  // in the order of their first append in this turn
+  std::vector<Writer*> dirty_;                 // in the order of their first append in this turn
+  std::map<std::uint64_t, Stored> for_peers_;  // not answered
+  std::vector<AppendBatch> of_peers_;          // of this turn
   bool has_space_ = true;
   IntrusiveList<SpaceListener, SpaceListenerTag> watchers_;
 };

@@ -31,6 +31,8 @@ struct AppendBatch {
   std::uint64_t first = 0;
   std::vector<storage::LogEntry> entries;
   std::size_t bytes = 0;
+  // On behalf of another node (JournalClient::append_for_peer): may begin below the segment's end.
+  bool of_peer = false;
   std::uint64_t end() const { return first + entries.size(); }
 };
 

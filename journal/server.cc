@@ -54,6 +54,7 @@ void ServerImpl::submit(const ClientInbox& from, std::vector<AppendBatch> batche
 
 void ServerImpl::submit(const ClientInbox& from, AppendBatch batch) {
   if (auto fine = check(batch); !fine) return refuse(from, batch, std::move(fine.error()));
+  if (batch.of_peer && cut_repeated(from, batch)) return;
   ++in_flight_;
   in_flight_bytes_ += batch.bytes;
   AppendAnswer answer{.writer = batch.writer, .end = batch.end(), .error = std::nullopt};
@@ -66,6 +67,7 @@ void ServerImpl::submit(const ClientInbox& from, AppendBatch batch) {
 Result<void> ServerImpl::check(const AppendBatch& batch) const {
   if (closing_) return error(ErrorCode::kClosed, "the journal is closing");
   if (space_ == Space::kGone) return error(ErrorCode::kNoSpace, "the disk of the journal is full");
+  if (batch.of_peer) STELE_CHECK(admitted(batch.segment));
   if (batch.first == 0) return {};
   const auto info = store_->info(batch.segment);
   if (!info) return std::unexpected(info.error().with_context("append to a segment"));
@@ -74,6 +76,51 @@ Result<void> ServerImpl::check(const AppendBatch& batch) const {
     return error(ErrorCode::kUnavailable, "an append before this one was not stored");
   }
   return {};
+}
+
+Result<void> ServerImpl::admitted(SegmentId segment) const {
+  if (store_->info(segment)) return {};
+  const std::string name = "segment " + std::to_string(segment.value);
+  if (!admission_)
+    return error(ErrorCode::kUnavailable, name + " is not known, and the node is not ready yet");
+  if (admission_->may_begin(segment)) return {};
+  STELE_MARK("journal: segment of no chain refused");
+  return error(ErrorCode::kFenced, "no chain has " + name + " any more");
+}
+
+void ServerImpl::remove(SegmentId segment) {
+  store_->remove(segment);
+  if (admission_) admission_->removed(segment);
+}
+
+// Takes away what the segment has already. True: that was all, and it is answered once it is stored.
+bool ServerImpl::cut_repeated(const ClientInbox& from, AppendBatch& batch) {
+  const auto info = store_->info(batch.segment);
+  if (!info || info->fence > batch.epoch || info->end <= batch.first) return false;
+  STELE_MARK("journal: a peer's append repeated");
+  const std::uint64_t end = batch.end();
+  const auto there = batch.entries.begin() +
+                     static_cast<std::ptrdiff_t>(std::min(info->end - batch.first, end - batch.first));
+  for (auto entry = batch.entries.begin(); entry != there; ++entry) batch.bytes -= entry->size();
+  batch.entries.erase(batch.entries.begin(), there);
+  batch.first = end - batch.entries.size();
+  // What is stored behind it is answered behind it.
+  if (!batch.entries.empty()) return false;
+  scope_.spawn(confirm(from, {.writer = batch.writer, .end = end, .error = std::nullopt},
+                       {batch.segment, batch.epoch}));
+  return true;
+}
+
+// A fence is answered when everything before it is stored.
+Task<void> ServerImpl::confirm(ClientInbox from, AppendAnswer answer, storage::FenceRequest request) {
+  const auto fenced = co_await store_->fence(request.segment, request.epoch);
+  if (!fenced) {
+    note_failure(fenced.error());
+    answer.error = fenced.error();
+  } else if (fenced->end < answer.end) {
+    answer.error = Error{ErrorCode::kUnavailable, "an append before this one was not stored"};
+  }
+  this->answer(from, std::move(answer));
 }
 
 void ServerImpl::stored(const ClientInbox& from, AppendAnswer answer, std::size_t bytes,

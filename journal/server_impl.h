@@ -17,11 +17,13 @@
 #include <vector>
 
 #include "base/result.h"
+#include "journal/admission.h"
 #include "journal/client_impl.h"
 #include "journal/inbox.h"
 #include "journal/server.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
+#include "runtime/task.h"
 
 namespace stele::journal::internal {
 
@@ -40,6 +42,10 @@ class ServerImpl final : private runtime::TurnEndHook, private runtime::Timer {
   void attach(ClientInbox client);
   void detach(const ClientInbox& client);
   void submit(const ClientInbox& from, std::vector<AppendBatch> batches);
+  void admit(SegmentAdmission admission) { admission_ = std::move(admission); }
+  // Whether a peer may use the segment: it is known, or may be begun. kFenced: it may not, ever.
+  Result<void> admitted(SegmentId segment) const;
+  void remove(SegmentId segment);
   // An append or a fence has failed.
   void note_failure(const Error& why);
 
@@ -60,6 +66,8 @@ class ServerImpl final : private runtime::TurnEndHook, private runtime::Timer {
   };
   void submit(const ClientInbox& from, AppendBatch batch);
   Result<void> check(const AppendBatch& batch) const;
+  bool cut_repeated(const ClientInbox& from, AppendBatch& batch);
+  runtime::Task<void> confirm(ClientInbox from, AppendAnswer answer, storage::FenceRequest request);
   void stored(const ClientInbox& from, AppendAnswer answer, std::size_t bytes, Result<void> result);
   void answer(const ClientInbox& to, AppendAnswer answer);
   void refuse(const ClientInbox& to, const AppendBatch& batch, Error why);
@@ -81,6 +89,7 @@ class ServerImpl final : private runtime::TurnEndHook, private runtime::Timer {
   bool closing_ = false;
   std::optional<Error> failure_;  // not told yet
   bool failed_ = false;
+  std::optional<SegmentAdmission> admission_;
   JournalStats stats_;
   std::unique_ptr<storage::SegmentStore> store_;
   runtime::Scope scope_;  // last: its tasks use all of the above

@@ -185,6 +185,8 @@ Task<Result<std::size_t>> remove_orphans(JournalClient& journal, std::shared_ptr
   for (const meta::Shard& shard : chains) {
     for (const meta::Segment& segment : shard.chain) needed.insert(segment.id);
   }
+  // From here on owners on other nodes may begin segments here.
+  journal.admit(SegmentAdmission(needed));
   std::vector<SegmentId> orphans;
   for (const storage::SegmentInfo& info : held) {
     if (!needed.contains(info.id)) orphans.push_back(info.id);

@@ -216,7 +216,7 @@ Task<std::vector<Result<FenceAnswer>>> SegmentStore::Impl::fence_many(std::vecto
   wait->answers.resize(requests.size());
   wait->missing = requests.size();
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    const auto [id, epoch] = requests[i];
+    const auto [id, epoch, fresh] = requests[i];
     const auto it = segments_.find(id);
     Operation operation{.kind = Operation::Kind::kRefused, .segment = id};
     operation.done = [this, wait, i, id](Result<void> result) {
@@ -242,10 +242,11 @@ Task<std::vector<Result<FenceAnswer>>> SegmentStore::Impl::fence_many(std::vecto
                                                    std::to_string(epoch.value)};
     } else {
       operation.kind = Operation::Kind::kControl;
-      operation.control = {.type = ControlRecord::Type::kFence,
-                           .segment = id,
-                           .value = epoch.value,
-                           .certain = index_.find(id) || (it != segments_.end() && it->second.end > 0)};
+      operation.control = {
+          .type = ControlRecord::Type::kFence,
+          .segment = id,
+          .value = epoch.value,
+          .certain = fresh || index_.find(id) || (it != segments_.end() && it->second.end > 0)};
       segments_[id].fence = epoch;
     }
     enqueue(std::move(operation));

@@ -86,6 +86,9 @@ struct SegmentInfo {
 struct FenceRequest {
   SegmentId segment;
   Epoch epoch;
+  // Of its first owner, before anything was appended to it anywhere: a segment that is not known is new, and
+  // nothing of it can be missing.
+  bool fresh = false;
 };
 
 // What a fenced segment holds. Everything in it is stored.
@@ -93,8 +96,8 @@ struct FenceAnswer {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
   // False when entries that were acknowledged here may be missing behind `end`: the segment was unknown
-  // before this fence, or a restart met a damaged tail, or was unclean with a durability below fsync. Stays
-  // false.
+  // before this fence, and that was not a fresh one, or a restart met a damaged tail, or was unclean with a
+  // durability below fsync. Stays false.
   bool certain = true;
 };
 

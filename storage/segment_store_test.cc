@@ -453,6 +453,21 @@ TEST_F(SegmentStoreTest, AFileThatLostItsNameBringsNothingBackWhenItsNumberIsGiv
   EXPECT_EQ(read(kS, 0), (Texts{"first", "new"}));
 }
 
+TEST_F(SegmentStoreTest, OfAFreshSegmentNothingIsMissing) {
+  ASSERT_TRUE(open());
+  const auto fences = [&](Epoch epoch, bool fresh) {
+    return *runtime_.run(store_->fence_many({{.segment = kS, .epoch = epoch, .fresh = fresh}})).at(0);
+  };
+  EXPECT_TRUE(fences(kE, true).certain);
+  EXPECT_EQ(fences(kE, false).end, 0u);
+  crash();
+  EXPECT_TRUE(fences(Epoch(9), false).certain);
+  // What was in doubt once stays so.
+  EXPECT_FALSE(runtime_.run(store_->fence(kT, kE))->certain);
+  EXPECT_FALSE(
+      runtime_.run(store_->fence_many({{.segment = kT, .epoch = kE, .fresh = true}})).at(0)->certain);
+}
+
 TEST_F(SegmentStoreTest, ADamagedTailLeavesSegmentsUncertain) {
   ASSERT_TRUE(open());
   ASSERT_TRUE(append(kS, "first"));
