@@ -184,7 +184,10 @@ Task<Result<void>> GroupMachine::install(std::string file) {
                 in = inputs()](BlockingFiles& files) {
     const auto put = [&]() -> Result<void> {
       STELE_CHECK(files.rename(file, database->path));
+      // Of a name that moves between directories both must be durable. Else the old database could come back
+      // with the power, beside a journal of the new one, and be "rolled back" by that.
       STELE_CHECK(files.sync_directory(directory));
+      STELE_CHECK(files.sync_directory(file.substr(0, file.rfind('/'))));
       STELE_TRY(database->machine, meta::StateMachine::open(files, database->path, in));
       return {};
     };

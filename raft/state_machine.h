@@ -48,7 +48,7 @@ class StateMachine {
   virtual runtime::Task<Result<std::unique_ptr<SnapshotCopy>>> copy() = 0;
 
   // Replaces everything by the copy in that file, which is whole and synced: renames it to where it belongs,
-  // syncs the directory, opens it. applied() is then that of the copy. After a crash it is called again if
+  // syncs both directories, opens it. applied() is then that of the copy. After a crash it is called again if
   // the file is still there. kNoSpace: it is tried again; every other error ends the member.
   virtual runtime::Task<Result<void>> install(std::string file) = 0;
 };
