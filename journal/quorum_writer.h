@@ -37,7 +37,7 @@ struct QuorumWriterOptions {
 class QuorumWriter final : public SegmentWriter, private runtime::TurnEndHook {
  public:
   // Of a new segment that the chain has, from its first entry on, in the epoch that opened it. `replicas` are
-  // in the order of the chain's; null: one that is not to be had.
+  // in the order of the chain's; null: one that is gone for good.
   //
   // The listener's on_stored tells the commit position. on_append_failed: kFenced, another owner is there;
   // kUnavailable, fewer than A replicas are left that could ever store more of this segment: seal it, and go

@@ -288,6 +288,10 @@ class Trial {
       std::uint64_t at = 0;
       while (true) {
         auto entries = co_await owner_->replica.read(owner->segment(), at, 100'000);
+        if (!entries && entries.error().code == ErrorCode::kUnavailable) {
+          co_await runtime::sleep(owner_->runtime, 1s);  // a connection of before that ends now
+          continue;
+        }
         if (!entries && entries.error().code != ErrorCode::kNotFound) {
           wrong_.push_back(entries.error().to_string());
           break;

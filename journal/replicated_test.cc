@@ -347,6 +347,18 @@ TEST_F(ReplicatedTest, UncertainAnswersNeedAll) {
   EXPECT_EQ(at(0).entries, at(1).entries);
 }
 
+TEST_F(ReplicatedTest, WhoIsGoneIsNotWaitedFor) {
+  at(1).entries = {"a"};
+  at(1).certain = false;
+  at(2).at_once = true;
+  std::vector<SegmentReplica*> replicas = all();
+  replicas[0] = nullptr;
+  const auto taken = get<Result<TakenSegment>>([&] { return take_segment(*core_, replicas, kS, kE); }, 1s);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->end, 1u);
+  EXPECT_EQ(taken->holders, (std::vector<std::size_t>{1, 2}));
+}
+
 TEST_F(ReplicatedTest, WhoDidNotAnswerIsAskedAgain) {
   at(0).entries = at(1).entries = {"a"};
   at(1).fences = at(2).fences = FakeReplica::Fences::kFails;

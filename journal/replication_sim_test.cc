@@ -124,6 +124,7 @@ class Owner final : public AppendListener {
   std::vector<std::string> tail_;  // not committed
   Lsn committed_, next_;
   bool taken_ = false, ended_ = false, lost_ = false, roll_ = false;
+  std::size_t ask_ = 0;  // whoever had something to read
   std::string why_not_;
   std::unique_ptr<SegmentWriter> writer_;
 };
@@ -281,21 +282,23 @@ Task<bool> Owner::open(std::optional<SegmentId> last, Lsn end) {
 
 // Whoever becomes the owner reads everything back, as it would for its state.
 Task<bool> Owner::compare(const meta::Segment& segment, Lsn end) {
-  std::size_t ask = 0;  // whoever had something
+  int misses = 0;
   for (Lsn at = segment.base; at < end;) {
     Result<std::vector<LogEntry>> entries = error(ErrorCode::kUnavailable, "nobody to ask");
     const auto replicas = node_.find(segment.replicas);
-    for (std::size_t tries = 0; tries < replicas.size(); ++tries, ++ask) {
-      SegmentReplica* const replica = replicas[ask % replicas.size()];
+    for (std::size_t tries = 0; tries < replicas.size(); ++tries, ++ask_) {
+      SegmentReplica* const replica = replicas[ask_ % replicas.size()];
       if (!replica) continue;
       entries = co_await replica->read(segment.id, index_in(segment, at), 20'000);
       if (entries && !entries->empty()) break;
     }
     if (replaced() || lost_) co_return false;
     if (!entries || entries->empty()) {
-      // One that holds it may be out of reach now.
-      model_.require(!model_.calm, "an entry below the end is nowhere");
-      if (model_.calm) co_return false;
+      // One that holds it may be out of reach now, or a connection of before may end only now.
+      if (model_.calm && ++misses > 20) {
+        model_.require(false, "an entry below the end is nowhere");
+        co_return false;
+      }
       co_await runtime::sleep(node_.core(), 100ms);
       continue;
     }
@@ -438,6 +441,7 @@ class Trial {
   void settle(NodeProgram& node, ShardId shard) {
     Owner* owner = nullptr;
     for (int i = 0; i < 10 && (!owner || !owner->taken()); ++i) {
+      owner = nullptr;
       node.core().post(node.core().core(), [&] { owner = &node.own(shard); });
       model_.world.run_until([&] { return owner && (owner->taken() || owner->ended()); }, 1min);
     }

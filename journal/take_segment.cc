@@ -30,8 +30,8 @@ struct Taking {
   FenceAnswers answers;
   std::vector<std::uint64_t> ends;
   std::vector<bool> copying;
-  std::optional<Error> lost;        // another owner
-  std::optional<Error> last_error;  // for who is told that it did not work
+  std::vector<std::string> heard;  // of each, for who is told that it did not work
+  std::optional<Error> lost;       // another owner
   bool late = false;
   runtime::Notification changed;
 
@@ -48,10 +48,12 @@ void note(Taking& taking, std::size_t index, const Result<FenceAnswer>& answer) 
   if (answer) {
     taking.ends[index] = answer->end;
     taking.answers.answered(index, answer->end, answer->certain);
+    taking.heard[index] =
+        "holds " + std::to_string(answer->end) + (answer->certain ? "" : ", perhaps not all");
   } else if (answer.error().code == ErrorCode::kFenced) {
     taking.lost = answer.error();
   } else {
-    taking.last_error = answer.error();
+    taking.heard[index] = answer.error().to_string();
   }
   taking.changed.wake_all();
 }
@@ -68,6 +70,7 @@ Task<void> ask(Taking& taking, std::size_t index) {
     } else if (answers.error().code == ErrorCode::kNotFound) {
       STELE_MARK("journal: take-over found a replica gone");
       taking.answers.gone(index);
+      taking.heard[index] = "gone";
       taking.changed.wake_all();
       co_return;
     } else {
@@ -158,14 +161,19 @@ Task<Result<TakenSegment>> take_segment(runtime::Runtime& runtime, std::vector<S
                 .answers = FenceAnswers(Quorum::of(count)),
                 .ends = std::vector<std::uint64_t>(count),
                 .copying = std::vector<bool>(count),
+                .heard = std::vector<std::string>(count, "no answer"),
                 .lost = std::nullopt,
-                .last_error = std::nullopt,
                 .late = false,
                 .changed = {}};
   const Deadline deadline(taking);
   runtime::Scope scope;  // its tasks end with it: what is still under way is of no use any more
   for (std::size_t i = 0; i < count; ++i) {
-    if (taking.replicas[i]) scope.spawn(ask(taking, i));
+    if (taking.replicas[i]) {
+      scope.spawn(ask(taking, i));
+    } else {
+      taking.answers.gone(i);
+      taking.heard[i] = "gone";
+    }
   }
   std::optional<SealPlan> plan;
   while (!taking.over()) {
@@ -189,7 +197,8 @@ Task<Result<TakenSegment>> take_segment(runtime::Runtime& runtime, std::vector<S
   if (taking.lost) co_return std::unexpected(*taking.lost);
   Error why{ErrorCode::kUnavailable,
             "too few replicas of segment " + std::to_string(segment.value) + " answer"};
-  if (taking.last_error) why.message += ": " + taking.last_error->to_string();
+  for (std::size_t i = 0; i < count; ++i)
+    why.message += (i == 0 ? ": " : "; ") + std::to_string(i) + ": " + taking.heard[i];
   co_return std::unexpected(std::move(why));
 }
 

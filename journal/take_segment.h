@@ -27,10 +27,11 @@ struct TakenSegment {
   std::vector<std::size_t> holders;  // who
 };
 
-// `replicas` in the order of the chain's; null: one that cannot be reached at all. Fences all of them, and
-// goes on as soon as enough have answered. kFenced: a higher epoch is there. kUnavailable: too few answered,
-// or could be copied to, in time; the segment is left fenced, and may be taken again with the same epoch or a
-// higher one. The replicas outlive the task.
+// `replicas` in the order of the chain's; null: one that is gone for good, because its node has another disk
+// by now, or is in the cluster no more. Fences the others, and goes on as soon as enough have answered.
+// kFenced: a higher epoch is there. kUnavailable: too few answered, or could be copied to, in time; the
+// segment is left fenced, and may be taken again with the same epoch or a higher one. The replicas outlive
+// the task.
 runtime::Task<Result<TakenSegment>> take_segment(runtime::Runtime& runtime,
                                                  std::vector<SegmentReplica*> replicas, SegmentId segment,
                                                  Epoch epoch, TakeSegmentOptions options = {});
