@@ -24,6 +24,7 @@ Task<Result<std::unique_ptr<GroupLog>>> GroupLog::open(runtime::Runtime& runtime
 
 void GroupLog::failed(const Error& why) {
   failure_ = why;
+  machine_->stop();
   if (on_failure_) std::exchange(on_failure_, {})(why);
 }
 
@@ -70,8 +71,8 @@ Task<Result<std::string>> GroupLog::propose(std::string command) {
     }
     auto answer = co_await attempt(proposal, &sent);
     if (answer) {
-      co_await machine_->wait_for(answer->applied);
-      co_return std::move(answer->answer);
+      if (co_await machine_->wait_for(answer->applied)) co_return std::move(answer->answer);
+      break;  // it is done, and will not be seen here
     }
     if (answer.error().code == ErrorCode::kInvalidArgument) co_return std::unexpected(answer.error());
     if (runtime_.now() >= until) {
@@ -108,6 +109,7 @@ Task<Result<void>> GroupLog::read(Reader reader) {
 Task<void> GroupLog::close() {
   closed_ = true;
   [[maybe_unused]] const auto done = co_await member_->close();
+  machine_->stop();
   // This is a call of the member, within which it must not be destroyed.
   runtime::OneShot<bool> later;
   runtime_.post(runtime_.core(), [later] { later.set(true); });

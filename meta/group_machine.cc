@@ -123,8 +123,14 @@ void GroupMachine::take_over(std::uint64_t applied, std::shared_ptr<const MetaVi
   changed_.wake_all();
 }
 
-Task<void> GroupMachine::wait_for(std::uint64_t index) {
-  while (applied_ < index) co_await changed_.wait();
+Task<bool> GroupMachine::wait_for(std::uint64_t index) {
+  while (applied_ < index && !stopped_) co_await changed_.wait();
+  co_return applied_ >= index;
+}
+
+void GroupMachine::stop() {
+  stopped_ = true;
+  changed_.wake_all();
 }
 
 Task<void> GroupMachine::read(Reader reader) {

@@ -41,8 +41,10 @@ class GroupMachine final : public raft::StateMachine {
   void on_view(std::function<void(const std::shared_ptr<const MetaView>&)> callback) {
     on_view_ = std::move(callback);
   }
-  // Complete when so much is applied.
-  runtime::Task<void> wait_for(std::uint64_t index);
+  // Complete when so much is applied; false: or when nothing more will be.
+  runtime::Task<bool> wait_for(std::uint64_t index);
+  // Nothing more is applied: whoever waits is told.
+  void stop();
 
   // Runs `reader` in a job, behind what is being applied. The errors of the database are the reader's.
   using Reader =
@@ -68,6 +70,7 @@ class GroupMachine final : public raft::StateMachine {
   std::shared_ptr<const MetaView> view_;
   std::function<void(const std::shared_ptr<const MetaView>&)> on_view_;
   std::uint64_t copies_ = 0;
+  bool stopped_ = false;
   runtime::Notification changed_;
   JobQueue jobs_;
 };
