@@ -208,7 +208,8 @@ class Crowd final : public Rounds {
       STELE_CO_TRY(Peer one, co_await open(std::move(connect)));
       STELE_CO_TRY(const auto reason, co_await subscribe(*one, share, mqtt::Qos::kAtLeastOnce));
       const bool all_are_members = runtime_.now() - began < std::chrono::seconds(kExpiryS);
-      if (!is_error(reason) && i >= most && all_are_members) fail("a share has more members than it may have");
+      if (!is_error(reason) && i >= most && all_are_members)
+        fail("a share has more members than it may have");
       // Its queue is a session, for which there may be no room.
       if (reason == mqtt::ReasonCode::kQuotaExceeded && i == 0)
         co_return error(ErrorCode::kUnavailable, "there are too many sessions");
