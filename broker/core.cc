@@ -25,12 +25,12 @@ constexpr std::size_t kShardsAtOnce = 8;
 }  // namespace
 
 Core::Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& meta,
-           journal::JournalClient& journal)
+           journal::Replicas& replicas)
     : runtime_(runtime),
       options_(std::move(options)),
       meta_(meta),
       administrator_(runtime, meta, *options_.authorizer),
-      journal_(journal),
+      replicas_(replicas),
       view_(meta.view()),
       routes_(view_->cluster().shard_count),
       live_(options_.live),
@@ -68,7 +68,7 @@ Task<Result<void>> Core::start() {
 }
 
 Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
-  STELE_CO_TRY(auto logs, co_await journal::ShardLog::take_over_all(journal_, meta_, options_.node,
+  STELE_CO_TRY(auto logs, co_await journal::ShardLog::take_over_all(replicas_, meta_, options_.node,
                                                                     options_.incarnation, ids, options_.log));
   STELE_ASSERT(logs.size() == ids.size());
   Result<void> all;

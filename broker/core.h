@@ -26,7 +26,7 @@
 #include "broker/publisher.h"
 #include "broker/routes.h"
 #include "broker/stats.h"
-#include "journal/client.h"
+#include "journal/replicas.h"
 #include "journal/shard_log.h"
 #include "meta/client.h"
 #include "meta/commands.h"
@@ -48,8 +48,7 @@ struct RemoteCall {
 
 class Core final : public Broker, private runtime::TurnEndHook {
  public:
-  Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& meta,
-       journal::JournalClient& journal);
+  Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& meta, journal::Replicas& replicas);
   ~Core() override;
 
   // Once, before anything else: all cores of the node by number, this one included.
@@ -121,7 +120,6 @@ class Core final : public Broker, private runtime::TurnEndHook {
   LiveTable& live() { return live_; }
   CoreStats& stats() { return stats_; }
   meta::MetaClient& meta_client() { return meta_; }
-  journal::JournalClient& journal() { return journal_; }
   std::uint64_t meta_version() const { return view_ ? view_->version() : 0; }
   std::uint32_t core_count() const { return static_cast<std::uint32_t>(cores_.size()); }
   CoreId core_of(ShardId shard) const { return CoreId(shard.value % core_count()); }
@@ -257,7 +255,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   meta::MetaClient& meta_;
   meta::MetaClient::Watch meta_watch_;
   Administrator administrator_;
-  journal::JournalClient& journal_;
+  journal::Replicas& replicas_;
   std::vector<Core*> cores_;
   std::vector<Outbox> outboxes_;
   std::shared_ptr<const meta::MetaView> view_;

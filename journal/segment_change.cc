@@ -68,11 +68,10 @@ Task<ShardLog::Impl::Swap> ShardLog::Impl::try_swap(Lsn end) {
     lose(synced.error());
     co_return Swap::kLost;
   }
-  auto answers = co_await keeper_->seal_and_open({{.shard = shard_,
-                                                   .epoch = epoch_,
-                                                   .last = last.id,
-                                                   .end = end,
-                                                   .replicas = {{keeper_->node(), journal_.disk()}}}});
+  auto replicas = replicas_.choose(shard_);
+  if (!replicas) co_return Swap::kNotYet;
+  auto answers = co_await keeper_->seal_and_open(
+      {{.shard = shard_, .epoch = epoch_, .last = last.id, .end = end, .replicas = std::move(*replicas)}});
   if (answers && answers->at(0)) co_return adopt(end, std::move(answers->at(0)->opened));
   co_return co_await learn_swap(end);
 }

@@ -49,10 +49,11 @@ Task<Result<void>> sync_segment(SegmentReplica& replica, storage::FenceRequest r
 
 // ---- Impl -----------------------------------------------------------------------------------------------
 
-ShardLog::Impl::Impl(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper, TakenShard taken,
+ShardLog::Impl::Impl(Replicas& replicas, std::shared_ptr<ChainKeeper> keeper, TakenShard taken,
                      ShardLogOptions options)
-    : journal_(journal),
-      runtime_(journal.runtime()),
+    : replicas_(replicas),
+      journal_(*replicas.local()),
+      runtime_(replicas.runtime()),
       keeper_(std::move(keeper)),
       options_(options),
       shard_(taken.shard),
@@ -61,11 +62,11 @@ ShardLog::Impl::Impl(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper
       chain_(std::move(taken.chain)),
       begin_(taken.begin),
       trimmed_(taken.begin),
-      tail_(journal.tails(), chain_.sealed_end()),
+      tail_(replicas.tails(), chain_.sealed_end()),
       roll_at_bytes_(options.segment_bytes) {
   STELE_ASSERT(chain_.open() && chain_.last().epoch == epoch_);  // invariant 1: one writer, this one
   journal_.watch_space(*this);
-  journal_.tails().watch(*this);
+  replicas_.tails().watch(*this);
   open_writer();
 }
 

@@ -31,6 +31,7 @@ class MetaClient;
 namespace stele::journal {
 
 class JournalClient;
+class Replicas;
 using storage::LogEntry;
 
 struct ShardLogOptions {
@@ -65,11 +66,11 @@ class ShardLog {
   // says; the message tells shard and segment. kNoSpace, kIo, kUnavailable: of the journal or the meta
   // service.
   static runtime::Task<Result<std::vector<std::unique_ptr<ShardLog>>>> take_over_all(
-      JournalClient& journal, meta::MetaClient& meta, NodeId node, meta::Incarnation incarnation,
+      Replicas& replicas, meta::MetaClient& meta, NodeId node, meta::Incarnation incarnation,
       std::vector<ShardId> shards, ShardLogOptions options = {});
   // The same with another keeper of the chains.
   static runtime::Task<Result<std::vector<std::unique_ptr<ShardLog>>>> take_over_all(
-      JournalClient& journal, std::shared_ptr<ChainKeeper> keeper, std::vector<ShardId> shards,
+      Replicas& replicas, std::shared_ptr<ChainKeeper> keeper, std::vector<ShardId> shards,
       ShardLogOptions options = {});
   ~ShardLog();
 
@@ -126,12 +127,14 @@ class ShardLog {
   std::unique_ptr<Impl> impl_;
 };
 
-// Removes what no chain of `shards`, which are all shards there are, has any more: what a process left behind
-// that died between changing a chain and changing the disk, and segments that were never appended to. Answers
-// how many. Once, when the process starts, before it takes any shard over.
+// Removes what no chain of `shards`, which are all shards there are, has on this disk of the keeper's node
+// any more: what a process left behind that died between changing a chain and changing the disk, and segments
+// that were never appended to. Answers how many. From then on owners on other nodes may begin segments here
+// (admission.h). Once, when the process starts, before it takes any shard over.
 runtime::Task<Result<std::size_t>> remove_orphans(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper,
                                                   std::vector<ShardId> shards);
 // The same for all shards of a cluster.
-runtime::Task<Result<std::size_t>> remove_orphans(JournalClient& journal, meta::MetaClient& meta);
+runtime::Task<Result<std::size_t>> remove_orphans(JournalClient& journal, meta::MetaClient& meta,
+                                                  NodeId node);
 
 }  // namespace stele::journal

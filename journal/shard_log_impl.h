@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "journal/chain.h"
 #include "journal/chain_keeper.h"
-#include "journal/client.h"
+#include "journal/replicas.h"
 #include "journal/segment_replica.h"
 #include "journal/shard_log.h"
 #include "journal/tail_cache.h"
@@ -38,8 +38,7 @@ class ShardLog::Impl final : private AppendListener,
                              private ReliefListener,
                              private runtime::TurnEndHook {
  public:
-  Impl(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper, TakenShard taken,
-       ShardLogOptions options);
+  Impl(Replicas& replicas, std::shared_ptr<ChainKeeper> keeper, TakenShard taken, ShardLogOptions options);
 
   void set_listener(Listener& listener);
   ShardId shard() const { return shard_; }
@@ -51,7 +50,7 @@ class ShardLog::Impl final : private AppendListener,
   bool lost() const { return state_ == State::kLost; }
   const Chain& chain() const { return chain_; }
   std::size_t pending_bytes() const { return tail_.pending_bytes(); }
-  bool congested() const { return congested_ || journal_.tails().congested(); }
+  bool congested() const { return congested_ || replicas_.tails().congested(); }
   bool writable() const;
   Error why_not_writable() const;
 
@@ -91,7 +90,8 @@ class ShardLog::Impl final : private AppendListener,
   Swap adopt(Lsn end, meta::Segment opened);
   runtime::Task<void> trim_chain();
 
-  JournalClient& journal_;
+  Replicas& replicas_;
+  SegmentReplica& journal_;
   runtime::Runtime& runtime_;
   const std::shared_ptr<ChainKeeper> keeper_;
   const ShardLogOptions options_;

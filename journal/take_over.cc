@@ -5,6 +5,7 @@
 // sealed there by a compare-and-swap that also registers the next segment; only then does anybody append. All
 // shards go through each step together: one command, one group commit, one command.
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -88,13 +89,13 @@ Result<void> check_sealed(std::vector<Taking>& takings,
 }
 
 // Invariant 3, then 5: the ends are read out of the answers to durable fences.
-Task<Result<std::vector<Taking>>> fence_all(JournalClient& journal, std::vector<Taking> takings) {
+Task<Result<std::vector<Taking>>> fence_all(Replicas& replicas, std::vector<Taking> takings) {
   std::vector<storage::FenceRequest> requests;
   for (const Taking& taking : takings) {
     if (taking.last) requests.push_back({taking.last->id, taking.shard.epoch});
   }
   if (requests.empty()) co_return takings;
-  STELE_CO_TRY(auto answers, co_await journal.fence(std::move(requests)));
+  STELE_CO_TRY(auto answers, co_await replicas.local()->fence(std::move(requests)));
   std::size_t next = 0;
   for (Taking& taking : takings) {
     if (!taking.last) continue;
@@ -105,7 +106,7 @@ Task<Result<std::vector<Taking>>> fence_all(JournalClient& journal, std::vector<
     // not know has never been appended to.
     if (!answer->certain && answer->end > 0) {
       STELE_MARK("journal: uncertain end");
-      journal.runtime().log().write(
+      replicas.runtime().log().write(
           runtime::LogLevel::kWarn, "journal",
           name_of(taking, *taking.last) +
               ": what was acknowledged last before the node stopped may be missing");
@@ -149,9 +150,9 @@ Task<Result<std::vector<Taking>>> seal_all(ChainKeeper& keeper, meta::Replica he
 }  // namespace
 
 Task<Result<std::vector<std::unique_ptr<ShardLog>>>> ShardLog::take_over_all(
-    JournalClient& journal, std::shared_ptr<ChainKeeper> keeper, std::vector<ShardId> shards,
+    Replicas& replicas, std::shared_ptr<ChainKeeper> keeper, std::vector<ShardId> shards,
     ShardLogOptions options) {
-  const meta::Replica here{keeper->node(), journal.disk()};
+  const meta::Replica here{keeper->node(), replicas.local()->disk()};
   const std::size_t count = shards.size();
   STELE_CO_TRY(auto given, co_await keeper->take(std::move(shards)));
   STELE_ASSERT(given.size() == count);
@@ -161,16 +162,16 @@ Task<Result<std::vector<std::unique_ptr<ShardLog>>>> ShardLog::take_over_all(
   for (const Taking& taking : takings) {
     for (const meta::Segment& segment : taking.shard.chain.segments()) ids.push_back(segment.id);
   }
-  STELE_CO_TRY(auto infos, co_await journal.describe(ids));
+  STELE_CO_TRY(auto infos, co_await replicas.local()->describe(ids));
   STELE_CO_CHECK(check_sealed(takings, infos));
 
-  STELE_CO_TRY(takings, co_await fence_all(journal, std::move(takings)));
-  if (buggify(Buggify::kSlowTakeOver)) co_await runtime::sleep(journal.runtime(), std::chrono::seconds(1));
+  STELE_CO_TRY(takings, co_await fence_all(replicas, std::move(takings)));
+  if (buggify(Buggify::kSlowTakeOver)) co_await runtime::sleep(replicas.runtime(), std::chrono::seconds(1));
   STELE_CO_TRY(takings, co_await seal_all(*keeper, here, std::move(takings)));
   std::vector<std::unique_ptr<ShardLog>> logs;
   logs.reserve(takings.size());
   for (Taking& taking : takings) {
-    auto impl = std::make_unique<Impl>(journal, keeper, std::move(taking.shard), options);
+    auto impl = std::make_unique<Impl>(replicas, keeper, std::move(taking.shard), options);
     logs.push_back(std::unique_ptr<ShardLog>(new ShardLog(std::move(impl))));
   }
   co_return logs;
@@ -181,12 +182,16 @@ Task<Result<std::size_t>> remove_orphans(JournalClient& journal, std::shared_ptr
   // The disk first: a segment that appears in between was in its chain before its first append.
   STELE_CO_TRY(auto held, co_await journal.list());
   STELE_CO_TRY(auto chains, co_await keeper->read(std::move(shards)));
-  std::set<SegmentId> needed;
+  const meta::Replica here{keeper->node(), journal.disk()};
+  std::set<SegmentId> chained, needed;
   for (const meta::Shard& shard : chains) {
-    for (const meta::Segment& segment : shard.chain) needed.insert(segment.id);
+    for (const meta::Segment& segment : shard.chain) {
+      chained.insert(segment.id);
+      if (std::ranges::find(segment.replicas, here) != segment.replicas.end()) needed.insert(segment.id);
+    }
   }
   // From here on owners on other nodes may begin segments here.
-  journal.admit(SegmentAdmission(needed));
+  journal.admit(SegmentAdmission(std::move(chained)));
   std::vector<SegmentId> orphans;
   for (const storage::SegmentInfo& info : held) {
     if (!needed.contains(info.id)) orphans.push_back(info.id);

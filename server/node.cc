@@ -36,6 +36,7 @@ Node::~Node() {
   }
   for (auto& core : cores_) core->broker.reset();
   for (auto& core : cores_) {
+    core->replicas.reset();
     core->journal.reset();
     core->access.reset();
     core->meta.reset();
@@ -185,7 +186,8 @@ Task<Result<void>> Node::make_brokers() {
     co_await on_core<bool>(core, [brokers](OnCore& there) { return introduce(there, brokers); });
   }
   // What an earlier process left behind in the journal only costs space.
-  auto orphans = co_await journal::remove_orphans(*cores_.front()->journal, *cores_.front()->meta);
+  auto orphans =
+      co_await journal::remove_orphans(*cores_.front()->journal, *cores_.front()->meta, config_.node);
   if (!orphans) {
     runtime_.log().write(runtime::LogLevel::kWarn, "server",
                          "looking for segments that no log needs: " + orphans.error().to_string());
@@ -202,11 +204,12 @@ Task<Result<void>> Node::make_brokers() {
 Task<broker::Core*> Node::make_broker(OnCore& there, const journal::JournalServer& journal,
                                       const NodeConfig& config) {
   there.journal = std::make_unique<journal::JournalClient>(there.runtime, journal, config.journal_client);
+  there.replicas = std::make_unique<journal::LocalReplicas>(*there.journal, config.node);
   broker::BrokerOptions options = config.broker;
   options.authorizer = there.access.get();
   options.authenticator = there.access.get();
   there.broker =
-      std::make_unique<broker::Core>(there.runtime, std::move(options), *there.meta, *there.journal);
+      std::make_unique<broker::Core>(there.runtime, std::move(options), *there.meta, *there.replicas);
   co_return there.broker.get();
 }
 
@@ -441,6 +444,7 @@ Task<bool> Node::drop_broker(OnCore& there) {
   there.kafka.clear();
   if (there.runtime.core() != CoreId(0)) there.tls.reset();  // core 0's HTTP listeners end later
   there.broker.reset();
+  there.replicas.reset();
   there.journal.reset();
   co_return true;
 }

@@ -11,6 +11,7 @@
 
 #include "broker/access_control.h"
 #include "journal/client.h"
+#include "journal/replicas.h"
 #include "meta/client.h"
 #include "meta/service.h"
 #include "runtime/files.h"
@@ -40,6 +41,7 @@ struct Node::OnCore {
   std::unique_ptr<meta::MetaClient> meta;
   std::unique_ptr<broker::AccessControl> access;
   std::unique_ptr<journal::JournalClient> journal;
+  std::unique_ptr<journal::Replicas> replicas;  // outlived by the journal
   std::unique_ptr<broker::Core> broker;
   std::unique_ptr<runtime::tls::Server> tls;  // null: no listener has TLS
   std::vector<std::unique_ptr<mqtt::MqttListener>> mqtt;
