@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "base/intrusive_list.h"
 #include "base/result.h"
 #include "journal/client.h"
 #include "journal/segment_replica.h"
@@ -18,6 +19,15 @@
 #include "runtime/runtime.h"
 
 namespace stele::journal {
+
+// Hears that others serve now than before, until it is destroyed. Called within Replicas; destroys nothing.
+class NodesListener : public ListNode<struct NodesListenerTag> {
+ public:
+  virtual void on_nodes_changed() = 0;
+
+ protected:
+  ~NodesListener() = default;
+};
 
 // Lives on one core and is called only there. Outlives the logs that use it, and what they have read.
 class Replicas {
@@ -37,6 +47,9 @@ class Replicas {
   virtual Result<std::vector<meta::Replica>> choose(ShardId shard) = 0;
   // How many a segment shall have when all is well.
   virtual std::size_t wanted() const = 0;
+  // Whether one that a chain names is there, as far as is known without asking it.
+  virtual bool serves(const meta::Replica& which) const = 0;
+  virtual void watch_nodes(NodesListener& listener) = 0;
 };
 
 // One replica, on the disk of this process: an entry is committed when that one has stored it.
@@ -52,6 +65,8 @@ class LocalReplicas final : public Replicas {
   SegmentReplica* find(const meta::Replica& which) override { return which == here_ ? &journal_ : nullptr; }
   Result<std::vector<meta::Replica>> choose(ShardId) override { return std::vector{here_}; }
   std::size_t wanted() const override { return 1; }
+  bool serves(const meta::Replica& which) const override { return which == here_; }
+  void watch_nodes(NodesListener&) override {}  // there are no others
 
  private:
   JournalClient& journal_;
