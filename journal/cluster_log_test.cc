@@ -415,6 +415,26 @@ TEST_F(ClusterLogTest, ANodeWithoutAJournalOwnsShards) {
   EXPECT_EQ((*next)->next(), Lsn(60));
 }
 
+// Of a replica that does not answer one read waits, and not each.
+TEST_F(ClusterLogTest, ReadingGoesToWhoAnswers) {
+  model.client.tail_bytes = model.replicas.without_journal.tail_bytes = 0;
+  add_nodes(3);
+  add_node(false);
+  world.run_for(500ms);
+  auto log = take(4);
+  ASSERT_TRUE(log);
+  append(4, **log, 200);
+  ASSERT_TRUE(commits(**log));
+  for (const std::uint32_t number : {1u, 2u, 3u}) {
+    hosts[number - 1]->crash(sim::CrashMode::kPowerLoss);  // the view does not tell
+    const runtime::Instant before = at(4).at.core().now();
+    expect_entries(4, **log, 200);
+    EXPECT_LT(at(4).at.core().now() - before, 2s);
+    programs[number - 1] = nullptr;
+    restart(number);
+  }
+}
+
 // The start of a process: three commands, and no commit for each shard on its own.
 TEST_F(ClusterLogTest, ManyShardsAreTakenTogether) {
   add_nodes(3);

@@ -64,6 +64,7 @@ struct Model : testing::ClusterModel {
     log.take.give_up_after = 5s;
     log.replace_after = runtime::Duration(knobs.between(500'000'000, 10'000'000'000));
     log.segment_bytes = pick({5000, 100'000, 256 << 20});
+    trims = knobs.chance(1, 3);  // else everything is read back in the end
     // Three with a journal, perhaps a fourth; perhaps one that has none.
     count = 3 + std::uint32_t(knobs.below(2));
     journals = count;
@@ -88,7 +89,7 @@ struct Model : testing::ClusterModel {
   std::vector<sim::Host*> hosts;
   std::vector<NodeProgram*> programs;
   ShardLogOptions log;
-  bool calm = false;
+  bool trims = false, calm = false;
   std::vector<std::string> wrong;
   sim::World world;  // last: its programs use all of the above
 };
@@ -244,7 +245,7 @@ Task<void> Owner::act(Random& random) {
     for (std::uint64_t n = random.below(12); n > 0; --n) append(random);
   }
   if (random.chance(1, 20)) log_->roll();
-  if (random.chance(1, 40)) co_await trim(random);
+  if (model_.trims && random.chance(1, 40)) co_await trim(random);
   if (lost_) co_return;
   co_await runtime::sleep(node_.core(), runtime::Duration(random.between(1, 60'000'000)));
 }

@@ -41,17 +41,20 @@ Task<Result<Entries>> read_segment(SegmentReplica& replica, std::string log, Seg
   co_return entries;
 }
 
-// The nearest first, and last those of which it is known that they take nothing now, perhaps because they are
-// not reached.
+// The nearest first, and last those of which it is known that they are not there, or take nothing now,
+// perhaps because they are not reached: each costs a wait.
 std::vector<SegmentReplica*> in_order_to_ask(Replicas& replicas, const meta::Segment& segment) {
-  const std::vector<SegmentReplica*> found = find_all(replicas, segment);
-  std::vector<SegmentReplica*> order;
-  for (const int rank : {0, 1, 2}) {
-    for (SegmentReplica* const replica : found) {
-      if (replica && rank == (replica == replicas.local() ? 0 : replica->has_space() ? 1 : 2))
-        order.push_back(replica);
+  std::vector<SegmentReplica*> order, away;
+  for (const meta::Replica& which : segment.replicas) {
+    SegmentReplica* const replica = replicas.find(which);
+    if (!replica) continue;
+    if (replica == replicas.local()) {
+      order.insert(order.begin(), replica);
+    } else {
+      (replicas.serves(which) && replica->has_space() ? order : away).push_back(replica);
     }
   }
+  order.insert(order.end(), away.begin(), away.end());
   return order;
 }
 
