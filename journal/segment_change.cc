@@ -109,7 +109,8 @@ Task<ShardLog::Impl::Swap> ShardLog::Impl::try_swap(Lsn end) {
   if (!synced) {
     const ErrorCode code = synced.error().code;
     stuck_ = synced.error();
-    if (code == ErrorCode::kNoSpace || code == ErrorCode::kUnavailable) co_return Swap::kNotYet;
+    // Perhaps for good: another owner may have the shard by now.
+    if (code == ErrorCode::kNoSpace || code == ErrorCode::kUnavailable) co_return co_await learn_swap(end);
     lose(synced.error());
     co_return Swap::kLost;
   }

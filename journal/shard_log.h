@@ -84,8 +84,9 @@ class ShardLog {
   static runtime::Task<Result<std::vector<std::unique_ptr<ShardLog>>>> take_over_all(
       Replicas& replicas, std::shared_ptr<ChainKeeper> keeper, std::vector<ShardId> shards,
       ShardLogOptions options = {});
-  // The same for each shard by itself: one that lies on a node that is down does not keep the others. As a
-  // whole it fails with what the meta service says to the first command.
+  // The same for each shard by itself: one that lies on a node that is down keeps the others for no more than
+  // five seconds. As a whole it fails when a command to the meta service does, or the journal of this
+  // process.
   using EachTaken = std::vector<Result<std::unique_ptr<ShardLog>>>;
   static runtime::Task<Result<EachTaken>> take_over_each(Replicas& replicas, meta::MetaClient& meta,
                                                          NodeId node, meta::Incarnation incarnation,

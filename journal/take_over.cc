@@ -9,6 +9,7 @@
 // such error before anything is sealed.
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <string>
 #include <utility>
@@ -27,6 +28,8 @@ using runtime::Task;
 
 // A segment is taken by itself, all its replicas at once, and so many at a time.
 constexpr std::size_t kAtOnce = 256;
+// For one of several whose replicas do not answer.
+constexpr runtime::Duration kPatienceForOne = std::chrono::seconds(5);
 
 struct Taking {
   TakenShard shard;
@@ -243,6 +246,8 @@ Task<Result<Takings>> take(Replicas& replicas, ChainKeeper& keeper, std::vector<
   }
 
   STELE_CO_CHECK(co_await fence_here(replicas, takings));
+  // The others would wait for it too, and it may be tried again.
+  if (!all) options.give_up_after = std::min<runtime::Duration>(options.give_up_after, kPatienceForOne);
   co_await take_replicated(replicas, takings, options);
   check_snapshots(takings);
   if (all) {
