@@ -320,6 +320,8 @@ class Broker {
       Principal who, std::vector<std::pair<StreamId, Offset>> asked) = 0;
   // Of the ownership that serves the shard, as far as this core has heard; 0: nobody has served it yet.
   virtual Epoch epoch_of(ShardId shard) const = 0;
+  // The node that has it, as far as is known here; none: nobody yet.
+  virtual std::optional<NodeId> owner_of(ShardId shard) const = 0;
 
   // Complete when every core of the node knows the topic, or has forgotten it.
   virtual runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name,

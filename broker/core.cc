@@ -58,11 +58,15 @@ void Core::know(std::vector<Core*> cores) {
 // ---- start and stop -------------------------------------------------------------------------------------
 
 Task<Result<void>> Core::start() {
-  std::vector<ShardId> mine;
-  for (std::uint32_t id = 0; id < routes_.shard_count(); ++id) {
-    if (core_of(ShardId(id)) == runtime_.core()) mine.push_back(ShardId(id));
+  if (options_.by_assignment) {
+    scope_.spawn(follow_assignments());
+  } else {
+    std::vector<ShardId> mine;
+    for (std::uint32_t id = 0; id < routes_.shard_count(); ++id) {
+      if (is_mine(ShardId(id))) mine.push_back(ShardId(id));
+    }
+    STELE_CO_CHECK(co_await start_shards(std::move(mine)));
   }
-  STELE_CO_CHECK(co_await start_shards(std::move(mine)));
   scope_.spawn(tick());
   co_return Result<void>();
 }
@@ -73,16 +77,14 @@ Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
   STELE_ASSERT(logs.size() == ids.size());
   Result<void> all;
   co_await runtime::for_each(ids.size(), kShardsAtOnce, [&](std::size_t i) -> Task<void> {
-    if (!all) co_return;
     auto shard = co_await Shard::start(*this, ids[i], std::move(logs[i]));
     if (!shard) {
-      all = std::unexpected(shard.error());
+      if (all) all = std::unexpected(shard.error());
       co_return;
     }
     shards_[ids[i]] = *shard;
     (*shard)->serve();
   });
-  STELE_CO_CHECK(std::move(all));
   // Everybody knows what the shards' sessions want before anything is accepted here.
   struct Interests {
     ShardId shard;
@@ -105,7 +107,7 @@ Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
       for (auto& [tenant, share] : shares) there.routes().set_share_keeps(tenant, share, true);
     }
   });
-  co_return Result<void>();
+  co_return all;
 }
 
 void Core::on_shard_lost(ShardId id, const Error& why) {
@@ -113,7 +115,20 @@ void Core::on_shard_lost(ShardId id, const Error& why) {
   runtime_.log().write(runtime::LogLevel::kError, "broker",
                        "shard " + std::to_string(id.value) + " lost its log: " + why.to_string());
   if (stopping_ || given_up_) return;
-  scope_.spawn(retake(id));
+  if (options_.by_assignment) {
+    assignments_changed_.wake_all();
+  } else {
+    scope_.spawn(retake(id));
+  }
+}
+
+// Not in the call that told of its end, in which it is still at work.
+void Core::drop(ShardId id) {
+  if (auto found = shards_.find(id); found != shards_.end()) {
+    lost_.push_back(std::move(found->second));
+    shards_.erase(found);
+  }
+  drop_lost();
 }
 
 Task<void> Core::retake(ShardId id) {
@@ -121,12 +136,7 @@ Task<void> Core::retake(ShardId id) {
   for (runtime::Duration pause = 100ms; !stopping_ && !given_up_;
        pause = std::min<runtime::Duration>(pause * 2, 5s)) {
     if (!co_await runtime::sleep(runtime_, pause, scope_.token())) co_return;
-    // Dropped here and not in the call that told of it, in which it was still at work.
-    if (auto found = shards_.find(id); found != shards_.end()) {
-      lost_.push_back(std::move(found->second));
-      shards_.erase(found);
-      drop_lost();
-    }
+    drop(id);
     auto started = co_await start_shards({id});
     if (started) co_return;
     runtime_.log().write(runtime::LogLevel::kError, "broker",
@@ -163,6 +173,7 @@ void Core::bound_replay() {
 
 Task<void> Core::stop() {
   stopping_ = true;
+  assignments_changed_.wake_all();
   std::vector<std::shared_ptr<Shard>> shards;
   for (auto& [id, shard] : shards_) shards.push_back(shard);
   co_await runtime::for_each(shards.size(), kShardsAtOnce,
@@ -547,6 +558,7 @@ void Core::on_view(std::shared_ptr<const meta::MetaView> view) {
     if (shard->serving()) shard->on_view();
   }
   for (Mail& mail : std::exchange(early_, {})) handle(std::move(mail));
+  if (options_.by_assignment) assignments_changed_.wake_all();
 }
 
 }  // namespace stele::broker

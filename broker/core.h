@@ -93,7 +93,8 @@ class Core final : public Broker, private runtime::TurnEndHook {
                                             std::int32_t leader_epoch) override;
   runtime::Task<std::vector<Result<Offset>>> delete_records(
       Principal who, std::vector<std::pair<StreamId, Offset>> asked) override;
-  Epoch epoch_of(ShardId shard) const override { return shard_epochs_[shard.value]; }
+  Epoch epoch_of(ShardId shard) const override;
+  std::optional<NodeId> owner_of(ShardId shard) const override;
   runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name, std::int32_t partitions,
                                                   meta::TopicConfig config, bool validate_only) override;
   runtime::Task<Result<void>> delete_topic(Principal who, std::string name) override;
@@ -217,6 +218,13 @@ class Core final : public Broker, private runtime::TurnEndHook {
   Result<void> check_named_addresses(const Principal& who, const Data& data);
   runtime::Task<Result<void>> start_shards(std::vector<ShardId> ids);
   runtime::Task<void> retake(ShardId id);
+
+  // ---- core_assignments.cc
+  bool is_mine(ShardId id) const;
+  runtime::Task<void> follow_assignments();
+  runtime::Task<void> leave_shard(ShardId id);
+  runtime::Task<bool> take_shards(std::vector<ShardId> ids);
+
   runtime::Task<void> tick();
   void bound_replay();
   runtime::Task<void> ask_for_producer_ids();
@@ -272,6 +280,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   std::vector<Epoch> shard_epochs_;  // of all shards, as their owners say when they begin
   // Lost their logs, but a task of theirs still holds them. They end between its steps, never within one.
   std::vector<std::shared_ptr<Shard>> lost_;
+  void drop(ShardId id);
   void drop_lost() {
     std::erase_if(lost_, [](const std::shared_ptr<Shard>& shard) { return shard.use_count() == 1; });
   }
@@ -295,6 +304,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   bool all_started_ = false;
   // Mail routed by a view that this core has not seen yet.
   std::vector<Mail> early_;
+  runtime::Notification assignments_changed_;  // or a shard was lost
   bool stopping_ = false;
   bool given_up_ = false;  // no shard is taken over again
   runtime::Scope scope_;   // last: its tasks use all of the above

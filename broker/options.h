@@ -18,6 +18,7 @@ namespace stele::broker {
 struct BrokerOptions {
   NodeId node;
   meta::Incarnation incarnation;           // given by the meta service to this start of the process
+  bool by_assignment = false;              // owns what the metadata assigns to the node, and nothing else
   Authorizer* authorizer = nullptr;        // outlives the broker
   Authenticator* authenticator = nullptr;  // likewise
   ShardObserver* observer = nullptr;       // the simulator's; null in production

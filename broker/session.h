@@ -15,31 +15,10 @@
 #include "broker/live.h"
 #include "broker/mail.h"
 #include "broker/retained.h"
+#include "broker/session_values.h"
 #include "broker/will_table.h"
 
 namespace stele::broker {
-
-// What the shard of a client id says to a CONNECT.
-struct SessionOpened {
-  bool present = false;
-  bool durable = false;
-  std::uint32_t number = 0;  // of a durable one; and its epoch
-  std::uint64_t epoch = 0;
-  std::vector<SubscribeRequest> subscriptions;  // of a session that was there
-};
-
-// Who has a shared subscription.
-struct ShareMemberName {
-  TenantId tenant;
-  std::string client_id;
-  std::string share;  // `$share/NAME/FILTER`
-};
-
-// How a client's connection ended.
-struct SessionEnd {
-  std::optional<std::uint32_t> expiry_s;
-  bool goodbye = false;  // its will is not to be published
-};
 
 class SessionImpl final : public Session {
  public:

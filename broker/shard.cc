@@ -245,8 +245,12 @@ void Shard::on_committed(Lsn end) {
 void Shard::on_lost(const Error& why) {
   if (!serving_) return;
   const auto self = shared_from_this();
+  end({ErrorCode::kUnavailable, "the shard lost its log: " + why.message});
+  core_.on_shard_lost(id_, why);
+}
+
+void Shard::end(const Error& unavailable) {
   serving_ = false;
-  const Error unavailable{ErrorCode::kUnavailable, "the shard lost its log: " + why.message};
   // What was not committed may be stored or not: whoever asked has to ask again.
   for (Reveal& item : std::exchange(reveals_, {})) refuse(item.answering.reply, unavailable, true);
   for (auto& [lsn, answering] : std::exchange(awaiting_forwards_, {}))
@@ -264,7 +268,6 @@ void Shard::on_lost(const Error& why) {
                }));
   }
   for (auto& [key, client] : clients_) client.freed.wake_all();
-  core_.on_shard_lost(id_, why);
 }
 
 // What a forward waits for may be another shard's log, so also who waits for one counts.
@@ -538,6 +541,25 @@ Task<void> Shard::stop() {
     }
   }
   serving_ = false;
+  scope_->request_stop();
+  co_await scope_->join();
+}
+
+// The snapshot takes longest, and what comes meanwhile is soon replayed by the next owner.
+Task<void> Shard::leave() {
+  const auto self = shared_from_this();
+  if (serving_) {
+    start_snapshot();
+    while (snapshotting_) co_await scope_->join();
+  }
+  leaving_ = true;
+  if (serving_) {
+    flush_settled();
+    flush_qos2();
+    const Lsn last = log_->next();
+    co_await committed(last);
+  }
+  if (serving_) end({ErrorCode::kUnavailable, "the shard moves to another node"});
   scope_->request_stop();
   co_await scope_->join();
 }

@@ -32,6 +32,7 @@ class WithoutGroups : public Broker {
     unexpected();
   }
   Epoch epoch_of(ShardId) const override { unexpected(); }
+  std::optional<NodeId> owner_of(ShardId) const override { unexpected(); }
   runtime::Task<Result<meta::Topic>> add_partitions(Principal, std::string, std::int32_t, bool) override {
     unexpected();
   }

@@ -45,6 +45,7 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
 
   // Of all shards.
   Epoch epoch{5};
+  std::optional<NodeId> owner = NodeId(1);
   // What is known of streams; of others there is nothing.
   std::map<StreamId, broker::StreamStatus> statuses;
   std::map<StreamId, broker::OffsetAndTime> offsets;
@@ -75,6 +76,7 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
   std::map<std::pair<StreamId, Offset>, Result<Offset>> deletions;
 
   Epoch epoch_of(ShardId) const override { return epoch; }
+  std::optional<NodeId> owner_of(ShardId) const override { return owner; }
   runtime::Task<std::vector<Result<Offset>>> delete_records(
       broker::Principal, std::vector<std::pair<StreamId, Offset>> asked) override {
     std::vector<Result<Offset>> out;
