@@ -82,6 +82,11 @@ void Server::serve(MethodId method, TaskHandler handler) {
   });
 }
 
+void Server::serve_joining(MethodId method, TaskHandler handler) {
+  serve(method, std::move(handler));
+  joining_.insert(method);
+}
+
 Task<void> Server::run(Task<Result<Payload>> task, Responder responder) {
   const Result<Payload> answer = co_await std::move(task);
   answer ? responder.answer(*answer) : responder.fail(answer.error());

@@ -24,6 +24,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -133,6 +134,8 @@ class Server final : private runtime::AcceptHandler {
   void on_request(MethodId method, RequestHandler handler);
   void serve(MethodId method, TaskHandler handler);
   void on_message(MessageId message, MessageHandler handler);
+  // Likewise, also to those who are not of the cluster and ask to be (Peer::joins). Nothing else is theirs.
+  void serve_joining(MethodId method, TaskHandler handler);
 
   // The errors of Transport::listen; kInvalidArgument: not a loopback address. `transport` outlives the
   // server.
@@ -166,6 +169,7 @@ class Server final : private runtime::AcceptHandler {
   InputBudget budget_;
   std::map<MethodId, RequestHandler> methods_;
   std::map<MessageId, MessageHandler> messages_;
+  std::set<MethodId> joining_;  // of the methods
   std::unique_ptr<runtime::Listener> listener_;
   IntrusiveList<ServerConnection, InServer> all_;
   std::size_t unknown_ = 0;   // not past the hello

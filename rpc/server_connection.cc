@@ -215,6 +215,7 @@ void ServerConnection::welcome(const Hello& hello) {
            .version = *common_version(hello.from.versions, server_->self_.versions),
            .product = hello.from.product,
            .certificate = std::string(connection_->peer_name()),
+           .joins = hello.joins,
            .connection = ++server_->stats_.welcomed});
   HelloAnswer answer;
   answer.welcome = {.from = server_->self_,
@@ -245,6 +246,12 @@ bool ServerConnection::take_request(const Frame& frame) {
     responder.not_taken(Error{ErrorCode::kUnavailable, "the node stops"});
     return true;
   }
+  if (peer_->joins && !server_->joining_.contains(control.method)) {
+    STELE_MARK("rpc: who is not of the cluster asked for more than to be");
+    ++server_->stats_.not_taken;
+    responder.not_taken(Error{ErrorCode::kUnauthorized, "this is for nodes of the cluster"});
+    return true;
+  }
   const auto found = server_->methods_.find(control.method);
   if (found == server_->methods_.end()) {
     ++server_->stats_.not_taken;
@@ -264,7 +271,7 @@ bool ServerConnection::take_message(const Frame& frame) {
   MessageId message;
   if (!decode(frame.control, message)) return wrong(Wrong::kMalformed);
   const auto found = server_->messages_.find(message);
-  if (found == server_->messages_.end()) {
+  if (peer_->joins || found == server_->messages_.end()) {
     ++server_->stats_.unknown_messages;
     return true;
   }
