@@ -385,6 +385,34 @@ TEST(Cluster, WhoStoodStillRegistersAnew) {
   expect_one_cluster(cluster, "t");
 }
 
+// The others keep their leases while they find another leader.
+TEST(Cluster, TheLeaderIsLostAndNobodyElse) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    SCOPED_TRACE(seed);
+    Cluster cluster(300 + seed);
+    for (std::uint32_t i = 1; i <= 3; ++i) {
+      cluster[i].config.cluster->controller.leases = {};
+      cluster.boot(i);
+    }
+    ASSERT_TRUE(cluster.all_serve());
+    ASSERT_TRUE(cluster.voters(1, {1, 2, 3}));
+    cluster.world.run_for(3s);
+    std::uint32_t leader = 0;
+    ASSERT_TRUE(cluster.until([&] {
+      leader = cluster.status(2).leader ? cluster.status(2).leader->value : 0;
+      return leader != 0;
+    }));
+    cluster.host(leader).crash(seed % 2 ? sim::CrashMode::kKill : sim::CrashMode::kPowerLoss);
+    const std::uint32_t other = leader % 3 + 1;
+    EXPECT_TRUE(cluster.until([&] { return !cluster.view(other)->nodes().at(NodeId(leader)).lives; }, 15s));
+    cluster.world.run_for(2s);
+    for (std::uint32_t i = 1; i <= 3; ++i) {
+      EXPECT_TRUE(cluster[i].anew.empty()) << i;
+      EXPECT_EQ(cluster.view(other)->nodes().at(NodeId(i)).lives, i != leader) << i;
+    }
+  }
+}
+
 // A node that moves tells the others where it is.
 TEST(Cluster, AnAddressMayChange) {
   Cluster cluster(11);
