@@ -230,22 +230,30 @@ Task<Result<void>> ClusterPart::join() {
   co_return stopped();
 }
 
-// A member tells the others where it is now, in case that has changed, and hears whether it still is one.
+// A member that is not heard tells the others where it is, hears where they are, and whether it still is one.
+// Who leads by now may be a node that it has never heard of, and could not answer.
 Task<void> ClusterPart::announce() {
-  while (!stopping_ && incarnation_ == meta::Incarnation()) {
+  for (; !stopping_ && !removed_; co_await runtime::sleep(runtime_, kPause, scope_->token())) {
+    if (incarnation_ != meta::Incarnation() && keeper_->holds()) continue;
+    OnCore& here = *cores_.front();
     std::vector<NodeId> nodes;
-    for (const auto& [node, channel] : cores_.front()->peers->all()) nodes.push_back(node);
+    for (const auto& [node, channel] : here.peers->all()) nodes.push_back(node);
     for (const NodeId node : nodes) {
-      rpc::Channel* channel = cores_.front()->peers->find(node);
-      if (!channel || stopping_) continue;
-      const auto answer = co_await meta::ask_to_join(*channel, request(true), config_.call_timeout);
-      if (answer) co_return;
-      if (!is_removal(answer.error())) continue;
-      removed_ = answer.error();
-      changed_.wake_all();
-      co_return;
+      rpc::Channel* asked = here.peers->find(node);
+      if (!asked || stopping_) continue;
+      const auto answer = co_await meta::ask_to_join(*asked, request(true), config_.call_timeout);
+      if (stopping_) co_return;
+      if (!answer && is_removal(answer.error())) co_return be_removed(answer.error());
+      if (!answer) continue;
+      for (const auto& [id, at] : answer->members) {
+        const rpc::Channel* known = here.peers->find(id);
+        if (id != file_.node && (!known || known->address() != at)) {
+          STELE_MARK("node: hears of a node that its view has not");
+          set_peer(here, id, at);
+        }
+      }
+      break;
     }
-    co_await runtime::sleep(runtime_, kPause, scope_->token());
   }
 }
 
@@ -369,9 +377,8 @@ Task<Result<std::unique_ptr<meta::MetaService>>> ClusterPart::serve(meta::MetaSe
   group_peers_->attach(log_, &*controller_);
   if (founding) {
     STELE_CO_CHECK(co_await found_here(options.shard_count));
-  } else {
-    scope_->spawn(announce());
   }
+  scope_->spawn(announce());
   admission_->attach(*log_, file_.founders);
   STELE_CO_CHECK(co_await wait_for_cluster());
   scope_->spawn(keep_file());
