@@ -36,11 +36,6 @@ bool LiveBundle::append(TenantId tenant, std::uint64_t publisher_hash, const Mes
   return true;
 }
 
-Bytes LiveBundle::take() && {
-  if (!received_.empty()) return std::exchange(received_, {});
-  return std::move(block_).freeze(std::exchange(size_, 0));
-}
-
 bool LiveBundle::makes_sense(const Head& head, std::string_view address) {
   return head.qos <= 2 && head.retain <= 1 && (head.payload_format <= 1 || head.payload_format == kNone) &&
          head.timestamp_ms != kNoTimestamp && check_address(address, true).has_value();

@@ -31,8 +31,8 @@ class LiveBundle {
   bool append(TenantId tenant, std::uint64_t publisher_hash, const MessageView& message);
   std::size_t size() const { return size_ + received_.size(); }
 
-  // The block as bytes; the bundle is empty afterwards.
-  Bytes take() &&;
+  // The block as it is now; shares its memory.
+  Bytes bytes() const { return size_ > 0 ? block_.slice(0, size_) : received_; }
   // What another node took; a slice of it is kept. kMalformed, unless each message in it is one that might
   // have been appended, from the first byte to the last. No more can be appended.
   static Result<LiveBundle> from(Bytes block);
@@ -100,7 +100,7 @@ inline LiveBundle::Head LiveBundle::Head::load(const char* from) {
 
 template <class Use>
 void LiveBundle::for_each(Use use) && {
-  const Bytes all = std::move(*this).take();
+  const Bytes all = size_ > 0 ? std::move(block_).freeze(size_) : std::move(received_);
   for (std::size_t at = 0; at < all.size();) {
     const Head head = Head::load(all.data() + at);
     const char* address = all.data() + at + Head::kSize;

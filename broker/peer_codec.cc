@@ -94,9 +94,8 @@ void take(In& in, ForwardAnswerMail& to) {
 
 // ---- live copies ------------------------------------------------------------------------------------------
 
-void put(Out& out, LiveBundle& from) {
-  out.u8(static_cast<std::uint8_t>(LiveKind::kBundle));
-  out.piece(std::move(from).take());
+void put(Out& out, const LiveBundle& from) {
+  out.u8(static_cast<std::uint8_t>(LiveKind::kBundle)).piece(from.bytes());
 }
 
 void put(Out& out, const LiveMail& from) {
@@ -272,12 +271,10 @@ rpc::Payload encode(const ForwardAnswerMail& from) {
   return out.finish();
 }
 
-rpc::Payload encode(Live&& from) {
+rpc::Payload encode(const Live& from) {
   Out out;
-  out.count(from.parts.size());
-  for (Live::Part& part : from.parts) {
-    out.item([&] { std::visit([&](auto& one) { put(out, one); }, part); });
-  }
+  out.list(from.parts,
+           [&](const Live::Part& part) { std::visit([&](const auto& one) { put(out, one); }, part); });
   return out.finish();
 }
 

@@ -69,7 +69,7 @@ rpc::Payload encode(const DataMail& from);
 rpc::Payload encode(const DataAnswerMail& from);
 rpc::Payload encode(const ForwardMail& from);
 rpc::Payload encode(const ForwardAnswerMail& from);
-rpc::Payload encode(Live&& from);
+rpc::Payload encode(const Live& from);
 rpc::Payload encode(const Items& from);
 rpc::Payload encode(const Settle& from);
 rpc::Payload encode(const SessionAsk& from);
