@@ -8,7 +8,9 @@
 // that no snapshot can be beyond it.
 //
 // To wait until every follower knows a change, take the version that note() gives and look at known_by_all()
-// after each answer. Memory: what holds now, the changes within the limits, and for each follower one batch.
+// after each answer. What was noted of a shard must not be confirmed like that once its section is gone, by
+// forget_shard() or because the shard began again: a snapshot does not tell it any more. Memory: what holds
+// now, the changes within the limits, and for each follower one batch.
 //
 // Pure; lives on one core.
 #pragma once
