@@ -274,6 +274,35 @@ TEST_F(RouteFeedTest, what_changes_before_the_place_of_a_snapshot_is_told_by_the
   EXPECT_TRUE(exchange_all().empty());
 }
 
+TEST_F(RouteFeedTest, a_snapshot_goes_on_when_its_changes_are_told) {
+  const std::string large(1000, 'a');
+  for (const std::string& filter : {large, std::string("b"), std::string("c")}) note(live(filter, true));
+  feed_.follow(kFollower);
+  EXPECT_EQ(exchange(live(large, true).bytes()).size(), 1);
+  note(live("a", true));
+  note(live(large, false));
+  note(live("c", false));
+  // There is room for "b", but not for what comes before it.
+  EXPECT_EQ(exchange(3 * live("b", true).bytes()), (News{live("a", true)}));
+  EXPECT_FALSE(follower_.complete(5));
+  EXPECT_EQ(exchange(), (News{live(large, false), live("b", true)}));
+  EXPECT_TRUE(follower_.complete(5));
+  EXPECT_TRUE(exchange_all().empty());
+}
+
+TEST_F(RouteFeedTest, a_piece_that_does_not_follow_is_a_gap) {
+  for (const char* filter : {"a", "b", "c"}) note(live(filter, true));
+  feed_.follow(kFollower);
+  exchange(kOneAtATime);
+  RouteBatch piece = *feed_.next_batch(kFollower, kOneAtATime);
+  piece.after = piece.number++;
+  News changes;
+  const auto answer = follower_.take(piece, changes);
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->gap);
+  EXPECT_TRUE(changes.empty());
+}
+
 TEST_F(RouteFeedTest, a_shard_that_begins_again_is_told_at_the_end_of_a_snapshot) {
   note(begins(1, 4));
   for (const char* filter : {"a", "b", "c"}) note(wants(1, 4, filter));
