@@ -15,7 +15,7 @@
 namespace stele::broker {
 
 // One thing that a node tells. What a kind does not use is empty or 0. Kinds have the same numbers on the
-// wire.
+// wire; whoever reads them there refuses others.
 struct RouteNews {
   enum class Kind : std::uint8_t {
     // Of a shard, by its owner in `epoch`.
