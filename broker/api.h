@@ -320,6 +320,10 @@ class Broker {
       Principal who, std::vector<std::pair<StreamId, Offset>> asked) = 0;
   // Of the ownership that serves the shard, as far as this core has heard; 0: nobody has served it yet.
   virtual Epoch epoch_of(ShardId shard) const = 0;
+  // The node that has it, as far as is known here; none: nobody at the moment.
+  virtual std::optional<NodeId> owner_of(ShardId shard) const = 0;
+  // Likewise, of the shard with the coordinator of that group.
+  virtual std::optional<NodeId> coordinator_of(const Principal& who, const std::string& group) const = 0;
 
   // Complete when every core of the node knows the topic, or has forgotten it.
   virtual runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name,

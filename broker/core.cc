@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/marks.h"
 #include "base/mutants.h"
+#include "broker/cluster.h"
 #include "broker/message_batch.h"
 #include "broker/session.h"
 #include "broker/shard.h"
@@ -25,12 +26,12 @@ constexpr std::size_t kShardsAtOnce = 8;
 }  // namespace
 
 Core::Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& meta,
-           journal::JournalClient& journal)
+           journal::Replicas& replicas)
     : runtime_(runtime),
       options_(std::move(options)),
       meta_(meta),
       administrator_(runtime, meta, *options_.authorizer),
-      journal_(journal),
+      replicas_(replicas),
       view_(meta.view()),
       routes_(view_->cluster().shard_count),
       live_(options_.live),
@@ -58,54 +59,63 @@ void Core::know(std::vector<Core*> cores) {
 // ---- start and stop -------------------------------------------------------------------------------------
 
 Task<Result<void>> Core::start() {
-  std::vector<ShardId> mine;
-  for (std::uint32_t id = 0; id < routes_.shard_count(); ++id) {
-    if (core_of(ShardId(id)) == runtime_.core()) mine.push_back(ShardId(id));
+  if (options_.by_assignment) {
+    scope_.spawn(follow_assignments());
+    if (cluster_) cluster_->on_view(*view_);
+  } else {
+    std::vector<ShardId> mine;
+    for (std::uint32_t id = 0; id < routes_.shard_count(); ++id) {
+      if (is_mine(ShardId(id))) mine.push_back(ShardId(id));
+    }
+    STELE_CO_CHECK(co_await start_shards(std::move(mine)));
   }
-  STELE_CO_CHECK(co_await start_shards(std::move(mine)));
   scope_.spawn(tick());
   co_return Result<void>();
 }
 
 Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
-  STELE_CO_TRY(auto logs, co_await journal::ShardLog::take_over_all(journal_, meta_, options_.node,
+  STELE_CO_TRY(auto logs, co_await journal::ShardLog::take_over_all(replicas_, meta_, options_.node,
                                                                     options_.incarnation, ids, options_.log));
   STELE_ASSERT(logs.size() == ids.size());
   Result<void> all;
   co_await runtime::for_each(ids.size(), kShardsAtOnce, [&](std::size_t i) -> Task<void> {
-    if (!all) co_return;
     auto shard = co_await Shard::start(*this, ids[i], std::move(logs[i]));
     if (!shard) {
-      all = std::unexpected(shard.error());
+      if (all) all = std::unexpected(shard.error());
       co_return;
     }
     shards_[ids[i]] = *shard;
     (*shard)->serve();
   });
-  STELE_CO_CHECK(std::move(all));
   // Everybody knows what the shards' sessions want before anything is accepted here.
-  struct Interests {
-    ShardId shard;
-    Epoch epoch;
-    std::vector<SessionInterest> filters, shares;
-  };
-  std::vector<Interests> interests;
-  for (ShardId id : ids) {
+  for (const ShardId id : ids) {
     // One may have been lost while the others started: who takes it over again tells of it.
     const auto here = shards_.find(id);
-    if (here == shards_.end()) continue;
-    interests.push_back(
-        {id, here->second->log().epoch(), here->second->interests(), here->second->kept_shares()});
+    if (here != shards_.end()) tell_all_of(*here->second);
   }
-  co_await on_every_core([interests](Core& there) {
-    for (const auto& [shard, epoch, filters, shares] : interests) {
-      there.shard_epochs_[shard.value] = epoch;
-      there.routes().forget_shard(shard);
-      for (auto& [tenant, filter] : filters) there.routes().set_session_interest(shard, tenant, filter, true);
-      for (auto& [tenant, share] : shares) there.routes().set_share_keeps(tenant, share, true);
+  co_await everybody_knows();
+  co_return all;
+}
+
+void Core::tell_all_of(const Shard& shard) {
+  using Kind = RouteNews::Kind;
+  std::vector<RouteNews> news;
+  const Epoch epoch = shard.log().epoch();
+  const auto add = [&](Kind kind, std::vector<SessionInterest> wanted) {
+    for (auto& [tenant, text] : wanted) {
+      news.push_back({.kind = kind,
+                      .shard = shard.id(),
+                      .epoch = epoch,
+                      .tenant = tenant,
+                      .text = std::move(text),
+                      .number = 1});
     }
-  });
-  co_return Result<void>();
+  };
+  news.push_back({.kind = Kind::kShardBegins, .shard = shard.id(), .epoch = epoch});
+  add(Kind::kSessionInterest, shard.interests());
+  add(Kind::kShareKeeps, shard.kept_shares());
+  news.push_back({.kind = Kind::kShardTold, .shard = shard.id(), .epoch = epoch});
+  tell_routes(std::move(news));
 }
 
 void Core::on_shard_lost(ShardId id, const Error& why) {
@@ -113,7 +123,20 @@ void Core::on_shard_lost(ShardId id, const Error& why) {
   runtime_.log().write(runtime::LogLevel::kError, "broker",
                        "shard " + std::to_string(id.value) + " lost its log: " + why.to_string());
   if (stopping_ || given_up_) return;
-  scope_.spawn(retake(id));
+  if (options_.by_assignment) {
+    assignments_changed_.wake_all();
+  } else {
+    scope_.spawn(retake(id));
+  }
+}
+
+// Not in the call that told of its end, in which it is still at work.
+void Core::drop(ShardId id) {
+  if (auto found = shards_.find(id); found != shards_.end()) {
+    lost_.push_back(std::move(found->second));
+    shards_.erase(found);
+  }
+  drop_lost();
 }
 
 Task<void> Core::retake(ShardId id) {
@@ -121,12 +144,7 @@ Task<void> Core::retake(ShardId id) {
   for (runtime::Duration pause = 100ms; !stopping_ && !given_up_;
        pause = std::min<runtime::Duration>(pause * 2, 5s)) {
     if (!co_await runtime::sleep(runtime_, pause, scope_.token())) co_return;
-    // Dropped here and not in the call that told of it, in which it was still at work.
-    if (auto found = shards_.find(id); found != shards_.end()) {
-      lost_.push_back(std::move(found->second));
-      shards_.erase(found);
-      drop_lost();
-    }
+    drop(id);
     auto started = co_await start_shards({id});
     if (started) co_return;
     runtime_.log().write(runtime::LogLevel::kError, "broker",
@@ -163,15 +181,20 @@ void Core::bound_replay() {
 
 Task<void> Core::stop() {
   stopping_ = true;
+  assignments_changed_.wake_all();
+  if (cluster_ && cluster_->shares_routes()) cluster_->routes().give_up();
   std::vector<std::shared_ptr<Shard>> shards;
   for (auto& [id, shard] : shards_) shards.push_back(shard);
   co_await runtime::for_each(shards.size(), kShardsAtOnce,
                              [&](std::size_t i) -> Task<void> { return shards[i]->stop(); });
+  if (cluster_) co_await cluster_->close();
   co_await scope_.close();
 }
 
 void Core::give_up() {
   given_up_ = true;
+  assignments_changed_.wake_all();
+  if (cluster_) cluster_->give_up();
   std::vector<std::shared_ptr<Shard>> shards;
   for (auto& [id, shard] : shards_) shards.push_back(shard);
   for (auto& shard : shards) shard->give_up();
@@ -252,8 +275,9 @@ void Core::handle(DataMail&& mail) {
     early_.emplace_back(std::move(mail));
     return;
   }
-  Shard* here = shard(mail.shard);
+  Shard* here = refused_before(mail) ? nullptr : shard(mail.shard);
   if (!here) {
+    note_refused(mail);
     // It may hold the QoS 2 message from an earlier connection.
     return answer(mail.reply,
                   Error{ErrorCode::kUnavailable,
@@ -269,6 +293,8 @@ void Core::handle(DataAnswerMail&& mail) {
     if (found != publishers_.end()) found->second->on_answer(mail);
     return;
   }
+  if (mail.reply.kind == ReplyTo::Kind::kLane) return cluster_->lanes().on_answer(mail);
+  if (mail.reply.kind == ReplyTo::Kind::kPeer) return cluster_->server().on_answer(mail);
   auto found = produces_.find(mail.reply.ticket);
   if (found == produces_.end()) return;
   auto done = std::move(found->second);
@@ -289,16 +315,21 @@ void Core::handle(ForwardMail&& mail) {
   ForwardAnswerMail refused;
   refused.source = mail.source;
   refused.target = mail.target;
+  refused.for_peer = mail.of_peer;
   refused.error = Error{ErrorCode::kUnavailable, "the target shard is starting"};
   send(mail.reply_core, std::move(refused));
 }
 
 void Core::handle(ForwardAnswerMail&& mail) {
+  if (mail.for_peer) {
+    if (cluster_) cluster_->server().on_answer(mail);
+    return;
+  }
   if (Shard* here = shard(mail.source)) here->accept(std::move(mail));
 }
 
 void Core::handle(SessionMail&& mail) {
-  if (SessionImpl* session = attached(mail.attachment)) session->on_items(std::move(mail));
+  if (Attached* session = attached(mail.attachment)) session->on_items(std::move(mail));
 }
 
 void Core::handle(SettleMail&& mail) {
@@ -342,7 +373,7 @@ Task<void> Core::on_every_core(std::function<void(Core&)> change) {
                       }));
          }));
   }
-  if (!mutant(Mutant::kSubscribedBeforeRouted)) co_await AllCoresAwaiter{state};
+  co_await AllCoresAwaiter{state};
 }
 
 // ---- publishers and sessions ----------------------------------------------------------------------------
@@ -356,15 +387,16 @@ std::unique_ptr<Publisher> Core::make_publisher(const Principal& who, std::strin
   return publisher;
 }
 
-std::uint64_t Core::attach(SessionImpl& session) {
+std::uint64_t Core::attach(Attached& session) {
   const std::uint64_t id = std::uint64_t{runtime_.core().value} << 48 | next_attachment_++;
   sessions_[id] = &session;
   return id;
 }
 void Core::detach(std::uint64_t attachment) {
   sessions_.erase(attachment);
+  if (cluster_) cluster_->forget(attachment);
 }
-SessionImpl* Core::attached(std::uint64_t attachment) {
+Attached* Core::attached(std::uint64_t attachment) {
   auto found = sessions_.find(attachment);
   return found == sessions_.end() ? nullptr : found->second;
 }
@@ -385,6 +417,7 @@ WillContent will_of(const WillMessage& will, WallTime now) {
 
 Task<Result<std::unique_ptr<Session>>> Core::open_session(SessionOptions options, SessionHandler& handler) {
   if (stopping_) co_return error(ErrorCode::kUnavailable, "the node is stopping");
+  if (!may_accept()) co_return std::unexpected(not_accepting());
   if (!authorizer().allowed(options.principal, Action::kConnect, options.client_id)) {
     co_return error(ErrorCode::kUnauthorized, "'" + options.principal.name + "' may not connect");
   }
@@ -477,6 +510,7 @@ Result<void> Core::check_named_addresses(const Principal& who, const Data& data)
 
 void Core::produce(const Principal& who, StreamId stream, Bytes batch,
                    std::move_only_function<void(Result<ProduceOk>)> done) {
+  if (!may_accept()) return done(std::unexpected(not_accepting()));
   auto topic = find_stream(who, Action::kProduce, stream);
   if (!topic) return done(std::unexpected(std::move(topic).error()));
   auto address = address_of_topic((*topic)->name);
@@ -524,7 +558,7 @@ void Core::check_sessions() {
   for (const auto& [attachment, session] : sessions_) attachments.push_back(attachment);
   std::ranges::sort(attachments);
   for (const std::uint64_t attachment : attachments) {
-    if (SessionImpl* session = attached(attachment)) session->check_rights();
+    if (Attached* session = attached(attachment)) session->on_rules();
   }
 }
 
@@ -547,6 +581,8 @@ void Core::on_view(std::shared_ptr<const meta::MetaView> view) {
     if (shard->serving()) shard->on_view();
   }
   for (Mail& mail : std::exchange(early_, {})) handle(std::move(mail));
+  if (options_.by_assignment) assignments_changed_.wake_all();
+  if (cluster_) cluster_->on_view(*view_);
 }
 
 }  // namespace stele::broker

@@ -19,14 +19,18 @@
 
 #include "broker/administrator.h"
 #include "broker/api.h"
+#include "broker/asking.h"
+#include "broker/attached.h"
 #include "broker/block_arena.h"
 #include "broker/live.h"
 #include "broker/mail.h"
 #include "broker/options.h"
+#include "broker/place.h"
 #include "broker/publisher.h"
+#include "broker/route_change.h"
 #include "broker/routes.h"
 #include "broker/stats.h"
-#include "journal/client.h"
+#include "journal/replicas.h"
 #include "journal/shard_log.h"
 #include "meta/client.h"
 #include "meta/commands.h"
@@ -36,8 +40,10 @@
 
 namespace stele::broker {
 
+class Cluster;
+class PeerServer;
+struct ClusterOptions;
 class Shard;
-class SessionImpl;
 
 // A call on another core: value and waiter are touched on the calling core only.
 template <class T>
@@ -48,12 +54,28 @@ struct RemoteCall {
 
 class Core final : public Broker, private runtime::TurnEndHook {
  public:
-  Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& meta,
-       journal::JournalClient& journal);
+  Core(runtime::Runtime& runtime, BrokerOptions options, meta::MetaClient& meta, journal::Replicas& replicas);
   ~Core() override;
 
   // Once, before anything else: all cores of the node by number, this one included.
   void know(std::vector<Core*> cores);
+  // On a node of a cluster: once, after that and before start().
+  void join(ClusterOptions options, PeerServer& server);
+  // Until then this node may take itself to be one of the cluster's brokers, by its own clock. Without it, as
+  // when that is over, nothing is taken from clients.
+  void lease(runtime::Instant until);
+  // The others have taken this node for gone: what it owned is others', and it goes on as another
+  // incarnation. Everybody who is connected is sent away. On each core, core 0 first.
+  void begin_anew(meta::Incarnation incarnation);
+  bool may_accept() const { return !cluster_ || (accepting_ && runtime_.now() < lease_until_); }
+  Error not_accepting() const;
+  // So long what nobody owns, or what does not serve yet, is waited for; not at all on a node alone.
+  runtime::Duration patience() const {
+    return cluster_ ? options_.owner_patience : runtime::Duration::zero();
+  }
+  // On core 0 of a node of a cluster, once all cores have started: complete when it knows enough of the other
+  // brokers to take anything from clients.
+  runtime::Task<void> accept_when_complete();
   // Takes over this core's shards and replays them. Complete when all of them serve and every core knows what
   // they are interested in.
   runtime::Task<Result<void>> start();
@@ -93,7 +115,11 @@ class Core final : public Broker, private runtime::TurnEndHook {
                                             std::int32_t leader_epoch) override;
   runtime::Task<std::vector<Result<Offset>>> delete_records(
       Principal who, std::vector<std::pair<StreamId, Offset>> asked) override;
-  Epoch epoch_of(ShardId shard) const override { return shard_epochs_[shard.value]; }
+  Epoch epoch_of(ShardId shard) const override;
+  std::optional<NodeId> owner_of(ShardId shard) const override;
+  std::optional<NodeId> coordinator_of(const Principal& who, const std::string& group) const override {
+    return owner_of(home_of(who, group));
+  }
   runtime::Task<Result<meta::Topic>> create_topic(Principal who, std::string name, std::int32_t partitions,
                                                   meta::TopicConfig config, bool validate_only) override;
   runtime::Task<Result<void>> delete_topic(Principal who, std::string name) override;
@@ -121,10 +147,12 @@ class Core final : public Broker, private runtime::TurnEndHook {
   LiveTable& live() { return live_; }
   CoreStats& stats() { return stats_; }
   meta::MetaClient& meta_client() { return meta_; }
-  journal::JournalClient& journal() { return journal_; }
   std::uint64_t meta_version() const { return view_ ? view_->version() : 0; }
   std::uint32_t core_count() const { return static_cast<std::uint32_t>(cores_.size()); }
+  // Of a shard that this node owns.
   CoreId core_of(ShardId shard) const { return CoreId(shard.value % core_count()); }
+  // Where a shard's owner is; none: nobody owns it now.
+  std::optional<Place> place_of(ShardId shard) const;
   // For what is sent to that core in this turn.
   BlockArena& memory_for(CoreId to) {
     if (!linked()) runtime_.at_turn_end(*this);
@@ -142,6 +170,22 @@ class Core final : public Broker, private runtime::TurnEndHook {
   runtime::Task<T> on_core(CoreId to, Make make);
   // Runs `change(core)` on every core, this one included; complete when all have.
   runtime::Task<void> on_every_core(std::function<void(Core&)> change);
+  // What has become of subscriptions here, to whoever routes: in the order of the calls.
+  void tell_routes(std::vector<RouteNews> news);
+  // Complete when whoever routes, or may begin to, knows all that was told here before.
+  runtime::Task<void> everybody_knows();
+
+  // Asks the shard's owner, on whatever core or node; for ask::AreMembers of the shards of its first member.
+  // kUnavailable: nobody owns it now, or its node is not reached, or was lost meanwhile.
+  template <class Ask>
+  runtime::Task<AnswerTo<Ask>> ask(ShardId shard, Ask ask);
+  // The same if nobody waits for the answer. In the order of these calls and of those of ask().
+  template <class Ask>
+  void tell(ShardId shard, Ask ask);
+  void settle(SettleMail mail);
+  // To the shard's owner. The answer comes in any case.
+  void publish(DataMail mail);
+  void forward(ForwardMail mail);
 
   // Copies to all live subscribers on all cores. True if anybody is there.
   bool deliver_live(Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
@@ -157,6 +201,23 @@ class Core final : public Broker, private runtime::TurnEndHook {
   void all_started() { all_started_ = true; }
   bool have_all_started() const { return all_started_; }
 
+  // ---- core_cluster.cc
+  Cluster& cluster();
+  Error nobody_owns(ShardId shard) const;
+  static std::uint64_t lane_of_core(CoreId core) { return std::uint64_t{core.value} + 1; }
+  static std::uint64_t lane_of_peer(CoreId core, std::uint64_t connection) {
+    return (std::uint64_t{core.value} + 1) << 40 | connection;
+  }
+  void answer_to(const ReplyTo& to, Error error, bool unknown);
+  void answer_publisher(DataAnswerMail mail);
+  // Live copies that another node sends to this one.
+  void deliver_of_node(LiveMail mail);
+  void deliver_of_node(LiveBundle bundle);
+  void hear_routes(Place from, std::span<const RouteNews> news);
+  // Another node, or core, has too much of what is to be delivered; or no longer.
+  void live_falls_behind();
+  void live_catches_up();
+
   void wake_fetch(std::uint64_t wait);
   // Uncommitted bytes of this core's publishers: above the limit each of them gets a smaller window.
   std::size_t& publishing_bytes() { return publishing_bytes_; }
@@ -169,9 +230,9 @@ class Core final : public Broker, private runtime::TurnEndHook {
   void abandon() { abandoned_ = true; }
 
   void forget_publisher(std::uint32_t id) { publishers_.erase(id); }
-  std::uint64_t attach(SessionImpl& session);
+  std::uint64_t attach(Attached& session);
   void detach(std::uint64_t attachment);
-  SessionImpl* attached(std::uint64_t attachment);
+  Attached* attached(std::uint64_t attachment);
 
   // The node hears of a shard that lost its log; it is taken over anew after a while.
   void on_shard_lost(ShardId id, const Error& why);
@@ -198,6 +259,15 @@ class Core final : public Broker, private runtime::TurnEndHook {
   void handle(LiveBundle&& bundle);
   void send_live(CoreId to, LiveMail mail);
   void send_live(CoreId to, TenantId tenant, std::uint64_t publisher_hash, const MessageView& message);
+  void send_live(Place to, LiveMail mail);
+  void send_live(Place to, TenantId tenant, std::uint64_t publisher_hash, const MessageView& message);
+  runtime::Task<Result<SessionAnswer>> ask_node(NodeId node, SessionAsk asked);
+  void tell_node(NodeId node, SessionAsk told);
+  bool refused_before(const DataMail& mail) const;
+  void note_refused(const DataMail& mail);
+  void send_live_to_node(NodeId node, LiveMail mail);
+  void send_live_to_node(NodeId node, TenantId tenant, std::uint64_t publisher_hash,
+                         const MessageView& message);
   void live_sent(CoreId to, std::size_t bytes);
   void live_handled(CoreId by, std::size_t bytes);
   bool deliver_here(Route& route, TenantId tenant, const MessageView& message, const Bytes& owner,
@@ -209,6 +279,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   void handle(CallMail&& mail) { mail(*this); }
   void answer(const ReplyTo& to, std::optional<Error> error, bool unknown);
   void on_view(std::shared_ptr<const meta::MetaView> view);
+  void tell_all_of(const Shard& shard);
   void check_sessions();
   // Whoever reads the topic will see what it captures: its maker must be allowed to.
   Result<void> check_captures(const Principal& who, const std::string& topic,
@@ -217,6 +288,13 @@ class Core final : public Broker, private runtime::TurnEndHook {
   Result<void> check_named_addresses(const Principal& who, const Data& data);
   runtime::Task<Result<void>> start_shards(std::vector<ShardId> ids);
   runtime::Task<void> retake(ShardId id);
+
+  // ---- core_assignments.cc
+  bool is_mine(ShardId id) const;
+  runtime::Task<void> follow_assignments();
+  runtime::Task<void> leave_shard(ShardId id);
+  runtime::Task<bool> take_shards(std::vector<ShardId> ids);
+
   runtime::Task<void> tick();
   void bound_replay();
   runtime::Task<void> ask_for_producer_ids();
@@ -257,7 +335,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   meta::MetaClient& meta_;
   meta::MetaClient::Watch meta_watch_;
   Administrator administrator_;
-  journal::JournalClient& journal_;
+  journal::Replicas& replicas_;
   std::vector<Core*> cores_;
   std::vector<Outbox> outboxes_;
   std::shared_ptr<const meta::MetaView> view_;
@@ -272,12 +350,13 @@ class Core final : public Broker, private runtime::TurnEndHook {
   std::vector<Epoch> shard_epochs_;  // of all shards, as their owners say when they begin
   // Lost their logs, but a task of theirs still holds them. They end between its steps, never within one.
   std::vector<std::shared_ptr<Shard>> lost_;
+  void drop(ShardId id);
   void drop_lost() {
     std::erase_if(lost_, [](const std::shared_ptr<Shard>& shard) { return shard.use_count() == 1; });
   }
   absl::flat_hash_map<std::uint32_t, PublisherImpl*> publishers_;  // look-ups only
   std::uint32_t next_publisher_ = 1;
-  absl::flat_hash_map<std::uint64_t, SessionImpl*> sessions_;  // look-ups only
+  absl::flat_hash_map<std::uint64_t, Attached*> sessions_;  // look-ups only
   std::uint64_t next_attachment_ = 1;
   absl::flat_hash_map<std::uint64_t, std::move_only_function<void(Result<ProduceOk>)>> produces_;
   std::uint64_t next_produce_ = 1;
@@ -292,12 +371,20 @@ class Core final : public Broker, private runtime::TurnEndHook {
   std::uint64_t next_fetch_wait_ = 1;
   std::size_t publishing_bytes_ = 0;
   bool abandoned_ = false;
+  runtime::Instant lease_until_{};  // in a cluster
+  bool accepting_ = false;          // likewise: what is needed to route is known
+  // The generation of which something was refused, by lane and shard. Of lanes that are forgotten something
+  // may be taken behind what was refused.
+  static constexpr std::size_t kMaxRefusedLanes = 65'536;
+  absl::flat_hash_map<std::pair<std::uint64_t, ShardId>, std::uint32_t> refused_lanes_;  // look-ups only
   bool all_started_ = false;
   // Mail routed by a view that this core has not seen yet.
   std::vector<Mail> early_;
+  runtime::Notification assignments_changed_;  // or a shard was lost
   bool stopping_ = false;
-  bool given_up_ = false;  // no shard is taken over again
-  runtime::Scope scope_;   // last: its tasks use all of the above
+  bool given_up_ = false;             // no shard is taken over again
+  std::unique_ptr<Cluster> cluster_;  // null on a node alone
+  runtime::Scope scope_;              // last: its tasks use all of the above
 };
 
 // ---- templates ------------------------------------------------------------------------------------------
@@ -309,6 +396,34 @@ runtime::Task<void> Core::run_for(Core& here, Make make, CoreId back, std::share
               call->value.emplace(std::move(value));
               if (call->waiter) std::exchange(call->waiter, {}).resume();
             }));
+}
+
+template <class Ask>
+runtime::Task<AnswerTo<Ask>> Core::ask(ShardId shard, Ask asked) {
+  using Answer = AnswerTo<Ask>;
+  const std::optional<Place> owner = place_of(shard);
+  if (!owner) co_return not_answered(asked, nobody_owns(shard));
+  if (owner->here()) {
+    co_return co_await on_core<Answer>(owner->core(),
+                                       [asked = std::move(asked), from = runtime_.core()](Core& there) {
+                                         return answer_here(there, asked, from);
+                                       });
+  }
+  auto answered = co_await ask_node(owner->node(), SessionAsk(asked));
+  if (!answered) co_return not_answered(asked, std::move(answered).error());
+  if (auto* answer = std::get_if<Answer>(&*answered)) co_return std::move(*answer);
+  co_return not_answered(asked, Error{ErrorCode::kMalformed, "another node answered something else"});
+}
+
+template <class Ask>
+void Core::tell(ShardId shard, Ask told) {
+  const std::optional<Place> owner = place_of(shard);
+  if (!owner) return;  // who comes next knows nothing of the session
+  if (owner->here()) {
+    send(owner->core(), CallMail([told = std::move(told)](Core& there) { hear_here(there, told); }));
+  } else {
+    tell_node(owner->node(), SessionAsk(std::move(told)));
+  }
 }
 
 template <class T, class Make>

@@ -30,7 +30,7 @@ struct Asked {
 };
 
 template <class Answer>
-void settle(RemoteCall<Answer>& call, Answer answer) {
+void settle_call(RemoteCall<Answer>& call, Answer answer) {
   if (call.value) return;  // given up meanwhile
   call.value.emplace(std::move(answer));
   if (call.waiter) std::exchange(call.waiter, {}).resume();
@@ -49,16 +49,20 @@ bool Core::may(const Principal& who, Action action, const std::string& group) {
 // Calls `ask(shard, done)` where the shard lives.
 template <class Answer, class Ask>
 Task<Answer> Core::ask_coordinator(ShardId shard, runtime::StopToken stop, Ask ask) {
+  // Clients ask who has it, and go there.
+  const std::optional<Place> place = place_of(shard);
+  if (!place || !place->here())
+    co_return failed<Answer>(place ? GroupError::kNotHere : GroupError::kUnavailable);
   auto call = std::make_shared<RemoteCall<Answer>>();
   // Not from within the call that stops: it may belong to what waits here.
   const runtime::StopCallback on_stop(stop, [this, call] {
-    runtime_.post(runtime_.core(), [call] { settle(*call, failed<Answer>(GroupError::kUnavailable)); });
+    runtime_.post(runtime_.core(), [call] { settle_call(*call, failed<Answer>(GroupError::kUnavailable)); });
   });
   send(core_of(shard),
        CallMail([shard, call, back = runtime_.core(), ask = std::move(ask)](Core& there) mutable {
          auto done = [&there, call, back](Answer answer) {
            there.send(back, CallMail([call, answer = std::move(answer)](Core&) mutable {
-                        settle(*call, std::move(answer));
+                        settle_call(*call, std::move(answer));
                       }));
          };
          if (Shard* here = there.shard(shard)) {

@@ -14,6 +14,16 @@
 
 namespace stele::broker {
 
+void Core::send_live(Place to, LiveMail mail) {
+  if (to.here()) return send_live(to.core(), std::move(mail));
+  send_live_to_node(to.node(), std::move(mail));
+}
+
+void Core::send_live(Place to, TenantId tenant, std::uint64_t publisher_hash, const MessageView& message) {
+  if (to.here()) return send_live(to.core(), tenant, publisher_hash, message);
+  send_live_to_node(to.node(), tenant, publisher_hash, message);
+}
+
 void Core::handle(LiveMail&& mail) {
   if (!mail.share.empty()) {
     if (!take_shared(mail)) deliver_shared(std::move(mail));
@@ -116,20 +126,24 @@ bool Core::deliver_live(Route& route, TenantId tenant, const MessageView& messag
     copy->batch = std::move(batch.batch);
     return *copy;
   };
-  for (CoreId core : route.live_cores) {
-    if (core == runtime_.core()) continue;
+  bool here = false;
+  for (const Place place : route.live_places) {
+    if (place == Place(runtime_.core())) {
+      here = true;
+      continue;
+    }
     if (message.timestamp_ms != kNoTimestamp && LiveBundle::takes(message)) [[likely]] {
-      send_live(core, tenant, publisher_hash, message);
+      send_live(place, tenant, publisher_hash, message);
     } else {
-      send_live(core, LiveMail{copied()});
+      send_live(place, LiveMail{copied()});
     }
     anybody = true;
   }
   absl::InlinedVector<Bytes, 2> shares_here;
   for (ShareRoute* share : route.shares) {
     if (!share->takes_live(message.qos)) continue;
-    const CoreId to = share->next();
-    if (to == runtime_.core()) {
+    const Place to = share->next();
+    if (to == Place(runtime_.core())) {
       shares_here.push_back(share->text());
     } else {
       send_live(to, LiveMail{copied(), share->text()});
@@ -137,10 +151,7 @@ bool Core::deliver_live(Route& route, TenantId tenant, const MessageView& messag
     anybody = true;
   }
   // Last: what is delivered here may change the routes.
-  const auto& cores = route.live_cores;
-  if (std::find(cores.begin(), cores.end(), runtime_.core()) != cores.end()) {
-    anybody |= deliver_here(route, tenant, message, owner, publisher_hash);
-  }
+  if (here) anybody |= deliver_here(route, tenant, message, owner, publisher_hash);
   for (const Bytes& share : shares_here) {
     if (live_.deliver_shared(tenant, share, message, owner, copy ? &*copy : nullptr)) continue;
     deliver_shared(LiveMail{copied(), share});
@@ -165,8 +176,8 @@ void Core::deliver_shared(LiveMail mail) {
   while (mail.tries++ < kTries) {
     ShareRoute* share = routes_.share(mail.data.tenant, mail.share);
     if (!share || share->members() == 0) break;
-    const CoreId to = share->next();
-    if (to != runtime_.core()) return send_live(to, std::move(mail));
+    const Place to = share->next();
+    if (to != Place(runtime_.core())) return send_live(to, std::move(mail));
     if (take_shared(mail)) return;
   }
   STELE_MARK("broker: no member of a shared subscription is left");
@@ -200,17 +211,17 @@ void Core::deliver_live(const Data& data, std::span<const Bytes> shares) {
   if (!routes_.any_live_interest(data.tenant)) return;
   if (data.kafka_batch) {
     // Its records may go to different addresses; each core looks for itself.
-    for (std::uint32_t core = 0; core < core_count(); ++core) send_live(CoreId(core), LiveMail{data});
+    for (const Place place : routes_.live_places(data.tenant)) send_live(place, LiveMail{data});
     return;
   }
   const Route& route = routes_.route(data.tenant, data.address);
-  absl::InlinedVector<CoreId, 4> cores = route.live_cores;
-  for (CoreId core : cores) send_live(core, LiveMail{data});
+  const absl::InlinedVector<Place, 4> places = route.live_places;
+  for (const Place place : places) send_live(place, LiveMail{data});
 }
 
 bool Core::any_live(const Data& data) {
   if (!routes_.any_live_interest(data.tenant)) return false;
-  return data.kafka_batch || !routes_.route(data.tenant, data.address).live_cores.empty();
+  return data.kafka_batch || !routes_.route(data.tenant, data.address).live_places.empty();
 }
 
 }  // namespace stele::broker

@@ -20,6 +20,7 @@ using GroupKey = std::pair<TenantId, std::string>;
 enum class GroupError : std::uint8_t {
   kNone,
   kUnavailable,  // not now: the coordinator is starting, or its disk is full
+  kNotHere,      // another node has the coordinator
   kUnauthorized,
   kInvalidGroup,
   kInvalidSessionTimeout,

@@ -29,9 +29,11 @@ class Core;
 using ShardList = absl::InlinedVector<ShardId, 4>;
 
 // Who waits for the answer to a DataMail. A publisher's `ticket` is its own sequence; a produce's is a key
-// into the core's table of produces. A will's is its LSN: only its shard itself waits, for the forwards.
+// into the core's table of produces. A will's is its LSN: only its shard itself waits, for the forwards. In a
+// cluster a publisher's mail goes by a lane (lanes.h), and that of another node comes by its peer
+// (peer_server.h).
 struct ReplyTo {
-  enum class Kind : std::uint8_t { kNobody, kWill, kPublisher, kProduce };
+  enum class Kind : std::uint8_t { kNobody, kWill, kPublisher, kProduce, kLane, kPeer };
   Kind kind = Kind::kNobody;
   CoreId core;
   std::uint32_t publisher = 0;
@@ -47,6 +49,10 @@ struct DataMail {
   std::optional<OnceId> once;   // of QoS 2; the shard is the session's
   std::optional<Error> denied;  // why it may not be published: only that it has been is answered otherwise
   std::vector<Bytes> shares;    // shared subscriptions that get a live copy
+  // In a cluster: the lane it comes by, as the receiver names it, and its generation there. Once one of a
+  // generation is refused, so are all behind it.
+  std::uint64_t lane = 0;
+  std::uint32_t generation = 0;
   Data data;
 };
 
@@ -68,12 +74,14 @@ struct ForwardMail {
   // takes nothing behind it.
   std::optional<Lsn> after;
   CoreId reply_core;
+  bool of_peer = false;  // the source is another node's shard
   std::uint64_t meta_version = 0;
   Data data;
 };
 struct ForwardAnswerMail {
   ShardId source;
   ShardId target;
+  bool for_peer = false;       // the source is another node's shard
   Lsn up_to;                   // all of the source's entries for the target up to here are committed there
   std::optional<Error> error;  // not taken now: send again, from the first that is not answered
 };

@@ -18,6 +18,7 @@ namespace stele::broker {
 struct BrokerOptions {
   NodeId node;
   meta::Incarnation incarnation;           // given by the meta service to this start of the process
+  bool by_assignment = false;              // owns what the metadata assigns to the node, and nothing else
   Authorizer* authorizer = nullptr;        // outlives the broker
   Authenticator* authenticator = nullptr;  // likewise
   ShardObserver* observer = nullptr;       // the simulator's; null in production
@@ -76,6 +77,8 @@ struct BrokerOptions {
   std::size_t retained_page_messages = 256;
   std::size_t retained_page_bytes = 256 << 10;
   std::size_t retained_page_looked_at = 4096;
+  // In a cluster a publish waits so long for an owner of its shard; then it is refused.
+  runtime::Duration owner_patience = std::chrono::seconds(10);
   // Uncommitted messages of all publishers of a core; above it each gets a small window.
   std::size_t max_publishing_bytes = 32 << 20;
   // Of live copies, on the way from one core to another: from then on publishers wait until the other one has

@@ -52,6 +52,11 @@ void PublisherImpl::join(const Session& session) {
 
 bool PublisherImpl::try_publish(const MessageView& message, const Bytes& owner, std::uint32_t token,
                                 bool answer) {
+  // Of QoS 2 the session's shard may have it from before: that is for the next connection to find out.
+  if (!core_.may_accept()) [[unlikely]] {
+    done_now(token, answer, false, core_.not_accepting());
+    return true;
+  }
   if (!mutant(Mutant::kAclNotAsked) && !core_.authorizer().allowed(who_, Action::kPublish, message.address))
       [[unlikely]] {
     deny(message, token, answer);
@@ -95,7 +100,7 @@ void PublisherImpl::deny(const MessageView& message, std::uint32_t token, bool a
   ++in_flight->second.count;
   waiting_.push_back(
       {.address_hash = address_hash, .token = token, .bytes = 0, .answer = answer, .error = {}});
-  core_.send(core_.core_of(session_shard_), Mail(std::move(mail)));
+  core_.publish(std::move(mail));
 }
 
 void PublisherImpl::defer(const MessageView& message, std::uint32_t token, bool answer) {
@@ -195,7 +200,7 @@ bool PublisherImpl::commit_first(const MessageView& message, Route& route, const
   waiting_bytes_ += bytes;
   core_.publishing_bytes() += bytes;
   ++core_.stats().published_kept;
-  core_.send(core_.core_of(home), Mail(std::move(mail)));
+  core_.publish(std::move(mail));
   return true;
 }
 

@@ -29,23 +29,34 @@ std::int32_t RoutedTopic::partition_of(const MessageView& message) const {
   return partition_for_key(key.key_of(message).value_or(message.address), capture_partitions);
 }
 
-void ShareRoute::set_members(CoreId core, std::uint32_t members) {
-  auto at = std::lower_bound(cores_.begin(), cores_.end(), core,
-                             [](const auto& there, CoreId wanted) { return there.first < wanted; });
-  if (at == cores_.end() || at->first != core) at = cores_.insert(at, {core, 0});
+void ShareRoute::set_members(Place place, std::uint32_t members) {
+  auto at = std::lower_bound(places_.begin(), places_.end(), place,
+                             [](const auto& there, Place wanted) { return there.first < wanted; });
+  if (at == places_.end() || at->first != place) at = places_.insert(at, {place, 0});
   members_ = members_ - at->second + members;
+  if (place.here()) members_here_ = members_here_ - at->second + members;
   at->second = members;
-  if (members == 0) cores_.erase(at);
+  if (members == 0) places_.erase(at);
 }
 
-CoreId ShareRoute::next() {
+Place ShareRoute::next() {
   STELE_ASSERT(members_ > 0);
-  std::uint32_t place = turn_++ % members_;
-  for (const auto& [core, members] : cores_) {
-    if (place < members) return core;
-    place -= members;
+  std::uint32_t number = turn_++ % members_;
+  for (const auto& [place, members] : places_) {
+    if (number < members) return place;
+    number -= members;
   }
-  return cores_.back().first;
+  return places_.back().first;
+}
+
+CoreId ShareRoute::next_here() {
+  STELE_ASSERT(members_here_ > 0);
+  std::uint32_t number = turn_++ % members_here_;
+  for (const auto& [place, members] : places_) {
+    if (number < members) return place.core();
+    number -= members;
+  }
+  return places_.front().first.core();
 }
 
 void RouteTable::forget_routes(Tenant& tenant) {
@@ -101,12 +112,12 @@ void RouteTable::set_session_interest(ShardId shard, TenantId id, std::string_vi
   forget_routes(owner);
 }
 
-void RouteTable::set_live_interest(CoreId core, TenantId id, std::string_view filter, bool interested) {
+void RouteTable::set_live_interest(Place place, TenantId id, std::string_view filter, bool interested) {
   Tenant& owner = tenant(id);
   if (interested) {
-    owner.live.insert(filter, core.value, 0);
-  } else {
-    owner.live.erase(filter, core.value);
+    if (owner.live.insert(filter, place.value(), 0)) ++owner.live_filters[place];
+  } else if (owner.live.erase(filter, place.value())) {
+    if (--owner.live_filters[place] == 0) owner.live_filters.erase(place);
   }
   forget_routes(owner);
 }
@@ -145,9 +156,9 @@ void RouteTable::drop_share_if_unused(TenantId id, std::string_view text) {
   owner.shares.erase(found);
 }
 
-void RouteTable::set_share_members(CoreId core, TenantId id, std::string_view text, std::uint32_t members) {
+void RouteTable::set_share_members(Place place, TenantId id, std::string_view text, std::uint32_t members) {
   if (members == 0 && !share(id, text)) return;
-  make_share(id, text).set_members(core, members);
+  make_share(id, text).set_members(place, members);
   drop_share_if_unused(id, text);
 }
 
@@ -190,6 +201,14 @@ bool RouteTable::any_live_interest(TenantId id) const {
   return found != tenants_.end() && !found->second.live.empty();
 }
 
+std::vector<Place> RouteTable::live_places(TenantId id) const {
+  std::vector<Place> places;
+  const auto found = tenants_.find(id);
+  if (found == tenants_.end()) return places;
+  for (const auto& [place, filters] : found->second.live_filters) places.push_back(place);
+  return places;
+}
+
 Route& RouteTable::route(TenantId id, std::string_view address) {
   Tenant& owner = tenant(id);
   if (auto found = owner.cache.find(address); found != owner.cache.end()) return *found->second;
@@ -225,7 +244,7 @@ std::unique_ptr<Route> RouteTable::resolve(Tenant& tenant, TenantId id, std::str
   matches_.clear();
   tenant.live.match(address, matches_);
   for (const FilterTrie::Match& match : matches_) {
-    add_sorted(route->live_cores, CoreId(static_cast<std::uint32_t>(match.target)));
+    add_sorted(route->live_places, Place::from(match.target));
   }
   matches_.clear();
   tenant.shared.match(address, matches_);

@@ -1,7 +1,7 @@
 // Where a message goes, as one core sees it: which topics capture its address, which shards hold persistent
-// sessions that want it, which cores have live subscribers for it, which shared subscriptions do, and which
-// shard is the address's own (the one that keeps its retained message). A coarse, versioned summary: the
-// shards and cores match exactly.
+// sessions that want it, which cores of this node, and which other nodes, have live subscribers for it, which
+// shared subscriptions do, and which shard is the address's own (the one that keeps its retained message). A
+// coarse, versioned summary: the shards and cores match exactly.
 //
 // Pure; lives on one core. The broker keeps every core's copy the same before it confirms a subscription.
 #pragma once
@@ -21,6 +21,7 @@
 #include "base/bytes.h"
 #include "broker/filter_trie.h"
 #include "broker/live_match.h"
+#include "broker/place.h"
 #include "broker/string_map.h"
 #include "model/ids.h"
 #include "model/message.h"
@@ -39,8 +40,8 @@ struct RoutedTopic {
   std::int32_t partition_of(const MessageView& message) const;
 };
 
-// A shared subscription: how many connected members each core has, who take turns, and whether it has a queue
-// in its shard for what has QoS > 0.
+// A shared subscription: how many connected members each place has, who take turns, and whether it has a
+// queue in its shard for what has QoS > 0.
 class ShareRoute {
  public:
   ShareRoute(std::string_view text, ShardId home) : text_(Bytes::copy(text)), home_(home) {}
@@ -50,16 +51,20 @@ class ShareRoute {
   // Whether it gets live copies with that QoS.
   bool takes_live(std::uint8_t qos) const { return members_ > 0 && (qos == 0 || !keeps); }
   std::uint32_t members() const { return members_; }
-  void set_members(CoreId core, std::uint32_t members);
+  std::uint32_t members_here() const { return members_here_; }  // in this process
+  void set_members(Place place, std::uint32_t members);
   // Whose turn it is. There must be a member.
-  CoreId next();
+  Place next();
+  // Of those in this process.
+  CoreId next_here();
 
  private:
   const Bytes text_;
   const ShardId home_;
-  std::uint32_t members_ = 0;
+  std::uint32_t members_ = 0, members_here_ = 0;
   std::uint32_t turn_ = 0;
-  absl::InlinedVector<std::pair<CoreId, std::uint32_t>, 4> cores_;  // by core; with members only
+  // Cores come first; with members only.
+  absl::InlinedVector<std::pair<Place, std::uint32_t>, 4> places_;
 };
 
 struct Route {
@@ -71,7 +76,7 @@ struct Route {
   };
   std::vector<Capture> captures;  // by topic id
   absl::InlinedVector<ShardId, 4> session_shards;
-  absl::InlinedVector<CoreId, 4> live_cores;
+  absl::InlinedVector<Place, 4> live_places;  // cores come first
   absl::InlinedVector<ShareRoute*, 2> shares;
   ShardId address_shard;
   // The live subscribers of this core, as LiveTable::match gave them at `live_version`.
@@ -96,9 +101,9 @@ class RouteTable {
   void set_topics(std::vector<RoutedTopic> topics);
   // Idempotent.
   void set_session_interest(ShardId shard, TenantId tenant, std::string_view filter, bool interested);
-  void set_live_interest(CoreId core, TenantId tenant, std::string_view filter, bool interested);
-  // Of shared subscriptions, by `$share/NAME/FILTER`: members connected to a core; whether it has a queue.
-  void set_share_members(CoreId core, TenantId tenant, std::string_view share, std::uint32_t members);
+  void set_live_interest(Place place, TenantId tenant, std::string_view filter, bool interested);
+  // Of shared subscriptions, by `$share/NAME/FILTER`: members connected at a place; whether it has a queue.
+  void set_share_members(Place place, TenantId tenant, std::string_view share, std::uint32_t members);
   void set_share_keeps(TenantId tenant, std::string_view share, bool keeps);
   // A shard whose owner starts over says everything again.
   void forget_shard(ShardId shard);
@@ -122,12 +127,15 @@ class RouteTable {
   std::size_t shares() const { return share_numbers_.size(); }
   bool any_session_interest(TenantId tenant) const;
   bool any_live_interest(TenantId tenant) const;
+  // Of the tenant's live subscribers, whatever they subscribe to. In order.
+  std::vector<Place> live_places(TenantId tenant) const;
 
   std::uint32_t shard_count() const { return shard_count_; }
 
  private:
   struct Tenant {
     FilterTrie topics, sessions, live;
+    std::map<Place, std::size_t> live_filters;                 // how many each place has
     FilterTrie shared;                                         // filter → number in share_numbers_
     std::map<std::string, std::uint64_t, std::less<>> shares;  // by their text: the number
     absl::flat_hash_map<std::string_view, std::unique_ptr<Route>, StringHash, std::equal_to<>> cache;

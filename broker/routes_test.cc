@@ -30,7 +30,7 @@ TEST(Routes, ASharedSubscriptionIsByItsFilter) {
   EXPECT_EQ(table.route("b").shares.size(), 1u);
   EXPECT_EQ(table.route("c").shares.size(), 0u);
   EXPECT_EQ(table.route(kShare).shares.size(), 0u);
-  EXPECT_TRUE(table.route("a/x").live_cores.empty());
+  EXPECT_TRUE(table.route("a/x").live_places.empty());
   EXPECT_EQ(table.routes.route(TenantId(7), "a/x").shares.size(), 0u);
   EXPECT_EQ(table.routes.shares(), 3u);
   table.members(0, 0);
@@ -81,12 +81,12 @@ TEST(Routes, AMemoIsGoodUntilTheRoutesAreForgotten) {
   EXPECT_EQ(&routes.route(kDefaultTenant, "a", memo), first);
   EXPECT_EQ(routes.route(kDefaultTenant, "b", memo).address, "b");
   EXPECT_EQ(routes.route(kDefaultTenant, "a", memo).address, "a");
-  EXPECT_TRUE(routes.route(kDefaultTenant, "a", memo).live_cores.empty());
+  EXPECT_TRUE(routes.route(kDefaultTenant, "a", memo).live_places.empty());
   routes.set_live_interest(CoreId(1), kDefaultTenant, "+", true);
-  EXPECT_EQ(routes.route(kDefaultTenant, "a", memo).live_cores.size(), 1u);
+  EXPECT_EQ(routes.route(kDefaultTenant, "a", memo).live_places.size(), 1u);
   // Another tenant's route to the same address is another one.
-  EXPECT_TRUE(routes.route(TenantId(7), "a", memo).live_cores.empty());
-  EXPECT_EQ(routes.route(kDefaultTenant, "a", memo).live_cores.size(), 1u);
+  EXPECT_TRUE(routes.route(TenantId(7), "a", memo).live_places.empty());
+  EXPECT_EQ(routes.route(kDefaultTenant, "a", memo).live_places.size(), 1u);
 }
 
 TEST(Routes, LiveMatchesAreKeptWithTheRouteAndBounded) {

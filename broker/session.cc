@@ -37,12 +37,20 @@ SessionImpl::~SessionImpl() {
 }
 
 Task<Result<void>> SessionImpl::open() {
-  const auto ask = [shard = shard_, options = options_, will = std::exchange(will_, std::nullopt),
-                    attachment = attachment_, from = core_.runtime().core()](Core& there) {
-    return Shard::open_session(there, shard, options, will, from, attachment);
-  };
-  STELE_CO_TRY(SessionOpened opened,
-               co_await core_.on_core<Result<SessionOpened>>(core_.core_of(shard_), ask));
+  ask::OpenSession asked;
+  asked.shard = shard_;
+  asked.options = options_;
+  asked.will = std::exchange(will_, std::nullopt);
+  asked.attachment = attachment_;
+  const runtime::Instant until = core_.runtime().now() + core_.patience();
+  auto answer = co_await core_.ask(shard_, asked);
+  while (!answer && answer.error().code == ErrorCode::kUnavailable && core_.runtime().now() < until &&
+         !given_up_) {
+    STELE_MARK("session: CONNECT waits for its shard's next owner");
+    co_await runtime::sleep(core_.runtime(), kBetweenOwners);
+    answer = co_await core_.ask(shard_, asked);
+  }
+  STELE_CO_TRY(SessionOpened opened, std::move(answer));
   // Somebody else's session, perhaps, or the rules have changed: nobody gets by a client id what he may not
   // subscribe to.
   for (const SubscribeRequest& request : opened.subscriptions) {
@@ -95,21 +103,25 @@ void SessionImpl::start() {
   started_ = true;
   start_shares();
   if (!live_.durable) return;
-  core_.send(core_.core_of(shard_), CallMail([shard = shard_, attachment = attachment_](Core& there) {
-               if (Shard* here = there.shard(shard)) here->start_delivery(attachment);
-             }));
+  core_.tell(shard_, ask::StartDelivery{shard_, attachment_});
 }
 
-// Tells every core that this one has, or has no longer, subscribers with these filters.
+// Tells whoever routes that this core has, or has no longer, subscribers with these filters.
 Task<void> SessionImpl::route(std::vector<std::string> filters, bool interested) {
   if (filters.empty()) co_return;
-  auto change = [filters = std::move(filters), interested, core = core_.runtime().core(),
-                 tenant = options_.principal.tenant](Core& there) {
-    for (const std::string& filter : filters) {
-      there.routes().set_live_interest(core, tenant, filter, interested);
-    }
-  };
-  co_await core_.on_every_core(std::move(change));
+  tell_interest(std::move(filters), interested);
+  co_await core_.everybody_knows();
+}
+
+void SessionImpl::tell_interest(std::vector<std::string> filters, bool interested) {
+  std::vector<RouteNews> news;
+  for (std::string& filter : filters) {
+    news.push_back({.kind = RouteNews::Kind::kLiveInterest,
+                    .tenant = options_.principal.tenant,
+                    .text = std::move(filter),
+                    .number = interested ? 1u : 0u});
+  }
+  core_.tell_routes(std::move(news));
 }
 
 Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> requests) {
@@ -144,10 +156,7 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
         ErrorCode::kNoSpace,
         "a client may have " + std::to_string(core_.options().subscriptions_per_session) + " subscriptions");
   } else if (live_.durable && !allowed.empty()) {
-    kept = co_await core_.on_core<Result<void>>(
-        core_.core_of(shard_), [shard = shard_, attachment = attachment_, allowed](Core& there) {
-          return Shard::subscribe(there, shard, attachment, allowed);
-        });
+    kept = co_await core_.ask(shard_, ask::Subscribe{shard_, attachment_, allowed});
   }
   if (!kept) {
     for (auto& granted : answer.granted) {
@@ -176,11 +185,7 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
         mine = std::unexpected(std::move(joined).error());
         // Its session must not bring it back; what cannot be undone now is found when it connects again.
         if (live_.durable && !filters_.contains(request.filter)) {
-          (void)co_await core_.on_core<Result<void>>(
-              core_.core_of(shard_),
-              [shard = shard_, attachment = attachment_, filters = std::vector{request.filter}](Core& there) {
-                return Shard::unsubscribe(there, shard, attachment, filters);
-              });
+          (void)co_await core_.ask(shard_, ask::Unsubscribe{shard_, attachment_, {request.filter}});
         }
         continue;
       }
@@ -202,17 +207,11 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
 Task<Result<std::vector<bool>>> SessionImpl::unsubscribe(std::vector<std::string> filters) {
   for (const std::string& filter : filters) {
     if (!is_shared(filter) || !filters_.contains(filter)) continue;
-    STELE_CO_CHECK(co_await core_.on_core<Result<void>>(
-        core_.core_of(home_of(filter)),
-        [home = home_of(filter), member = member_of(filter), attachment = attachment_](Core& there) {
-          return Shard::leave_share(there, home, member, attachment);
-        }));
+    const ShardId home = home_of(filter);
+    STELE_CO_CHECK(co_await core_.ask(home, ask::LeaveShare{home, member_of(filter), attachment_}));
   }
   if (live_.durable) {
-    STELE_CO_CHECK(co_await core_.on_core<Result<void>>(
-        core_.core_of(shard_), [shard = shard_, attachment = attachment_, filters](Core& there) {
-          return Shard::unsubscribe(there, shard, attachment, filters);
-        }));
+    STELE_CO_CHECK(co_await core_.ask(shard_, ask::Unsubscribe{shard_, attachment_, filters}));
   }
   std::vector<bool> there;
   std::vector<std::string> last;
@@ -264,26 +263,31 @@ Task<Result<void>> SessionImpl::join_share(SubscribeRequest request) {
   join.attachment = attachment_;
   join.receive_maximum = options_.receive_maximum;
   joined_shares_.push_back(request.filter);
-  auto joined = co_await core_.on_core<Result<void>>(
-      core_.core_of(home), [home, join](Core& there) { return Shard::join_share(there, home, join); });
+  auto joined = co_await core_.ask(home, ask::JoinShare{home, std::move(join)});
   if (joined) co_return Result<void>();
   std::erase(joined_shares_, request.filter);
   // It was there before, perhaps.
   if (filters_.contains(request.filter)) co_return joined;
-  core_.send(core_.core_of(home),
-             CallMail([home, member = member_of(request.filter), attachment = attachment_](Core& there) {
-               if (Shard* shard = there.shard(home)) shard->leave_share(member, attachment);
-             }));
+  core_.tell(home, ask::LeaveShare{home, member_of(request.filter), attachment_});
   co_return joined;
 }
 
 // How many members of these shared subscriptions this core has.
 Task<void> SessionImpl::route_shares(std::vector<std::pair<std::string, std::uint32_t>> members) {
   if (members.empty()) co_return;
-  co_await core_.on_every_core([members = std::move(members), core = core_.runtime().core(),
-                                tenant = options_.principal.tenant](Core& there) {
-    for (const auto& [share, count] : members) there.routes().set_share_members(core, tenant, share, count);
-  });
+  tell_members(std::move(members));
+  co_await core_.everybody_knows();
+}
+
+void SessionImpl::tell_members(std::vector<std::pair<std::string, std::uint32_t>> members) {
+  std::vector<RouteNews> news;
+  for (auto& [share, count] : members) {
+    news.push_back({.kind = RouteNews::Kind::kShareMembers,
+                    .tenant = options_.principal.tenant,
+                    .text = std::move(share),
+                    .number = count});
+  }
+  core_.tell_routes(std::move(news));
 }
 
 void SessionImpl::start_shares() {
@@ -292,17 +296,9 @@ void SessionImpl::start_shares() {
     if (request == filters_.end()) continue;
     // Of a session that was there: live copies can be sent from now on.
     const std::uint32_t members = core_.live().join(attachment_, options_.principal.tenant, request->second);
+    tell_members({{share, members}});
     const ShardId home = home_of(share);
-    for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
-      core_.send(CoreId(core), CallMail([share, members, here = core_.runtime().core(),
-                                         tenant = options_.principal.tenant](Core& there) {
-                   there.routes().set_share_members(here, tenant, share, members);
-                 }));
-    }
-    core_.send(core_.core_of(home),
-               CallMail([home, member = member_of(share), attachment = attachment_](Core& there) {
-                 if (Shard* shard = there.shard(home)) shard->start_share(member, attachment);
-               }));
+    core_.tell(home, ask::StartShare{home, member_of(share), attachment_});
   }
 }
 
@@ -314,17 +310,9 @@ void SessionImpl::leave_shares() {
   }
   for (const std::string& share : shares) {
     const std::uint32_t members = core_.live().leave(attachment_, options_.principal.tenant, share);
-    for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
-      core_.send(CoreId(core), CallMail([share, members, here = core_.runtime().core(),
-                                         tenant = options_.principal.tenant](Core& there) {
-                   there.routes().set_share_members(here, tenant, share, members);
-                 }));
-    }
+    tell_members({{share, members}});
     const ShardId home = home_of(share);
-    core_.send(core_.core_of(home),
-               CallMail([home, member = member_of(share), attachment = attachment_](Core& there) {
-                 if (Shard* shard = there.shard(home)) shard->leave_share(member, attachment);
-               }));
+    core_.tell(home, ask::LeaveShare{home, member_of(share), attachment_});
   }
 }
 
@@ -349,8 +337,7 @@ void SessionImpl::settle(SettleToken token) {
   STELE_ASSERT(token.kept());
   if (token.of_session()) return tell_shard(SettleMail::What::kSettled, token);
   if (!token.durable) return live_.settle_shared(token.lsn.value);
-  core_.send(core_.core_of(token.home),
-             SettleMail{token.home, attachment_, SettleMail::What::kShared, token});
+  core_.settle({token.home, attachment_, SettleMail::What::kShared, token});
 }
 
 void SessionImpl::accept(SettleToken token) {
@@ -368,7 +355,7 @@ void SessionImpl::complete(std::uint16_t packet_id) {
 }
 
 void SessionImpl::tell_shard(SettleMail::What what, SettleToken token) {
-  core_.send(core_.core_of(shard_), SettleMail{shard_, attachment_, what, token});
+  core_.settle({shard_, attachment_, what, token});
 }
 
 SessionEnd SessionImpl::finish(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
@@ -381,16 +368,7 @@ SessionEnd SessionImpl::finish(EndOfSession how, std::optional<std::uint32_t> ex
     if (is_shared(filter)) continue;
     if (core_.live().unsubscribe(attachment_, options_.principal.tenant, filter)) last.push_back(filter);
   }
-  if (!last.empty()) {
-    for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
-      core_.send(CoreId(core), CallMail([last, here = core_.runtime().core(),
-                                         tenant = options_.principal.tenant](Core& there) {
-                   for (const std::string& filter : last) {
-                     there.routes().set_live_interest(here, tenant, filter, false);
-                   }
-                 }));
-    }
-  }
+  if (!last.empty()) tell_interest(std::move(last), false);
   core_.live().remove(attachment_);
   core_.detach(attachment_);
   give_back_shared();
@@ -401,22 +379,23 @@ SessionEnd SessionImpl::finish(EndOfSession how, std::optional<std::uint32_t> ex
 void SessionImpl::end(EndOfSession how, std::optional<std::uint32_t> expiry_s) {
   if (ended_) return;
   const SessionEnd ending = finish(how, expiry_s);
-  core_.send(core_.core_of(shard_),
-             CallMail([shard = shard_, tenant = options_.principal.tenant, client_id = options_.client_id,
-                       attachment = attachment_, ending](Core& there) {
-               Shard::end_session(there, shard, tenant, client_id, attachment, ending);
-             }));
+  core_.tell(shard_, ending_of(ending, false));
 }
 
 Task<void> SessionImpl::leave(std::optional<std::uint32_t> expiry_s) {
   if (ended_) co_return;
   if (!has_will_) co_return end(EndOfSession::kNormal, expiry_s);
   const SessionEnd ending = finish(EndOfSession::kNormal, expiry_s);
-  const auto tell = [shard = shard_, tenant = options_.principal.tenant, client_id = options_.client_id,
-                     attachment = attachment_, ending](Core& there) {
-    return Shard::end_session_for_good(there, shard, tenant, client_id, attachment, ending);
-  };
-  co_await core_.on_core<bool>(core_.core_of(shard_), tell);
+  co_await core_.ask(shard_, ending_of(ending, true));
+}
+
+ask::EndSession SessionImpl::ending_of(const SessionEnd& ending, bool wait) const {
+  return {.shard = shard_,
+          .tenant = options_.principal.tenant,
+          .client_id = options_.client_id,
+          .attachment = attachment_,
+          .ending = ending,
+          .wait = wait};
 }
 
 void SessionImpl::on_items(SessionMail&& mail) {

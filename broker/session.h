@@ -12,36 +12,17 @@
 #include <vector>
 
 #include "broker/api.h"
+#include "broker/attached.h"
 #include "broker/live.h"
 #include "broker/mail.h"
 #include "broker/retained.h"
+#include "broker/session_asks.h"
+#include "broker/session_values.h"
 #include "broker/will_table.h"
 
 namespace stele::broker {
 
-// What the shard of a client id says to a CONNECT.
-struct SessionOpened {
-  bool present = false;
-  bool durable = false;
-  std::uint32_t number = 0;  // of a durable one; and its epoch
-  std::uint64_t epoch = 0;
-  std::vector<SubscribeRequest> subscriptions;  // of a session that was there
-};
-
-// Who has a shared subscription.
-struct ShareMemberName {
-  TenantId tenant;
-  std::string client_id;
-  std::string share;  // `$share/NAME/FILTER`
-};
-
-// How a client's connection ended.
-struct SessionEnd {
-  std::optional<std::uint32_t> expiry_s;
-  bool goodbye = false;  // its will is not to be published
-};
-
-class SessionImpl final : public Session {
+class SessionImpl final : public Session, public Attached {
  public:
   // `options` without the will.
   SessionImpl(Core& core, SessionOptions options, std::optional<WillContent> will, SessionHandler& handler);
@@ -64,11 +45,13 @@ class SessionImpl final : public Session {
   void end(EndOfSession how, std::optional<std::uint32_t> expiry_s) override;
   runtime::Task<void> leave(std::optional<std::uint32_t> expiry_s) override;
 
-  void on_items(SessionMail&& mail);
+  void on_items(SessionMail&& mail) override;
+  void on_taken_over() override { live_.handler->on_taken_over(); }
+  void on_session_lost(const Error& why) override { live_.handler->on_session_lost(why); }
+  void on_rules() override { check_rights(); }
   // Rules have changed: the session ends if it has subscriptions that are not allowed any more.
   // False: it has.
   bool check_rights();
-  SessionHandler& handler() { return *live_.handler; }
   std::uint64_t publisher_hash() const { return live_.publisher_hash; }
   // With durable():
   ShardId shard() const { return shard_; }
@@ -76,11 +59,15 @@ class SessionImpl final : public Session {
   std::uint64_t epoch() const { return epoch_; }
 
  private:
+  static constexpr runtime::Duration kBetweenOwners = std::chrono::milliseconds(50);
   // What is to be done on this core; the rest is to be sent to the shard.
   SessionEnd finish(EndOfSession how, std::optional<std::uint32_t> expiry_s);
   void tell_shard(SettleMail::What what, SettleToken token);
   bool may_subscribe(const std::string& filter) const;
   runtime::Task<void> route(std::vector<std::string> filters, bool interested);
+  void tell_interest(std::vector<std::string> filters, bool interested);
+  void tell_members(std::vector<std::pair<std::string, std::uint32_t>> members);
+  ask::EndSession ending_of(const SessionEnd& ending, bool wait) const;
   // Shared subscriptions, by `$share/NAME/FILTER`.
   ShardId home_of(std::string_view share) const;
   ShareMemberName member_of(std::string_view share) const;

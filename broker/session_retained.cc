@@ -18,29 +18,42 @@ namespace stele::broker {
 
 using runtime::Task;
 
-// Goes through the cores that may keep some. Its page is used up before the next is asked for.
+// Goes through the cores and nodes that may keep some. Its page is used up before the next is asked for.
 class SessionImpl::RetainedLookUp {
  public:
   RetainedLookUp(Core& core, TenantId tenant, SubscribeRequest of, RetainedAsk::Which which)
-      : request(std::move(of)), core_(core), end_(core.core_count()) {
-    ask_.tenant = tenant;
-    ask_.filter = request.filter;
-    ask_.which = which;
-    if (request.filter.find_first_of("+#") != std::string::npos) return;
-    at_ = core.core_of(shard_of(tenant, request.filter, core.routes().shard_count())).value;
-    end_ = at_ + 1;
+      : request(std::move(of)), core_(core) {
+    ask_.ask.tenant = tenant;
+    ask_.ask.filter = request.filter;
+    ask_.ask.which = which;
+    const std::uint32_t count = core.routes().shard_count();
+    const bool exact = request.filter.find_first_of("+#") == std::string::npos;
+    if (exact) {
+      shards_.push_back(shard_of(tenant, request.filter, count));
+    } else {
+      for (std::uint32_t id = 0; id < count; ++id) shards_.push_back(ShardId(id));
+    }
   }
 
-  bool exhausted() const { return at_ == end_; }
+  bool exhausted() const { return shards_.empty() && !more_; }
   Task<Result<void>> look_up() {
-    // A core has other things to do.
-    if (std::exchange(more_, false)) co_await runtime::sleep(core_.runtime(), runtime::Duration::zero());
-    STELE_CO_TRY(RetainedPage found,
-                 co_await core_.on_core<Result<RetainedPage>>(
-                     CoreId(at_), [ask = ask_](Core& there) { return Shard::retained(there, ask); }));
+    if (std::exchange(more_, false)) {
+      // A core has other things to do.
+      co_await runtime::sleep(core_.runtime(), runtime::Duration::zero());
+    } else {
+      next_place();
+    }
+    const runtime::Instant until = core_.runtime().now() + core_.patience();
+    auto answer = co_await core_.ask(ask_.shards.front(), ask_);
+    while (!answer && answer.error().code == ErrorCode::kUnavailable && core_.runtime().now() < until) {
+      STELE_MARK("session: retained messages wait for a shard's next owner");
+      co_await runtime::sleep(core_.runtime(), kBetweenOwners);
+      go_on_where_they_are();
+      answer = co_await core_.ask(ask_.shards.front(), ask_);
+    }
+    STELE_CO_TRY(RetainedPage found, std::move(answer));
     more_ = found.more;
-    ask_.from = std::move(found.next);
-    if (!more_) ++at_;
+    ask_.ask.from = std::move(found.next);
     page = std::move(found.messages);
     std::ranges::sort(page, {}, [](const RetainedMessage& one) { return one.address.view(); });
     used = 0;
@@ -52,9 +65,29 @@ class SessionImpl::RetainedLookUp {
   std::size_t used = 0;  // of the page
 
  private:
+  static constexpr runtime::Duration kBetweenOwners = std::chrono::milliseconds(50);
+  // Those that are owned where the first one is that is left.
+  void next_place() {
+    ask_.shards.clear();
+    ask_.ask.from = {};
+    take_from(std::exchange(shards_, {}));
+  }
+  void take_from(const std::vector<ShardId>& left) {
+    const std::optional<Place> place = core_.place_of(left.front());
+    for (const ShardId shard : left) {
+      (core_.place_of(shard) == place ? ask_.shards : shards_).push_back(shard);
+    }
+  }
+  // They may be owned elsewhere by now. Those before the place where it stands are done with.
+  void go_on_where_they_are() {
+    std::vector<ShardId> left = std::exchange(ask_.shards, {});
+    std::erase_if(left, [this](ShardId shard) { return shard < ask_.ask.from.shard; });
+    take_from(left);
+  }
+
   Core& core_;
-  RetainedAsk ask_;
-  std::uint32_t at_ = 0, end_;
+  ask::LookForRetained ask_;
+  std::vector<ShardId> shards_;  // not asked yet
   bool more_ = false;
 };
 
@@ -87,11 +120,8 @@ Task<Result<void>> SessionImpl::queue_retained(std::vector<SubscribeRequest> req
       if (ended_ || given_up_) co_return error(ErrorCode::kCancelled, "the client is gone");
       STELE_CO_CHECK(co_await look_up.look_up());
       if (look_up.page.empty()) continue;
-      STELE_CO_CHECK(co_await core_.on_core<Result<void>>(
-          core_.core_of(shard_),
-          [shard = shard_, attachment = attachment_, page = std::move(look_up.page), request](Core& there) {
-            return Shard::queue_retained(there, shard, attachment, page, request);
-          }));
+      STELE_CO_CHECK(co_await core_.ask(
+          shard_, ask::QueueRetained{shard_, attachment_, std::move(look_up.page), request}));
     }
   }
   co_return Result<void>();
@@ -120,9 +150,7 @@ void SessionImpl::forget_look_up(std::string_view filter) {
 
 Task<void> SessionImpl::give_retained() {
   if (live_.durable && !ended_) {
-    core_.send(core_.core_of(shard_), CallMail([shard = shard_, attachment = attachment_](Core& there) {
-                 if (Shard* here = there.shard(shard)) here->finish_retained(attachment);
-               }));
+    core_.tell(shard_, ask::FinishRetained{shard_, attachment_});
   }
   for (const SubscribeRequest& request : std::exchange(to_look_up_, {})) look_up_later(request);
   start_shares();

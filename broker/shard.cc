@@ -245,13 +245,23 @@ void Shard::on_committed(Lsn end) {
 void Shard::on_lost(const Error& why) {
   if (!serving_) return;
   const auto self = shared_from_this();
+  end({ErrorCode::kUnavailable, "the shard lost its log: " + why.message});
+  core_.on_shard_lost(id_, why);
+}
+
+void Shard::end_ownership(const Error& why) {
+  const auto self = shared_from_this();
+  if (serving_) end(why);
+}
+
+void Shard::end(const Error& unavailable) {
   serving_ = false;
-  const Error unavailable{ErrorCode::kUnavailable, "the shard lost its log: " + why.message};
   // What was not committed may be stored or not: whoever asked has to ask again.
   for (Reveal& item : std::exchange(reveals_, {})) refuse(item.answering.reply, unavailable, true);
   for (auto& [lsn, answering] : std::exchange(awaiting_forwards_, {}))
     refuse(answering.reply, unavailable, true);
   for (auto& [lsn, answering] : std::exchange(duplicates_, {})) refuse(answering.reply, unavailable, true);
+  refuse_taken(unavailable);
   told_.clear();
   lose_shares(unavailable);
   coordinator_.stop();
@@ -259,12 +269,10 @@ void Shard::on_lost(const Error& why) {
   for (const auto& [stream, config] : state_.streams()) wake_readers(stream);
   for (auto& [attachment, connected] : by_attachment_) {
     core_.send(connected->core, CallMail([attachment, unavailable](Core& there) {
-                 if (SessionImpl* session = there.attached(attachment))
-                   session->handler().on_session_lost(unavailable);
+                 if (Attached* session = there.attached(attachment)) session->on_session_lost(unavailable);
                }));
   }
   for (auto& [key, client] : clients_) client.freed.wake_all();
-  core_.on_shard_lost(id_, why);
 }
 
 // What a forward waits for may be another shard's log, so also who waits for one counts.
@@ -306,14 +314,16 @@ void Shard::note_routes(Lsn lsn, std::vector<RouteChange> changes) {
 }
 
 void Shard::announce(std::vector<RouteChange> changes) {
-  for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
-    core_.send(CoreId(core), CallMail([shard = id_, changes](Core& there) {
-                 for (const RouteChange& change : changes) {
-                   there.routes().set_session_interest(shard, change.tenant, change.filter,
-                                                       change.interested);
-                 }
-               }));
+  std::vector<RouteNews> news;
+  for (RouteChange& change : changes) {
+    news.push_back({.kind = RouteNews::Kind::kSessionInterest,
+                    .shard = id_,
+                    .epoch = log_->epoch(),
+                    .tenant = change.tenant,
+                    .text = std::move(change.filter),
+                    .number = change.interested ? 1u : 0u});
   }
+  core_.tell_routes(std::move(news));
 }
 
 // ---- time -----------------------------------------------------------------------------------------------
@@ -444,6 +454,8 @@ void Shard::on_view() {
 // ---- snapshots ------------------------------------------------------------------------------------------
 
 void Shard::start_snapshot() {
+  // The next owner may be another node, which would not have the file (docs/cluster.md).
+  if (core_.options().by_assignment) return;
   if (snapshotting_ || state_.next() == snapshot_lsn_) return;
   snapshotting_ = true;
   scope_->spawn(write_snapshot());
@@ -538,6 +550,25 @@ Task<void> Shard::stop() {
     }
   }
   serving_ = false;
+  scope_->request_stop();
+  co_await scope_->join();
+}
+
+// The snapshot takes longest, and what comes meanwhile is soon replayed by the next owner.
+Task<void> Shard::leave() {
+  const auto self = shared_from_this();
+  if (serving_) {
+    start_snapshot();
+    while (snapshotting_) co_await scope_->join();
+  }
+  leaving_ = true;
+  if (serving_) {
+    flush_settled();
+    flush_qos2();
+    const Lsn last = log_->next();
+    co_await committed(last);
+  }
+  if (serving_) end({ErrorCode::kUnavailable, "the shard moves to another node"});
   scope_->request_stop();
   co_await scope_->join();
 }

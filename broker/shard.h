@@ -53,17 +53,6 @@ Error starting(ShardId shard);
 
 using SessionInterest = std::pair<TenantId, std::string>;
 
-// A session that has a shared subscription.
-struct ShareJoin {
-  TenantId tenant;
-  std::string client_id;
-  bool durable = false;  // it outlives its connection
-  SubscribeRequest request;
-  CoreId core;
-  std::uint64_t attachment = 0;
-  std::uint32_t receive_maximum = 1;
-};
-
 class Shard final : public std::enable_shared_from_this<Shard>,
                     private journal::ShardLog::Listener,
                     private runtime::TurnEndHook,
@@ -77,7 +66,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
 
   // Replayed; from here on it takes work.
   void serve();
-  bool serving() const { return serving_; }
+  bool serving() const { return serving_ && !leaving_; }
   ShardId id() const { return id_; }
   const ShardState& state() const { return state_; }
   const journal::ShardLog& log() const { return *log_; }
@@ -100,6 +89,11 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void abandon() { scope_.reset(); }
   // Writes a snapshot if there is something new, so that the next start is quick.
   runtime::Task<void> stop();
+  // Another node owns it by now: nothing of it commits any more.
+  void end_ownership(const Error& why);
+  // Another node is to own it: writes a snapshot while it still serves, then takes no more, and ends once
+  // what is under way is committed. Whoever is connected is told that the session is lost here.
+  runtime::Task<void> leave();
 
   // Entries that other shards want and have not said to have taken.
   std::size_t forwards_unanswered() const;
@@ -123,8 +117,9 @@ class Shard final : public std::enable_shared_from_this<Shard>,
                                                     std::vector<RetainedMessage> messages,
                                                     SubscribeRequest request);
   void finish_retained(std::uint64_t attachment);
-  // Of all shards of that core.
-  static runtime::Task<Result<RetainedPage>> retained(Core& there, RetainedAsk ask);
+  // Of these, which live on that core, in ascending order.
+  static runtime::Task<Result<RetainedPage>> retained(Core& there, RetainedAsk ask,
+                                                      std::vector<ShardId> shards);
   static void end_session(Core& there, ShardId shard, TenantId tenant, const std::string& client_id,
                           std::uint64_t attachment, const SessionEnd& ending);
   // Complete once that is committed; false: nobody knows.
@@ -223,6 +218,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   void answer_for_want_of_room();
   void on_committed(Lsn end) override;
   void on_lost(const Error& why) override;
+  void end(const Error& unavailable);
   void on_turn_end() override;
   void wake_at_turn_end();
   WallTime now();
@@ -274,6 +270,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
     ShardId source;
     Lsn lsn;
     CoreId reply_core;
+    bool of_peer = false;
   };
   void refuse(const ReplyTo& to, Error error, bool unknown = false);
   bool keeps_retained(const Data& data) const;
@@ -291,6 +288,7 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   runtime::Task<void> retry_forwards();
   void note_forward_progress();
   void answer_taken(Lsn end);
+  void refuse_taken(const Error& why);
 
   // ---- shard_sessions.cc
   using SessionKey = std::pair<TenantId, std::string>;
@@ -454,8 +452,9 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   ShardState state_;
   std::optional<OwnerClock> clock_;
   bool serving_ = false;
-  ApplyResult applied_;  // of the latest append
-  Lsn retained_end_;     // behind the latest entry of this ownership that changed a retained message
+  bool leaving_ = false;  // takes no more
+  ApplyResult applied_;   // of the latest append
+  Lsn retained_end_;      // behind the latest entry of this ownership that changed a retained message
   std::optional<runtime::Instant> no_room_since_;
 
   static constexpr std::size_t kKeptRoom = 64;  // in the queues that each message goes through

@@ -1,6 +1,10 @@
 // The data path of a shard: publishes and produces, what is revealed at their commit, and the forwarders that
 // feed the other shards that want a message.
 #include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/marks.h"
@@ -219,7 +223,7 @@ void Shard::send_forward(ShardId target, Lsn lsn, const storage::LogEntry& entry
   mail.data.publisher_hash = view->data.publisher_hash;
   mail.data.address = Bytes::copy(view->data.address);
   mail.data.batch = batch_bytes(entry, view->data);
-  core_.send(core_.core_of(target), std::move(mail));
+  core_.forward(std::move(mail));
 }
 
 void Shard::accept(ForwardAnswerMail&& mail) {
@@ -286,6 +290,7 @@ void Shard::accept(ForwardMail&& mail) {
   ForwardAnswerMail answer;
   answer.source = mail.source;
   answer.target = id_;
+  answer.for_peer = mail.of_peer;
   if (auto can = writable(); !can) {
     answer.error = can.error();
     return core_.send(mail.reply_core, std::move(answer));
@@ -296,7 +301,7 @@ void Shard::accept(ForwardMail&& mail) {
   switch (made.what) {
     case decide::Forward::What::kHere:  // answered once that is committed
       ++core_.stats().forward_duplicates;
-      taken_.push_back({log_->next() - 1, mail.source, mail.lsn, mail.reply_core});
+      taken_.push_back({log_->next() - 1, mail.source, mail.lsn, mail.reply_core, mail.of_peer});
       if (taken_.back().own < log_->committed()) answer_taken(log_->committed());
       return;
     case decide::Forward::What::kGap:
@@ -305,24 +310,35 @@ void Shard::accept(ForwardMail&& mail) {
       return core_.send(mail.reply_core, std::move(answer));
     case decide::Forward::What::kNew:
       ++core_.stats().forwarded;
-      taken_.push_back({append(std::move(made.publish)), mail.source, mail.lsn, mail.reply_core});
+      taken_.push_back(
+          {append(std::move(made.publish)), mail.source, mail.lsn, mail.reply_core, mail.of_peer});
   }
 }
 
 void Shard::answer_taken(Lsn end) {
   // One answer per source and commit.
-  std::map<ShardId, ForwardAnswerMail> answers;
-  std::map<ShardId, CoreId> cores;
+  std::map<std::tuple<ShardId, bool, CoreId>, Lsn> answers;
   while (!taken_.empty() && taken_.front().own < end) {
     const Taken& taken = taken_.front();
-    ForwardAnswerMail& answer = answers[taken.source];
-    answer.source = taken.source;
-    answer.target = id_;
-    answer.up_to = std::max(answer.up_to, taken.lsn);
-    cores[taken.source] = taken.reply_core;
+    Lsn& up_to = answers[{taken.source, taken.of_peer, taken.reply_core}];
+    up_to = std::max(up_to, taken.lsn);
     taken_.pop_front();
   }
-  for (auto& [source, answer] : answers) core_.send(cores[source], std::move(answer));
+  for (const auto& [to, up_to] : answers) {
+    const auto& [source, for_peer, core] = to;
+    core_.send(core, ForwardAnswerMail{source, id_, for_peer, up_to, {}});
+  }
+}
+
+// Whether they were stored nobody knows: they are sent again.
+void Shard::refuse_taken(const Error& why) {
+  std::set<std::tuple<ShardId, bool, CoreId>> told;
+  for (const Taken& taken : std::exchange(taken_, {})) {
+    const std::tuple to(taken.source, taken.of_peer, taken.reply_core);
+    if (told.insert(to).second) {
+      core_.send(taken.reply_core, ForwardAnswerMail{taken.source, id_, taken.of_peer, {}, why});
+    }
+  }
 }
 
 }  // namespace stele::broker

@@ -94,17 +94,16 @@ Lsn Shard::look_for_retained(RetainedSearch& search) const {
 }
 
 // Told once all is committed that was looked at: that there is one, and that there is none.
-Task<Result<RetainedPage>> Shard::retained(Core& there, RetainedAsk ask) {
+Task<Result<RetainedPage>> Shard::retained(Core& there, RetainedAsk ask, std::vector<ShardId> shards) {
   RetainedSearch search(there.options(), ask);
   struct Seen {
     std::shared_ptr<Shard> shard;
     Lsn end;
   };
   std::vector<Seen> seen;
-  const std::uint32_t shards = there.routes().shard_count();
-  const ShardId only = shard_of(ask.tenant, ask.filter, shards);
-  for (ShardId id = ask.from.shard; id.value < shards && !search.page.more; id = ShardId(id.value + 1)) {
-    if (there.core_of(id) != there.runtime().core() || (search.exact() && id != only)) continue;
+  for (const ShardId id : shards) {
+    if (search.page.more) break;
+    if (id < ask.from.shard) continue;
     std::shared_ptr<Shard> shard = there.shard_ptr(id);
     if (!shard) co_return std::unexpected(starting(id));
     const Lsn end = shard->look_for_retained(search);

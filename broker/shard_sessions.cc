@@ -109,7 +109,7 @@ void Shard::take_over(Connected& connected) {
   STELE_MARK("shard: client id taken over");
   ++core_.stats().sessions_taken_over;
   core_.send(connected.core, CallMail([attachment = connected.attachment](Core& there) {
-               if (SessionImpl* session = there.attached(attachment)) session->handler().on_taken_over();
+               if (Attached* session = there.attached(attachment)) session->on_taken_over();
              }));
 }
 
@@ -209,8 +209,8 @@ Task<Result<void>> Shard::subscribe(Core& there, ShardId id, std::uint64_t attac
     shard->finish_retained(attachment);
     co_return std::unexpected(shard->not_committed());
   }
-  // The interest went to every core when this was appended; once all answer behind it, all know.
-  co_await there.on_every_core([](Core&) {});
+  // The interest was told when this was appended.
+  co_await there.everybody_knows();
   co_return Result<void>();
 }
 

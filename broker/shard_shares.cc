@@ -70,8 +70,8 @@ Task<Result<void>> Shard::join_share(Core& there, ShardId id, ShareJoin join) {
   shard->mark_dirty(key, share);
   const bool kept = share.number != 0;
   if (!co_await shard->committed(shard->state_.next())) co_return std::unexpected(shard->not_committed());
-  // The interest went to every core when it was appended; once all answer behind it, all know.
-  if (kept) co_await there.on_every_core([](Core&) {});
+  // The interest was told when it was appended.
+  if (kept) co_await there.everybody_knows();
   co_return Result<void>();
 }
 
@@ -156,11 +156,12 @@ void Shard::drop_share_if_unused(const SessionKey& key) {
 
 // Behind the interest in its filter that the same entry brought.
 void Shard::announce_share(const SessionKey& key, bool keeps) {
-  for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
-    core_.send(CoreId(core), CallMail([key, keeps](Core& there) {
-                 there.routes().set_share_keeps(key.first, share_of_session(key.second), keeps);
-               }));
-  }
+  core_.tell_routes({{.kind = RouteNews::Kind::kShareKeeps,
+                      .shard = id_,
+                      .epoch = log_->epoch(),
+                      .tenant = key.first,
+                      .text = std::string(share_of_session(key.second)),
+                      .number = keeps ? 1u : 0u}});
 }
 
 void Shard::lose_shares(const Error& why) {
@@ -168,9 +169,7 @@ void Shard::lose_shares(const Error& why) {
   for (const auto& [key, share] : shares_) {
     for (const ShareGroup::Member& member : share.group.members()) {
       core_.send(member.core, CallMail([attachment = member.attachment, why](Core& there) {
-                   if (SessionImpl* session = there.attached(attachment)) {
-                     session->handler().on_session_lost(why);
-                   }
+                   if (Attached* session = there.attached(attachment)) session->on_session_lost(why);
                  }));
     }
   }
@@ -211,18 +210,22 @@ void Shard::look_after_shares() {
 
 Task<void> Shard::check_members(std::vector<std::pair<ShareMemberName, std::uint64_t>> members) {
   const auto self = shared_from_this();
-  for (std::uint32_t core = 0; core < core_.core_count(); ++core) {
-    std::vector<std::pair<ShareMemberName, std::uint64_t>> here;
+  while (!members.empty()) {
+    // Those whose shards are in the same place.
+    const auto home_of = [this](const ShareMemberName& member) {
+      return shard_of(member.tenant, member.client_id, core_.routes().shard_count());
+    };
+    const ShardId first = home_of(members.front().first);
+    const std::optional<Place> place = core_.place_of(first);
+    std::vector<std::pair<ShareMemberName, std::uint64_t>> here, others;
     std::vector<ShareMemberName> asked;
-    for (const auto& one : members) {
-      const ShardId home = shard_of(one.first.tenant, one.first.client_id, core_.routes().shard_count());
-      if (core_.core_of(home) != CoreId(core)) continue;
-      here.push_back(one);
-      asked.push_back(one.first);
+    for (auto& one : members) {
+      const bool is_here = core_.place_of(home_of(one.first)) == place;
+      if (is_here) asked.push_back(one.first);
+      (is_here ? here : others).push_back(std::move(one));
     }
-    if (asked.empty()) continue;
-    const auto there = co_await core_.on_core<std::vector<bool>>(
-        CoreId(core), [asked](Core& other) { return are_members(other, asked); });
+    members = std::move(others);
+    const auto there = co_await core_.ask(first, ask::AreMembers{std::move(asked)});
     if (!serving_) co_return;
     for (std::size_t i = 0; i < here.size(); ++i) {
       const auto& [member, changes] = here[i];

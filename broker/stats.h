@@ -36,7 +36,8 @@ struct CoreStats {
   std::uint64_t shards_lost = 0;
   std::uint64_t mail_sent = 0;
   std::uint64_t mail_bundles = 0;
-  std::uint64_t live_behind = 0;  // times that publishers had to wait for a core that was behind
+  std::uint64_t live_behind = 0;  // times that publishers had to wait for a core or node that was behind
+  std::uint64_t live_lost = 0;    // times that live copies did not reach another node
 };
 
 }  // namespace stele::broker

@@ -32,6 +32,8 @@ class WithoutGroups : public Broker {
     unexpected();
   }
   Epoch epoch_of(ShardId) const override { unexpected(); }
+  std::optional<NodeId> owner_of(ShardId) const override { unexpected(); }
+  std::optional<NodeId> coordinator_of(const Principal&, const std::string&) const override { unexpected(); }
   runtime::Task<Result<meta::Topic>> add_partitions(Principal, std::string, std::int32_t, bool) override {
     unexpected();
   }

@@ -123,8 +123,7 @@ JournalClient::JournalClient(runtime::Runtime& runtime, const JournalServer& ser
                              JournalClientOptions options)
     : runtime_(runtime),
       disk_(server.store().incarnation()),
-      tails_(options.tail_bytes, options.max_pending_bytes, [this] { runtime_.at_turn_end(relief_); }),
-      relief_(tails_),
+      tails_(runtime, options.tail_bytes, options.max_pending_bytes),
       impl_(std::make_unique<internal::ClientImpl>(runtime, server.impl_->inbox())) {}
 
 JournalClient::~JournalClient() = default;

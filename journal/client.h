@@ -16,6 +16,7 @@
 #include "base/intrusive_list.h"
 #include "base/result.h"
 #include "journal/admission.h"
+#include "journal/core_tails.h"
 #include "journal/segment_replica.h"
 #include "journal/tail_cache.h"
 #include "model/ids.h"
@@ -44,7 +45,7 @@ class JournalClient final : public SegmentReplica {
   ~JournalClient() override;
 
   runtime::Runtime& runtime() { return runtime_; }
-  TailBudget& tails() { return tails_; }
+  TailBudget& tails() { return tails_.budget(); }
 
   std::uint64_t disk() const override { return disk_; }
   std::unique_ptr<SegmentWriter> open_writer(SegmentId segment, Epoch epoch, std::uint64_t first,
@@ -80,19 +81,9 @@ class JournalClient final : public SegmentReplica {
   void admit(SegmentAdmission admission);
 
  private:
-  class Relief final : public runtime::TurnEndHook {
-   public:
-    explicit Relief(TailBudget& tails) : tails_(tails) {}
-    void on_turn_end() override { tails_.tell_relief(); }
-
-   private:
-    TailBudget& tails_;
-  };
-
   runtime::Runtime& runtime_;
   const std::uint64_t disk_;
-  TailBudget tails_;
-  Relief relief_;
+  CoreTails tails_;
   std::unique_ptr<internal::ClientImpl> impl_;
 };
 

@@ -46,15 +46,22 @@ std::shared_ptr<ChainKeeper> keep_chains_in(meta::MetaClient& meta, NodeId node,
 }
 
 Task<Result<std::vector<std::unique_ptr<ShardLog>>>> ShardLog::take_over_all(
-    JournalClient& journal, meta::MetaClient& meta, NodeId node, meta::Incarnation incarnation,
+    Replicas& replicas, meta::MetaClient& meta, NodeId node, meta::Incarnation incarnation,
     std::vector<ShardId> shards, ShardLogOptions options) {
-  return take_over_all(journal, keep_chains_in(meta, node, incarnation), std::move(shards), options);
+  return take_over_all(replicas, keep_chains_in(meta, node, incarnation), std::move(shards), options);
 }
 
-Task<Result<std::size_t>> remove_orphans(JournalClient& journal, meta::MetaClient& meta) {
+Task<Result<ShardLog::EachTaken>> ShardLog::take_over_each(Replicas& replicas, meta::MetaClient& meta,
+                                                           NodeId node, meta::Incarnation incarnation,
+                                                           std::vector<ShardId> shards,
+                                                           ShardLogOptions options) {
+  return take_over_each(replicas, keep_chains_in(meta, node, incarnation), std::move(shards), options);
+}
+
+Task<Result<std::size_t>> remove_orphans(JournalClient& journal, meta::MetaClient& meta, NodeId node) {
   std::vector<ShardId> all;
   for (std::uint32_t id = 0; id < meta.view()->cluster().shard_count; ++id) all.push_back(ShardId(id));
-  return remove_orphans(journal, keep_chains_in(meta, NodeId(0), meta::Incarnation(0)), std::move(all));
+  return remove_orphans(journal, keep_chains_in(meta, node, meta::Incarnation(0)), std::move(all));
 }
 
 }  // namespace stele::journal

@@ -74,6 +74,7 @@ void QuorumWriter::open(Lane& lane) {
   STELE_ASSERT(lane.end >= kept_from_);  // or it is out
   lane.writer = lane.replica->open_writer(segment_, epoch_, lane.end, lane);
   for (std::size_t i = lane.end - kept_from_; i < kept_.size(); ++i) lane.writer->append(kept_[i]);
+  if (acks_.is_lost(lane.index)) note_change();
   acks_.rejoined(lane.index, lane.end);
   if (lane.end == 0 && !std::exchange(lane.being_told, true)) scope_.spawn(make_known(lane));
 }
@@ -107,6 +108,8 @@ void QuorumWriter::stored(Lane& lane, std::uint64_t end) {
 void QuorumWriter::lane_failed(Lane& lane, const Error& why) {
   lane.writer.reset();
   acks_.lost(lane.index);
+  trouble_ = why;
+  note_change();
   if (failed_ || why.code == ErrorCode::kUnavailable || why.code == ErrorCode::kNoSpace) {
     STELE_MARK("journal: a replica waits");
     return;
@@ -123,6 +126,7 @@ void QuorumWriter::put_out(Lane& lane) {
   lane.out = true;
   lane.writer.reset();
   acks_.lost(lane.index);
+  note_change();
   if (lanes_.size() == quorum_.replicas && lanes_.size() - out() < quorum_.acks && !failed_)
     fail({ErrorCode::kUnavailable,
           "too few replicas of segment " + std::to_string(segment_.value) + " are left"});
@@ -154,6 +158,11 @@ void QuorumWriter::limit_kept() {
   }
 }
 
+void QuorumWriter::note_change() {
+  changed_ = true;
+  runtime_.at_turn_end(*this);
+}
+
 void QuorumWriter::fail(Error why) {
   STELE_ASSERT(!failed_);
   failed_ = std::move(why);
@@ -166,13 +175,17 @@ void QuorumWriter::on_turn_end() {
   // What was committed before the end counts; the listener hears of both, in two steps of one turn.
   if (told_ < acks_.committed()) {
     told_ = acks_.committed();
-    if (failed_) runtime_.at_turn_end(*this);
+    if (failed_ || changed_) runtime_.at_turn_end(*this);
     return listener_.on_stored(told_);
   }
-  if (!failed_) return;
-  ended_ = true;
-  const Error why = *failed_;
-  listener_.on_append_failed(why);
+  if (failed_) {
+    ended_ = true;
+    const Error why = *failed_;
+    return listener_.on_append_failed(why);
+  }
+  if (!std::exchange(changed_, false) || !on_change_) return;
+  const auto tell = on_change_;  // outlives this
+  tell();
 }
 
 }  // namespace stele::journal

@@ -3,8 +3,11 @@
 // A SegmentWriter over others, one for each replica (a lane). A lane that ends for what passes (kUnavailable,
 // kNoSpace) is opened again when its replica says so, and gets what it lacks from what is kept in memory
 // for it; one that is too far behind for that, or ends for good, is out until the next segment. Others
-// go on meanwhile: only below A of them nothing commits. Each replica is told of the segment whether there
-// are entries or not (begin_segment in take_segment.h says why), until it knows.
+// go on meanwhile: only below A of them nothing commits.
+//
+// Each replica is told of the segment, by a fence that says that it is new, before it gets an entry, and
+// until it knows: of a segment that it has never heard of a replica is never certain, and without this a
+// segment whose owner dies before it appended anything would need all R to be taken over.
 //
 // To freeze the segment is to destroy the writer: what the listener was told is the commit position, and
 // nothing counts any more.
@@ -12,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -48,8 +52,15 @@ class QuorumWriter final : public SegmentWriter, private runtime::TurnEndHook {
 
   void append(storage::LogEntry entry) override;
 
+  // Called at the end of a turn in which replicas ceased to take entries, or take them again. May destroy
+  // this.
+  void set_on_change(std::function<void()> changed) { on_change_ = std::move(changed); }
+
   // Replicas that take entries now. Below A nothing commits until one comes back.
   std::size_t healthy() const { return acks_.healthy(); }
+  bool can_commit() const { return acks_.can_commit(); }
+  // Why replicas take nothing, the last that was heard. None: they always did.
+  const std::optional<Error>& last_trouble() const { return trouble_; }
   // That are out until the next segment.
   std::size_t out() const;
   const SegmentAcks& acks() const { return acks_; }
@@ -63,6 +74,7 @@ class QuorumWriter final : public SegmentWriter, private runtime::TurnEndHook {
   void stored(Lane& lane, std::uint64_t end);
   void lane_failed(Lane& lane, const Error& why);
   void put_out(Lane& lane);
+  void note_change();
   void forget_stored();
   void limit_kept();
   void fail(Error why);
@@ -80,6 +92,9 @@ class QuorumWriter final : public SegmentWriter, private runtime::TurnEndHook {
   std::uint64_t told_ = 0;  // to the listener
   std::optional<Error> failed_;
   bool ended_ = false;  // the listener has heard of it
+  std::optional<Error> trouble_;
+  bool changed_ = false;
+  std::function<void()> on_change_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   runtime::Scope scope_;  // last: its tasks use all of the above
 };

@@ -272,14 +272,16 @@ Task<Result<std::vector<Result<FenceAnswer>>>> RemoteReplica::fence(
   co_return std::move(answer.answers);
 }
 
+// Whoever reads on goes to another one first, until this one is reached again.
 Task<Result<std::vector<LogEntry>>> RemoteReplica::read(SegmentId segment, std::uint64_t index,
                                                         std::size_t max_bytes) {
   const auto max = static_cast<std::uint32_t>(std::min<std::size_t>(max_bytes, UINT32_MAX));
-  STELE_CO_TRY(auto answer,
-               co_await ask<wire::Entries>(channel_, wire::kRead,
-                                           wire::encode(wire::Read{which_.disk, segment, index, max}),
-                                           options_.timeout));
-  co_return std::move(answer.entries);
+  const std::weak_ptr<int> alive = alive_;
+  auto answer = co_await ask<wire::Entries>(
+      channel_, wire::kRead, wire::encode(wire::Read{which_.disk, segment, index, max}), options_.timeout);
+  if (answer) co_return std::move(answer->entries);
+  if (!alive.expired()) refused(answer.error());
+  co_return std::unexpected(std::move(answer).error());
 }
 
 Task<Result<std::vector<std::optional<SegmentInfo>>>> RemoteReplica::describe(

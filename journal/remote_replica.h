@@ -77,7 +77,7 @@ class RemoteReplica final : public SegmentReplica, private runtime::TurnEndHook 
   void trim(SegmentId segment, std::uint64_t below) override;
   void remove(std::vector<SegmentId> segments) override;
 
-  // Also false while it is not reached, once an append has shown it.
+  // Also false while it is not reached, once an append or a read has shown it.
   bool has_space() const override { return !probing_; }
   void watch_space(SpaceListener& listener) override { watchers_.push_back(listener); }
 

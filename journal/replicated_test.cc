@@ -375,18 +375,53 @@ TEST_F(ReplicatedTest, AHigherEpochEndsATakeOver) {
   EXPECT_EQ(taken.error().code, ErrorCode::kFenced);
 }
 
-TEST_F(ReplicatedTest, ANewSegmentIsMadeKnown) {
-  at(2).fences = FakeReplica::Fences::kSilent;
-  const auto known = get<Result<std::size_t>>([&] { return begin_segment(*core_, all(), kS, kE); });
-  ASSERT_TRUE(known);
-  EXPECT_EQ(*known, 2u);
-  EXPECT_TRUE(at(0).fresh);
-  at(1).fences = FakeReplica::Fences::kFails;
-  at(2).fences = FakeReplica::Fences::kGone;
-  EXPECT_EQ(*get<Result<std::size_t>>([&] { return begin_segment(*core_, all(), kS, kE); }), 1u);
+// Who wrote the segment knows where it ends.
+TEST_F(ReplicatedTest, AWriterSyncsWhatItHasCommitted) {
+  const auto sync = [&](SyncHow how, std::vector<SegmentReplica*> replicas) {
+    return get<Result<void>>(
+        [&] { return sync_segment(*core_, replicas, kS, kE, 2, how, {.give_up_after = 5s}); });
+  };
+  at(0).entries = {"a", "b", "c"};
+  at(0).certain = at(1).certain = false;  // what they have they have
+  at(1).entries = {"a"};
+  at(2).fences = FakeReplica::Fences::kFails;
+  EXPECT_EQ(sync(SyncHow::kWait, all()).error().code, ErrorCode::kUnavailable);
+  EXPECT_FALSE(at(1).open());
+  act([&] { core_->arm(later_, core_->now() + 1s); });
+  later_.act = [&] { at(1).entries = {"a", "b"}; };
+  EXPECT_TRUE(sync(SyncHow::kWait, all()));
+
+  at(1).entries = {"a"};
+  at(1).at_once = true;
+  EXPECT_TRUE(sync(SyncHow::kCopy, all()));
+  EXPECT_EQ(at(1).entries, Texts({"a", "b"})) << "and no more than that";
+
+  // One that is gone had it.
+  at(1).entries = {"a"};
+  at(1).fences = FakeReplica::Fences::kGone;
+  EXPECT_FALSE(sync(SyncHow::kCopy, all()));
+  EXPECT_TRUE(sync(SyncHow::kCopy, {&at(0), &at(1), nullptr}));
+  at(0).fences = FakeReplica::Fences::kGone;
+  EXPECT_FALSE(sync(SyncHow::kCopy, {&at(0), &at(1), nullptr}));
   at(0).fences = FakeReplica::Fences::kFenced;
-  EXPECT_EQ(get<Result<std::size_t>>([&] { return begin_segment(*core_, all(), kS, kE); }).error().code,
-            ErrorCode::kFenced);
+  EXPECT_EQ(sync(SyncHow::kCopy, all()).error().code, ErrorCode::kFenced);
+}
+
+TEST_F(ReplicatedTest, TheOwnerHearsOfReplicasThatGoAndComeBack) {
+  open();
+  int changes = 0;
+  act([&] { writer_->set_on_change([&] { ++changes; }); });
+  EXPECT_TRUE(writer_->can_commit());
+  act([&] { at(0).fail(ErrorCode::kUnavailable); });
+  EXPECT_EQ(changes, 1);
+  EXPECT_TRUE(writer_->can_commit());
+  act([&] { at(1).fail(ErrorCode::kNoSpace); });
+  EXPECT_EQ(changes, 2);
+  EXPECT_FALSE(writer_->can_commit());
+  EXPECT_EQ(writer_->last_trouble()->code, ErrorCode::kNoSpace);
+  act([&] { at(1).space(); });
+  EXPECT_EQ(changes, 3);
+  EXPECT_TRUE(writer_->can_commit());
 }
 
 }  // namespace

@@ -10,49 +10,28 @@
 #include "journal/shard_log_impl.h"
 
 namespace stele::journal {
-namespace {
 
 using runtime::Task;
 
-template <class T>
-Task<Result<T>> ready(Result<T> value) {
-  co_return value;
+std::vector<SegmentReplica*> find_all(Replicas& replicas, const meta::Segment& segment) {
+  std::vector<SegmentReplica*> found;
+  found.reserve(segment.replicas.size());
+  for (const meta::Replica& which : segment.replicas) found.push_back(replicas.find(which));
+  return found;
 }
 
-// At most `limit` entries of a segment. Uses nothing of the log, which may be destroyed meanwhile.
-Task<Result<std::vector<LogEntry>>> read_segment(SegmentReplica& replica, std::string log, SegmentId segment,
-                                                 std::uint64_t index, std::uint64_t limit,
-                                                 std::size_t max_bytes) {
-  auto entries = co_await replica.read(segment, index, max_bytes);
-  if (!entries) co_return std::unexpected(entries.error().with_context(log));
-  if (entries->empty()) {
-    co_return error(ErrorCode::kCorrupt, log + ": segment " + std::to_string(segment.value) +
-                                             " lacks entry " + std::to_string(index) +
-                                             ", which its chain says it has");
-  }
-  // What lies behind a sealed end was never committed.
-  if (entries->size() > limit) {
-    STELE_MARK("journal: entries behind a sealed end cut off");
-    entries->resize(limit);
-  }
-  co_return entries;
+SegmentReplica* only_local(Replicas& replicas, const meta::Segment& segment) {
+  if (segment.replicas.size() != 1) return nullptr;
+  SegmentReplica* const one = replicas.find(segment.replicas.front());
+  return one == replicas.local() ? one : nullptr;
 }
-
-Task<Result<void>> sync_segment(SegmentReplica& replica, storage::FenceRequest request) {
-  STELE_CO_TRY(auto answers, co_await replica.fence({request}));
-  STELE_ASSERT(answers.size() == 1);
-  if (!answers[0]) co_return std::unexpected(answers[0].error());
-  co_return Result<void>();
-}
-
-}  // namespace
 
 // ---- Impl -----------------------------------------------------------------------------------------------
 
-ShardLog::Impl::Impl(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper, TakenShard taken,
+ShardLog::Impl::Impl(Replicas& replicas, std::shared_ptr<ChainKeeper> keeper, TakenShard taken,
                      ShardLogOptions options)
-    : journal_(journal),
-      runtime_(journal.runtime()),
+    : replicas_(replicas),
+      runtime_(replicas.runtime()),
       keeper_(std::move(keeper)),
       options_(options),
       shard_(taken.shard),
@@ -61,11 +40,12 @@ ShardLog::Impl::Impl(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper
       chain_(std::move(taken.chain)),
       begin_(taken.begin),
       trimmed_(taken.begin),
-      tail_(journal.tails(), chain_.sealed_end()),
+      tail_(replicas.tails(), chain_.sealed_end()),
       roll_at_bytes_(options.segment_bytes) {
   STELE_ASSERT(chain_.open() && chain_.last().epoch == epoch_);  // invariant 1: one writer, this one
-  journal_.watch_space(*this);
-  journal_.tails().watch(*this);
+  if (SegmentReplica* const local = replicas_.local()) local->watch_space(*this);
+  replicas_.tails().watch(*this);
+  replicas_.watch_nodes(*this);
   open_writer();
 }
 
@@ -79,15 +59,26 @@ std::string ShardLog::Impl::name() const {
 }
 
 bool ShardLog::Impl::writable() const {
-  return (state_ == State::kOpen || (state_ == State::kFrozen && !stuck_)) && journal_.has_space();
+  if (state_ != State::kOpen && (state_ != State::kFrozen || stuck_)) return false;
+  if (only_) return only_->has_space();
+  return !quorum_ || quorum_->can_commit();
 }
 
 Error ShardLog::Impl::why_not_writable() const {
   if (lost()) return {ErrorCode::kUnavailable, name() + " has another owner, or has failed"};
-  if (state_ == State::kNoSpace || !journal_.has_space())
+  if (state_ == State::kNoSpace || (only_ && !only_->has_space()))
     return {ErrorCode::kNoSpace, "the disk is full: nothing new is taken"};
-  return {ErrorCode::kUnavailable,
-          name() + " waits for the meta service before it goes on in a new segment; try again"};
+  Error why{ErrorCode::kUnavailable,
+            name() + " waits for the meta service before it goes on in a new segment; try again"};
+  if (quorum_ && !quorum_->can_commit()) {
+    const auto& trouble = quorum_->last_trouble();
+    if (trouble && trouble->code == ErrorCode::kNoSpace) why.code = ErrorCode::kNoSpace;
+    why.message = name() + " waits: too few of its replicas take entries";
+    if (trouble) why.message += ", the last one because of: " + trouble->to_string();
+  } else if (stuck_) {
+    why.message = name() + " waits before it goes on in a new segment; try again: " + stuck_->to_string();
+  }
+  return why;
 }
 
 Lsn ShardLog::Impl::append(LogEntry entry) {
@@ -103,11 +94,26 @@ void ShardLog::Impl::open_writer() {
   STELE_ASSERT(chain_.open() && !writer_);
   state_ = State::kOpen;
   const meta::Segment& segment = chain_.last();
-  writer_ = journal_.open_writer(segment.id, epoch_, index_in(segment, tail_.committed()), *this);
+  only_ = only_local(replicas_, segment);
+  if (only_) {
+    writer_ = only_->open_writer(segment.id, epoch_, index_in(segment, tail_.committed()), *this);
+  } else {
+    STELE_ASSERT(tail_.committed() == segment.base);  // each segment is begun once
+    AppendListener& listener = *this;
+    auto writer = std::make_unique<QuorumWriter>(runtime_, find_all(replicas_, segment), segment.id, epoch_,
+                                                 listener, options_.writer);
+    quorum_ = writer.get();
+    quorum_->set_on_change([this] { on_replicas_changed(); });
+    writer_ = std::move(writer);
+    could_commit_ = true;
+  }
   for (Lsn lsn = tail_.committed(); lsn < tail_.end(); ++lsn) writer_->append(tail_.at(lsn));
+  lacking_since_.reset();
+  look_after_replicas();
 }
 
 void ShardLog::Impl::close_writer() {
+  quorum_ = nullptr;
   writer_.reset();
 }
 
@@ -127,14 +133,31 @@ void ShardLog::Impl::on_stored(std::uint64_t end) {
 void ShardLog::Impl::on_append_failed(const Error& why) {
   STELE_ASSERT(state_ == State::kOpen);
   if (why.code != ErrorCode::kNoSpace && why.code != ErrorCode::kUnavailable) return lose(why);
+  close_writer();
+  if (replicated()) {
+    STELE_MARK("journal: too few replicas are left");
+    state_ = State::kOut;
+    stuck_ = why;
+    if (!changing_segment_) begin_change();
+    return;
+  }
   STELE_MARK("journal: append waits for room");
   state_ = State::kNoSpace;
-  close_writer();
 }
 
 void ShardLog::Impl::on_space() {
   if (state_ == State::kNoSpace) open_writer();
   if (writable()) tell_unblocked();
+}
+
+void ShardLog::Impl::on_replicas_changed() {
+  const bool could = std::exchange(could_commit_, quorum_->can_commit());
+  if (!could && writable()) tell_unblocked();
+  look_after_replicas();
+}
+
+void ShardLog::Impl::on_nodes_changed() {
+  look_after_replicas();
 }
 
 void ShardLog::Impl::on_relief() {
@@ -167,37 +190,6 @@ void ShardLog::Impl::on_turn_end() {
   } else if (unblocked && !lost()) {
     listener_->on_unblocked();
   }
-}
-
-bool ShardLog::Impl::read_cached(Lsn from, std::size_t max_bytes, std::vector<LogEntry>& out) const {
-  return from >= begin_ && tail_.read(from, max_bytes, out);
-}
-
-Task<Result<std::vector<LogEntry>>> ShardLog::Impl::read(Lsn from, std::size_t max_bytes) const {
-  using Entries = std::vector<LogEntry>;
-  if (from < begin_) {
-    return ready<Entries>(error(ErrorCode::kNotFound, name() + ": entry " + std::to_string(from.value) +
-                                                          " is trimmed; it begins at " +
-                                                          std::to_string(begin_.value)));
-  }
-  if (from > next()) {
-    return ready<Entries>(error(ErrorCode::kInvalidArgument,
-                                name() + ": entry " + std::to_string(from.value) + " is beyond its end"));
-  }
-  Entries cached;
-  if (tail_.read(from, max_bytes, cached)) return ready<Entries>(std::move(cached));
-  const meta::Segment* segment = chain_.locate(from);
-  STELE_ASSERT(segment);  // begin <= from < tail begin <= committed: the chain covers it
-  const Lsn end = segment->end ? *segment->end : tail_.committed();
-  STELE_ASSERT(from < end);
-  return read_segment(journal_, name(), segment->id, index_in(*segment, from), end - from, max_bytes);
-}
-
-Task<Result<void>> ShardLog::Impl::sync() const {
-  // Sealed segments were synced before they were sealed.
-  const meta::Segment& segment = chain_.last();
-  if (tail_.committed() <= segment.base) return ready<void>({});
-  return sync_segment(journal_, {segment.id, epoch_});
 }
 
 // ---- ShardLog -------------------------------------------------------------------------------------------

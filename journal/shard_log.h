@@ -10,6 +10,7 @@
 // left may still be stored.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +20,8 @@
 #include "base/result.h"
 #include "journal/chain.h"
 #include "journal/chain_keeper.h"
+#include "journal/quorum_writer.h"
+#include "journal/take_segment.h"
 #include "meta/types.h"
 #include "model/ids.h"
 #include "runtime/task.h"
@@ -31,6 +34,7 @@ class MetaClient;
 namespace stele::journal {
 
 class JournalClient;
+class Replicas;
 using storage::LogEntry;
 
 struct ShardLogOptions {
@@ -38,6 +42,14 @@ struct ShardLogOptions {
   std::uint64_t segment_bytes = 256ULL << 20;
   // congested() from so many uncommitted bytes on, until half of it is left.
   std::size_t max_pending_bytes = 8 << 20;
+
+  // ---- Of logs with several replicas.
+  // A replica that takes nothing for so long is replaced: the segment is sealed, and the next one lies on
+  // nodes that serve. Likewise when a segment has had fewer replicas than wanted for so long, and there are
+  // more by now.
+  runtime::Duration replace_after = std::chrono::seconds(10);
+  QuorumWriterOptions writer = {};
+  TakeSegmentOptions take = {};
 };
 
 class ShardLog {
@@ -58,19 +70,32 @@ class ShardLog {
   };
 
   // Takes these shards over for a process of `node`, all or none, with one command to the meta service before
-  // and one after one group commit of the journal. Answers in the order of `shards`; nothing calls back
-  // before set_listener().
+  // and one after the fences, which all go out together: one group commit of each journal. Answers in the
+  // order of `shards`; nothing calls back before set_listener().
   //
   // kFenced: another process took one of them meanwhile. kCorrupt: the disk does not hold what the chain
-  // says; the message tells shard and segment. kNoSpace, kIo, kUnavailable: of the journal or the meta
-  // service.
+  // says; the message tells shard and segment. kNoSpace, kIo: of the journal or the meta service.
+  // kUnavailable: of these, or too few replicas of a segment answer, of which the message tells, or too few
+  // nodes serve. It may be tried again.
   static runtime::Task<Result<std::vector<std::unique_ptr<ShardLog>>>> take_over_all(
-      JournalClient& journal, meta::MetaClient& meta, NodeId node, meta::Incarnation incarnation,
+      Replicas& replicas, meta::MetaClient& meta, NodeId node, meta::Incarnation incarnation,
       std::vector<ShardId> shards, ShardLogOptions options = {});
   // The same with another keeper of the chains.
   static runtime::Task<Result<std::vector<std::unique_ptr<ShardLog>>>> take_over_all(
-      JournalClient& journal, std::shared_ptr<ChainKeeper> keeper, std::vector<ShardId> shards,
+      Replicas& replicas, std::shared_ptr<ChainKeeper> keeper, std::vector<ShardId> shards,
       ShardLogOptions options = {});
+  // The same for each shard by itself: one that lies on a node that is down keeps the others for no more than
+  // five seconds. As a whole it fails when a command to the meta service does, or the journal of this
+  // process.
+  using EachTaken = std::vector<Result<std::unique_ptr<ShardLog>>>;
+  static runtime::Task<Result<EachTaken>> take_over_each(Replicas& replicas, meta::MetaClient& meta,
+                                                         NodeId node, meta::Incarnation incarnation,
+                                                         std::vector<ShardId> shards,
+                                                         ShardLogOptions options = {});
+  static runtime::Task<Result<EachTaken>> take_over_each(Replicas& replicas,
+                                                         std::shared_ptr<ChainKeeper> keeper,
+                                                         std::vector<ShardId> shards,
+                                                         ShardLogOptions options = {});
   ~ShardLog();
 
   void set_listener(Listener& listener);
@@ -88,12 +113,12 @@ class ShardLog {
   // Gives the entry its LSN. After on_lost it still gives LSNs, which never commit.
   Lsn append(LogEntry entry);
 
-  // False while the disk is full, or the segment cannot be changed for the next because the meta service does
-  // not answer: decide nothing new. What is appended all the same waits (and counts as pending). Reading goes
-  // on, and writing by itself once there is room.
+  // False while the disk is full, too few replicas take entries, or the segment cannot be changed for the
+  // next because the meta service does not answer: decide nothing new. What is appended all the same waits
+  // (and counts as pending). Reading goes on, and writing by itself once there is room.
   bool writable() const;
-  // Of a log that is not: kNoSpace, the disk is full; kUnavailable, the meta service does not answer, or the
-  // log is lost.
+  // Of a log that is not: kNoSpace, the disk is full; kUnavailable, too few replicas or the meta service
+  // answer, or the log is lost.
   Error why_not_writable() const;
   // Too much is uncommitted, here or on this core: wait for on_unblocked() before deciding more.
   bool congested() const;
@@ -102,8 +127,9 @@ class ShardLog {
   // Entries from `from` on, committed or not, appended to `out`: at least one if there is any, no more than
   // fit `max_bytes` after the first. False if they are not in memory: use read().
   bool read_cached(Lsn from, std::size_t max_bytes, std::vector<LogEntry>& out) const;
-  // The same from the disk if need be. An entry that comes from there is all head. Empty at next().
-  // kNotFound: trimmed. The log may be destroyed meanwhile.
+  // The same from the disk if need be, of whichever replica answers. An entry that comes from there is all
+  // head. Empty at next(). kNotFound: trimmed. kUnavailable: no replica that has them is reached; try again.
+  // The log may be destroyed meanwhile.
   runtime::Task<Result<std::vector<LogEntry>>> read(Lsn from, std::size_t max_bytes) const;
 
   // Entries below `below` (no more than committed) are replaced by something durable, and nobody will read
@@ -115,9 +141,9 @@ class ShardLog {
   // another roll is under way, or while the meta service does not answer.
   void roll();
 
-  // Waits until everything committed is on the disk, also with a durability that does not wait for it. Before
-  // anything is published that must not be newer than the log: a snapshot. The log may be destroyed
-  // meanwhile.
+  // Waits until everything committed is on the disk, at A replicas, also with a durability that does not wait
+  // for it. Before anything is published that must not be newer than the log: a snapshot. The log may be
+  // destroyed meanwhile.
   runtime::Task<Result<void>> sync() const;
 
  private:
@@ -126,12 +152,14 @@ class ShardLog {
   std::unique_ptr<Impl> impl_;
 };
 
-// Removes what no chain of `shards`, which are all shards there are, has any more: what a process left behind
-// that died between changing a chain and changing the disk, and segments that were never appended to. Answers
-// how many. Once, when the process starts, before it takes any shard over.
+// Removes what no chain of `shards`, which are all shards there are, has on this disk of the keeper's node
+// any more: what a process left behind that died between changing a chain and changing the disk, and segments
+// that were never appended to. Answers how many. From then on owners on other nodes may begin segments here
+// (admission.h). Once, when the process starts, before it takes any shard over.
 runtime::Task<Result<std::size_t>> remove_orphans(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper,
                                                   std::vector<ShardId> shards);
 // The same for all shards of a cluster.
-runtime::Task<Result<std::size_t>> remove_orphans(JournalClient& journal, meta::MetaClient& meta);
+runtime::Task<Result<std::size_t>> remove_orphans(JournalClient& journal, meta::MetaClient& meta,
+                                                  NodeId node);
 
 }  // namespace stele::journal

@@ -1,5 +1,5 @@
-// Inside of ShardLog. shard_log.cc: appending, reading, losing; segment_change.cc: rolling and trimming;
-// take_over.cc: the beginning.
+// Inside of ShardLog. shard_log.cc: appending and losing; shard_log_read.cc: reading; segment_change.cc:
+// rolling and trimming; take_over.cc: the beginning.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "journal/chain.h"
 #include "journal/chain_keeper.h"
-#include "journal/client.h"
+#include "journal/replicas.h"
 #include "journal/segment_replica.h"
 #include "journal/shard_log.h"
 #include "journal/tail_cache.h"
@@ -23,6 +23,11 @@
 #include "runtime/task.h"
 
 namespace stele::journal {
+
+// The replicas of a segment, in the order of its chain; null: gone for good.
+std::vector<SegmentReplica*> find_all(Replicas& replicas, const meta::Segment& segment);
+// The one of this process, if the segment has no other: then nothing is done for the sake of several.
+SegmentReplica* only_local(Replicas& replicas, const meta::Segment& segment);
 
 // What a take-over gives.
 struct TakenShard {
@@ -36,10 +41,10 @@ struct TakenShard {
 class ShardLog::Impl final : private AppendListener,
                              private SpaceListener,
                              private ReliefListener,
+                             private NodesListener,
                              private runtime::TurnEndHook {
  public:
-  Impl(JournalClient& journal, std::shared_ptr<ChainKeeper> keeper, TakenShard taken,
-       ShardLogOptions options);
+  Impl(Replicas& replicas, std::shared_ptr<ChainKeeper> keeper, TakenShard taken, ShardLogOptions options);
 
   void set_listener(Listener& listener);
   ShardId shard() const { return shard_; }
@@ -51,7 +56,7 @@ class ShardLog::Impl final : private AppendListener,
   bool lost() const { return state_ == State::kLost; }
   const Chain& chain() const { return chain_; }
   std::size_t pending_bytes() const { return tail_.pending_bytes(); }
-  bool congested() const { return congested_ || journal_.tails().congested(); }
+  bool congested() const { return congested_ || replicas_.tails().congested(); }
   bool writable() const;
   Error why_not_writable() const;
 
@@ -65,10 +70,12 @@ class ShardLog::Impl final : private AppendListener,
  private:
   enum class State {
     kOpen,     // entries go to the open segment
-    kNoSpace,  // they wait until the replica has room
+    kNoSpace,  // they wait until the one replica has room
+    kOut,      // they wait for the next segment: too few replicas of this one are left
     kFrozen,   // they wait for the next segment; no answer of the last one counts any more
     kLost,
   };
+  bool replicated() const { return !only_; }
   // What became of the swap that seals the segment and opens the next.
   enum class Swap { kDone, kNotYet, kLost };
 
@@ -79,19 +86,28 @@ class ShardLog::Impl final : private AppendListener,
   void on_append_failed(const Error& why) override;
   void on_space() override;
   void on_relief() override;
+  void on_nodes_changed() override;
+  void on_replicas_changed();
   void on_turn_end() override;
   void tell_unblocked();
   void lose(Error why);
   std::string name() const;
 
   // ---- segment_change.cc
+  void begin_change();
   runtime::Task<void> change_segment();
+  runtime::Task<bool> may_change();
+  runtime::Task<Result<void>> sync_to_seal(Lsn end);
   runtime::Task<Swap> try_swap(Lsn end);
   runtime::Task<Swap> learn_swap(Lsn end);
   Swap adopt(Lsn end, meta::Segment opened);
+  bool lacks_replicas() const;
+  bool others_are_better() const;
+  void look_after_replicas();
+  runtime::Task<void> replace_lost();
   runtime::Task<void> trim_chain();
 
-  JournalClient& journal_;
+  Replicas& replicas_;
   runtime::Runtime& runtime_;
   const std::shared_ptr<ChainKeeper> keeper_;
   const ShardLogOptions options_;
@@ -107,11 +123,16 @@ class ShardLog::Impl final : private AppendListener,
   bool unblocked_ = false;         // the same
   Listener* listener_ = nullptr;
   std::unique_ptr<SegmentWriter> writer_;
+  SegmentReplica* only_ = nullptr;                 // of the open segment: as of only_local()
+  QuorumWriter* quorum_ = nullptr;                 // writer_, unless there is only that one
+  bool could_commit_ = true;                       // when it was last looked at
+  std::optional<runtime::Instant> lacking_since_;  // replicas
+  bool replacing_ = false;
   std::uint64_t segment_bytes_ = 0;  // committed, of the open segment
   std::uint64_t roll_at_bytes_;
   bool congested_ = false;
   bool changing_segment_ = false;
-  bool stuck_ = false;  // frozen, and the meta service does not answer
+  std::optional<Error> stuck_;  // the segment has to be changed, and why it is not yet
   bool trimming_ = false;
   runtime::Scope scope_;  // last: its tasks use all of the above
 };

@@ -277,7 +277,7 @@ Task<void> own(Model& model, ProcessOfModel& process, std::uint32_t core, Owner*
 Task<bool> take(Model& model, ProcessOfModel& process, std::uint32_t core, std::vector<ShardId> shards) {
   CoreOfModel& mine = *process.cores[core];
   if (mine.owners.size() > 100) co_return false;
-  auto logs = co_await ShardLog::take_over_all(process.node.client(core), process.node.keeper(core), shards,
+  auto logs = co_await ShardLog::take_over_all(process.node.replicas(core), process.node.keeper(core), shards,
                                                model.knobs.log);
   if (!logs) {
     EXPECT_TRUE(logs.error().code != ErrorCode::kCorrupt) << logs.error().to_string();

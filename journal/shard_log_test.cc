@@ -69,7 +69,7 @@ struct ShardLogTest : testing::Test {
 // One shard, taken over on core 0.
 Task<std::unique_ptr<ShardLog>> take(TestNode& node, ShardLogOptions options, Heard* heard,
                                      ShardId shard = ShardId(0)) {
-  auto logs = co_await ShardLog::take_over_all(node.client(0), node.keeper(0), {shard}, options);
+  auto logs = co_await ShardLog::take_over_all(node.replicas(0), node.keeper(0), {shard}, options);
   if (!logs) {
     ADD_FAILURE() << logs.error().to_string();
     co_return nullptr;
@@ -135,7 +135,7 @@ TEST_F(ShardLogTest, OtherCoresShareCommandsAndPosts) {
     std::vector<Heard> heard(4);
     for (int round = 0; round < 2; ++round) {  // the second owner finds something to fence
       logs.clear();
-      auto taken = co_await ShardLog::take_over_all(node.client(1), node.keeper(1), test.chains.all(),
+      auto taken = co_await ShardLog::take_over_all(node.replicas(1), node.keeper(1), test.chains.all(),
                                                     test.log_options);
       REQUIRE(taken);
       EXPECT_EQ(test.chains.takes, ++takes);
@@ -359,8 +359,8 @@ TEST_F(ShardLogTest, AFullDiskOnlyMakesWritersWait) {
   client_options.tail_bytes = 1000;
   live(2, [](TestNode& node, ShardLogTest& test) -> Task<void> {
     co_await go_to(node.core(0), CoreId(1));
-    auto taken =
-        co_await ShardLog::take_over_all(node.client(1), node.keeper(1), test.chains.all(), test.log_options);
+    auto taken = co_await ShardLog::take_over_all(node.replicas(1), node.keeper(1), test.chains.all(),
+                                                  test.log_options);
     REQUIRE(taken);
     ShardLog &log = *taken->at(0), &idle = *taken->at(1);
     Heard heard, idle_heard;
@@ -452,7 +452,7 @@ TEST_F(ShardLogTest, AnotherDiskIsRefused) {
   journal_options.store.directory = "/other";
   live(1, [](TestNode& node, ShardLogTest& test) -> Task<void> {
     auto logs =
-        co_await ShardLog::take_over_all(node.client(0), node.keeper(0), {ShardId(0)}, test.log_options);
+        co_await ShardLog::take_over_all(node.replicas(0), node.keeper(0), {ShardId(0)}, test.log_options);
     REQUIRE(!logs);
     EXPECT_EQ(logs.error().code, ErrorCode::kCorrupt);
     EXPECT_NE(logs.error().message.find("shard 0, segment 1 lies on another disk"), std::string::npos)
@@ -464,8 +464,8 @@ TEST_F(ShardLogTest, CongestionIsToldAndEnds) {
   log_options.max_pending_bytes = 1000;
   client_options.max_pending_bytes = 3000;
   live(1, [](TestNode& node, ShardLogTest& test) -> Task<void> {
-    auto logs =
-        co_await ShardLog::take_over_all(node.client(0), node.keeper(0), test.chains.all(), test.log_options);
+    auto logs = co_await ShardLog::take_over_all(node.replicas(0), node.keeper(0), test.chains.all(),
+                                                 test.log_options);
     REQUIRE(logs);
     std::vector<Heard> heard(4);
     for (std::size_t i = 0; i < 4; ++i) logs->at(i)->set_listener(heard[i]);

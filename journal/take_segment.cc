@@ -26,17 +26,47 @@ struct Taking {
   const SegmentId segment;
   const Epoch epoch;
   const TakeSegmentOptions options;
+  const std::optional<std::uint64_t> known_end;  // of the segment's own writer
+  const bool may_copy;
   runtime::Instant deadline;
   FenceAnswers answers;
-  std::vector<std::uint64_t> ends;
+  std::vector<std::optional<std::uint64_t>> ends;  // of those that have answered
   std::vector<bool> copying;
+  std::vector<bool> gone;
   std::vector<std::string> heard;  // of each, for who is told that it did not work
   std::optional<Error> lost;       // another owner
   bool late = false;
   runtime::Notification changed;
 
   bool over() const { return lost || late; }
+  void note_gone(std::size_t index) {
+    answers.gone(index);
+    gone[index] = true;
+    heard[index] = "gone";
+  }
+  std::optional<SealPlan> plan() const;
 };
+
+// Who wrote the segment does not ask where it ends, nor whether the answers are certain: only who has it all.
+// A replica that is gone has had what it acknowledged: its loss is like that of one of a sealed segment, and
+// the others go on without it.
+std::optional<SealPlan> Taking::plan() const {
+  if (!known_end) return answers.plan();
+  const auto left = static_cast<std::size_t>(std::ranges::count(gone, false));
+  const std::size_t acks = std::min(Quorum::of(replicas.size()).acks, left);
+  SealPlan plan;
+  plan.end = *known_end;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    if (ends[i] && *ends[i] >= plan.end) {
+      plan.holders.push_back(i);
+    } else if (ends[i] && may_copy) {
+      plan.behind.push_back(i);
+    }
+  }
+  if (plan.holders.empty() || plan.holders.size() + plan.behind.size() < acks) return std::nullopt;
+  plan.copies = acks - std::min(acks, plan.holders.size());
+  return plan;
+}
 
 Task<Result<FenceAnswer>> fence_one(SegmentReplica& replica, storage::FenceRequest request) {
   STELE_CO_TRY(auto answers, co_await replica.fence({request}));
@@ -66,11 +96,11 @@ Task<void> ask(Taking& taking, std::size_t index) {
     if (answers) {
       STELE_ASSERT(answers->size() == 1);
       note(taking, index, answers->at(0));
-      if (answers->at(0)) co_return;
+      const bool gets_more = taking.known_end && !taking.may_copy;
+      if (answers->at(0) && !(gets_more && *taking.ends[index] < *taking.known_end)) co_return;
     } else if (answers.error().code == ErrorCode::kNotFound) {
       STELE_MARK("journal: take-over found a replica gone");
-      taking.answers.gone(index);
-      taking.heard[index] = "gone";
+      taking.note_gone(index);
       taking.changed.wake_all();
       co_return;
     } else {
@@ -118,14 +148,14 @@ Task<void> copy_to(Taking& taking, std::size_t index, std::vector<std::size_t> h
   STELE_MARK("journal: take-over copies to a replica");
   SegmentReplica& to = *taking.replicas[index];
   for (const std::size_t holder : holders) {
-    auto copied = co_await copy_entries(taking, *taking.replicas[holder], to, taking.ends[index], end);
+    auto copied = co_await copy_entries(taking, *taking.replicas[holder], to, *taking.ends[index], end);
     if (!copied) note(taking, index, std::unexpected(std::move(copied).error()));
     if (taking.over()) co_return;
     note(taking, index, co_await fence_one(to, {taking.segment, taking.epoch}));
     if (taking.over()) co_return;
-    if (taking.ends[index] >= end) break;
+    if (*taking.ends[index] >= end) break;
   }
-  if (taking.ends[index] < end) co_await runtime::sleep(taking.runtime, taking.options.retry);
+  if (*taking.ends[index] < end) co_await runtime::sleep(taking.runtime, taking.options.retry);
   taking.copying[index] = false;
   taking.changed.wake_all();
 }
@@ -147,20 +177,23 @@ class Deadline final : public runtime::Timer {
   Taking& taking_;
 };
 
-}  // namespace
-
-Task<Result<TakenSegment>> take_segment(runtime::Runtime& runtime, std::vector<SegmentReplica*> replicas,
-                                        SegmentId segment, Epoch epoch, TakeSegmentOptions options) {
+Task<Result<TakenSegment>> bring_to_quorum(runtime::Runtime& runtime, std::vector<SegmentReplica*> replicas,
+                                           SegmentId segment, Epoch epoch,
+                                           std::optional<std::uint64_t> known_end, bool may_copy,
+                                           TakeSegmentOptions options) {
   const std::size_t count = replicas.size();
   Taking taking{.runtime = runtime,
                 .replicas = std::move(replicas),
                 .segment = segment,
                 .epoch = epoch,
                 .options = options,
+                .known_end = known_end,
+                .may_copy = may_copy,
                 .deadline = runtime.now() + options.give_up_after,
                 .answers = FenceAnswers(Quorum::of(count)),
-                .ends = std::vector<std::uint64_t>(count),
+                .ends = std::vector<std::optional<std::uint64_t>>(count),
                 .copying = std::vector<bool>(count),
+                .gone = std::vector<bool>(count),
                 .heard = std::vector<std::string>(count, "no answer"),
                 .lost = std::nullopt,
                 .late = false,
@@ -171,13 +204,12 @@ Task<Result<TakenSegment>> take_segment(runtime::Runtime& runtime, std::vector<S
     if (taking.replicas[i]) {
       scope.spawn(ask(taking, i));
     } else {
-      taking.answers.gone(i);
-      taking.heard[i] = "gone";
+      taking.note_gone(i);
     }
   }
   std::optional<SealPlan> plan;
   while (!taking.over()) {
-    plan = taking.answers.plan();
+    plan = taking.plan();
     if (plan && plan->copies == 0) break;
     std::size_t missing = plan ? plan->copies : 0;
     const std::vector<std::size_t> behind = plan ? plan->behind : std::vector<std::size_t>();
@@ -202,37 +234,20 @@ Task<Result<TakenSegment>> take_segment(runtime::Runtime& runtime, std::vector<S
   co_return std::unexpected(std::move(why));
 }
 
-namespace {
-
-struct Begun {
-  std::size_t known = 0, answers = 0;
-  std::optional<Error> lost;
-  runtime::Notification changed;
-};
-
-Task<void> begin_at(SegmentReplica& replica, storage::FenceRequest request, Begun& begun) {
-  const auto answer = co_await fence_one(replica, request);
-  ++begun.answers;
-  if (answer) ++begun.known;
-  if (!answer && answer.error().code == ErrorCode::kFenced) begun.lost = answer.error();
-  begun.changed.wake_all();
-}
-
 }  // namespace
 
-Task<Result<std::size_t>> begin_segment(runtime::Runtime& runtime, std::vector<SegmentReplica*> replicas,
-                                        SegmentId segment, Epoch epoch) {
-  const std::size_t enough = Quorum::of(replicas.size()).acks;
-  std::erase(replicas, nullptr);
-  Begun begun;
-  runtime::Scope scope;
-  for (SegmentReplica* replica : replicas)
-    scope.spawn(begin_at(*replica, {.segment = segment, .epoch = epoch, .fresh = true}, begun));
-  while (begun.known < enough && begun.answers < replicas.size() && !begun.lost)
-    co_await begun.changed.wait();
-  co_await leave_tasks(runtime);
-  if (begun.lost) co_return std::unexpected(*begun.lost);
-  co_return begun.known;
+Task<Result<TakenSegment>> take_segment(runtime::Runtime& runtime, std::vector<SegmentReplica*> replicas,
+                                        SegmentId segment, Epoch epoch, TakeSegmentOptions options) {
+  return bring_to_quorum(runtime, std::move(replicas), segment, epoch, std::nullopt, true, options);
+}
+
+Task<Result<void>> sync_segment(runtime::Runtime& runtime, std::vector<SegmentReplica*> replicas,
+                                SegmentId segment, Epoch epoch, std::uint64_t end, SyncHow how,
+                                TakeSegmentOptions options) {
+  STELE_CO_TRY(const auto taken, co_await bring_to_quorum(runtime, std::move(replicas), segment, epoch, end,
+                                                          how == SyncHow::kCopy, options));
+  STELE_ASSERT(taken.end == end);
+  co_return Result<void>();
 }
 
 }  // namespace stele::journal

@@ -1,5 +1,6 @@
 // Takes over a segment that several replicas hold: fences them, finds the end, and copies to A what is kept.
-// What is left to its caller is to seal it there (docs/replication.md).
+// What is left to its caller is to seal it there (docs/replication.md). And the same for who wrote the
+// segment itself and knows its end.
 #pragma once
 
 #include <chrono>
@@ -36,11 +37,14 @@ runtime::Task<Result<TakenSegment>> take_segment(runtime::Runtime& runtime,
                                                  std::vector<SegmentReplica*> replicas, SegmentId segment,
                                                  Epoch epoch, TakeSegmentOptions options = {});
 
-// Makes a new segment known to its replicas, so that of one that holds nothing it is certain that nothing is
-// missing. Before its first append. Waits for A of them, or until all have answered; how many know it.
-// kFenced: a higher epoch is there.
-runtime::Task<Result<std::size_t>> begin_segment(runtime::Runtime& runtime,
-                                                 std::vector<SegmentReplica*> replicas, SegmentId segment,
-                                                 Epoch epoch);
+// Of the segment's own writer, in its epoch: waits until A replicas have [0, end) on their disks, whatever
+// their durability; or all that are not gone, if these are fewer. `end` is committed. Errors as above.
+enum class SyncHow {
+  kWait,  // for what they get from the writer, which lives
+  kCopy,  // to those that lack something; the writer has ended
+};
+runtime::Task<Result<void>> sync_segment(runtime::Runtime& runtime, std::vector<SegmentReplica*> replicas,
+                                         SegmentId segment, Epoch epoch, std::uint64_t end, SyncHow how,
+                                         TakeSegmentOptions options = {});
 
 }  // namespace stele::journal

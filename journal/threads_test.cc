@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "journal/client.h"
+#include "journal/replicas.h"
 #include "journal/server.h"
 #include "journal/shard_log.h"
 #include "meta/client.h"
@@ -117,7 +118,7 @@ class ThreadsTest : public testing::Test {
       auto client = co_await meta::MetaClient::connect(here, (*meta)->state());
       auto node = co_await (*client)->execute(meta::RegisterNode{.node = kNode, .addresses = {}});
       JournalClient journal_client(here, **journal);
-      auto orphans = co_await remove_orphans(journal_client, **client);
+      auto orphans = co_await remove_orphans(journal_client, **client, kNode);
       EXPECT_TRUE(orphans && *orphans == 0);
       for (std::uint32_t core = 0; core < kCores; ++core) {
         here.post(CoreId(core), [&test, &meta, &journal, core, incarnation = node->incarnation] {
@@ -141,10 +142,11 @@ class ThreadsTest : public testing::Test {
       auto meta_client = co_await meta::MetaClient::connect(here, std::move(meta));
       STELE_ASSERT(meta_client);
       JournalClient client(here, journal, {.tail_bytes = 20'000});
+      LocalReplicas replicas(client, kNode);
       std::vector<ShardId> shards;
       for (std::uint32_t id = core.value; id < kShards; id += kCores) shards.push_back(ShardId(id));
       std::vector<Committed> listeners(shards.size());
-      auto logs = co_await ShardLog::take_over_all(client, **meta_client, kNode, incarnation, shards,
+      auto logs = co_await ShardLog::take_over_all(replicas, **meta_client, kNode, incarnation, shards,
                                                    {.segment_bytes = 20'000, .max_pending_bytes = 5'000});
       if (!logs) ++failures;
       runtime::Scope scope;

@@ -118,6 +118,8 @@ Result<Command> unpack_command(const fbs::CommandUnion& from) {
       return unpack(*from.AsRemoveNode());
     case fbs::Command::AssignShards:
       return unpack(*from.AsAssignShards());
+    case fbs::Command::AdmitNode:
+      return unpack(*from.AsAdmitNode());
     case fbs::Command::NONE:
       break;
   }
@@ -181,7 +183,7 @@ std::string_view name_of(const Command& command) {
       "SetSnapshot",         "CreateTopic",  "DeleteTopic",  "CreatePartitions", "AlterTopicConfig",
       "AllocateProducerIds", "CreateTenant", "DeleteTenant", "CreateUser",       "AlterUser",
       "DeleteUser",          "CreateAcl",    "DeleteAcl",    "CreateToken",      "DeleteToken",
-      "EndIncarnation",      "DrainNode",    "RemoveNode",   "AssignShards"};
+      "EndIncarnation",      "DrainNode",    "RemoveNode",   "AssignShards",     "AdmitNode"};
   static_assert(std::size(kNames) == std::variant_size_v<Command>);
   return kNames[command.index()];
 }

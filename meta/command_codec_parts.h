@@ -96,6 +96,8 @@ fbs::DrainNodeT pack(const DrainNode& from);
 Result<Command> unpack(const fbs::DrainNodeT& from);
 fbs::RemoveNodeT pack(const RemoveNode& from);
 Result<Command> unpack(const fbs::RemoveNodeT& from);
+fbs::AdmitNodeT pack(const AdmitNode& from);
+Result<Command> unpack(const fbs::AdmitNodeT& from);
 fbs::AssignShardsT pack(const AssignShards& from);
 Result<Command> unpack(const fbs::AssignShardsT& from);
 fbs::TakeShardsT pack(const TakeShards& from);

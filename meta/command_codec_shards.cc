@@ -136,6 +136,7 @@ fbs::RegisterNodeT pack(const RegisterNode& from) {
   to.zone = from.zone;
   to.disk = from.disk;
   to.product = from.product;
+  to.directory = pack(from.directory);
   return to;
 }
 Result<Command> unpack(const fbs::RegisterNodeT& from) {
@@ -144,7 +145,27 @@ Result<Command> unpack(const fbs::RegisterNodeT& from) {
                       .roles = from.roles,
                       .zone = from.zone,
                       .disk = from.disk,
-                      .product = from.product};
+                      .product = from.product,
+                      .directory = unpack(from.directory)};
+}
+
+fbs::AdmitNodeT pack(const AdmitNode& from) {
+  fbs::AdmitNodeT to;
+  to.node = from.node.value;
+  to.directory = pack(from.directory);
+  to.addresses = pack_all<fbs::NodeAddressT>(from.addresses);
+  to.roles = from.roles;
+  to.zone = from.zone;
+  to.product = from.product;
+  return to;
+}
+Result<Command> unpack(const fbs::AdmitNodeT& from) {
+  return AdmitNode{.node = NodeId(from.node),
+                   .directory = unpack(from.directory),
+                   .addresses = unpack_all<NodeAddress>(from.addresses),
+                   .roles = from.roles,
+                   .zone = from.zone,
+                   .product = from.product};
 }
 
 fbs::EndIncarnationT pack(const EndIncarnation& from) {
@@ -253,6 +274,7 @@ fbs::NodeT pack(const Node& from) {
   to.product = from.product;
   to.ended = !from.lives;
   to.draining = from.draining;
+  to.directory = pack(from.directory);
   return to;
 }
 Result<Answer> unpack(const fbs::NodeT& from) {
@@ -264,7 +286,8 @@ Result<Answer> unpack(const fbs::NodeT& from) {
               .disk = from.disk,
               .product = from.product,
               .lives = !from.ended,
-              .draining = from.draining};
+              .draining = from.draining,
+              .directory = unpack(from.directory)};
 }
 
 fbs::ShardsT pack(const std::vector<Shard>& from) {

@@ -90,7 +90,8 @@ struct Draw {
                             .roles = small(),
                             .zone = text(),
                             .disk = number(),
-                            .product = text()};
+                            .product = text(),
+                            .directory = uuid()};
       case 2:
         return TakeShards{.node = NodeId(small()),
                           .incarnation = Incarnation(number()),
@@ -167,6 +168,13 @@ struct Draw {
         return DrainNode{.node = NodeId(small()), .draining = flag()};
       case 22:
         return RemoveNode{.node = NodeId(small())};
+      case 23:
+        return AdmitNode{.node = NodeId(small()),
+                         .directory = uuid(),
+                         .addresses = several([&] { return address(); }),
+                         .roles = small(),
+                         .zone = text(),
+                         .product = text()};
       default:
         return AssignShards{.items = several([&] {
                               return AssignShards::Item{ShardId(small()), some_node(), NodeId(small())};
@@ -187,7 +195,8 @@ struct Draw {
                     .disk = number(),
                     .product = text(),
                     .lives = flag(),
-                    .draining = flag()};
+                    .draining = flag(),
+                    .directory = uuid()};
       case 2:
         return several([&] {
           return Shard{.id = ShardId(small()),

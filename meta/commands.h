@@ -45,8 +45,22 @@ struct CreateCluster {
   friend bool operator==(const CreateCluster&, const CreateCluster&) = default;
 };
 
+// Lets a node into the cluster, or tells of another address of one that is in: of the listeners named. It
+// does not live yet. kAlreadyExists: another data directory is that node.
+struct AdmitNode {
+  using Answer = Node;
+  NodeId node;
+  Uuid directory;
+  std::vector<NodeAddress> addresses;
+  std::uint32_t roles = kAllRoles;
+  std::string zone = {};
+  std::string product = {};
+  friend bool operator==(const AdmitNode&, const AdmitNode&) = default;
+};
+
 // A process of the node starts. What an earlier one still asks is kFenced from now on. Whether it is being
-// drained stays.
+// drained stays. With a directory, the node must have been let in with it: kNotFound: it was removed, or
+// never let in; kAlreadyExists: another directory is that node.
 struct RegisterNode {
   using Answer = Node;
   NodeId node;
@@ -55,6 +69,7 @@ struct RegisterNode {
   std::string zone = {};
   std::uint64_t disk = 0;
   std::string product = {};
+  Uuid directory = {};  // zero: a node alone
   friend bool operator==(const RegisterNode&, const RegisterNode&) = default;
 };
 
@@ -292,7 +307,7 @@ using Command =
     std::variant<CreateCluster, RegisterNode, TakeShards, SealAndOpen, TrimChain, SetSnapshot, CreateTopic,
                  DeleteTopic, CreatePartitions, AlterTopicConfig, AllocateProducerIds, CreateTenant,
                  DeleteTenant, CreateUser, AlterUser, DeleteUser, CreateAcl, DeleteAcl, CreateToken,
-                 DeleteToken, EndIncarnation, DrainNode, RemoveNode, AssignShards>;
+                 DeleteToken, EndIncarnation, DrainNode, RemoveNode, AssignShards, AdmitNode>;
 std::string_view name_of(const Command& command);
 
 // All that a command may take from outside the state.

@@ -5,6 +5,7 @@
 #include "base/marks.h"
 #include "meta/proposal.h"
 #include "runtime/one_shot.h"
+#include "storage/durable_directory.h"
 
 namespace stele::meta {
 
@@ -16,6 +17,14 @@ Task<Result<std::unique_ptr<GroupLog>>> GroupLog::open(runtime::Runtime& runtime
   STELE_CO_TRY(log->machine_, co_await GroupMachine::open(runtime, log->options_.directory));
   raft::MemberOptions member = log->options_.member;
   member.directory = log->options_.directory + "/raft";
+  if (log->options_.begins && log->machine_->applied() > raft::LogIndex(0)) {
+    STELE_CO_CHECK(co_await storage::make_durable_directory(runtime.files(), member.directory));
+    raft::LogStoreOptions store = member.log;
+    store.directory = member.directory + "/log";
+    STELE_CO_CHECK(co_await raft::begin_log(
+        runtime, std::move(store),
+        {.index = log->machine_->applied(), .term = raft::Term(1), .membership = member.founders}));
+  }
   member.on_failure = [self = log.get()](const Error& why) { self->failed(why); };
   STELE_CO_TRY(log->member_,
                co_await raft::Member::open(runtime, std::move(member), *log->machine_, transport));

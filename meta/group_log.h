@@ -47,6 +47,9 @@ class LeaderLink {
 struct GroupOptions {
   std::string directory;       // of the database; the Raft log is in `raft` below it
   raft::MemberOptions member;  // without its directory and on_failure
+  // The group begins here: what a node alone has written to the database is where it begins. Only until it
+  // has; from then on a database without its log is one whose log is lost.
+  bool begins = false;
   // How long a command or a read waits for a leader and its answer.
   runtime::Duration patience = std::chrono::seconds(30);
   // Between two attempts.

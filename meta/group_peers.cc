@@ -1,5 +1,6 @@
 #include "meta/group_peers.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -13,6 +14,9 @@ using runtime::OneShot;
 using runtime::Task;
 
 namespace {
+
+// A renewal that waits for a leader that is lost would not be asked of the next one while the lease lasts.
+constexpr runtime::Duration kRenewalWithin = std::chrono::milliseconds(500);
 
 // docs/formats/meta-commands.md: u64 applied, answer.
 constexpr std::size_t kHeader = 8;
@@ -117,7 +121,8 @@ Task<Result<bool>> GroupPeers::renew(NodeId leader, Incarnation incarnation) {
   }
   std::string payload(sizeof(std::uint64_t), '\0');
   store_le(payload.data(), incarnation.value);
-  auto answered = co_await channel->call(kRenewMethod, rpc::Payload(Bytes::copy(payload)), timeout_);
+  auto answered = co_await channel->call(kRenewMethod, rpc::Payload(Bytes::copy(payload)),
+                                         std::min(timeout_, kRenewalWithin));
   if (!answered) co_return std::unexpected(Error(std::move(answered).error()));
   if (answered->size() != 1) co_return error(ErrorCode::kMalformed, "an answer to a renewal is one byte");
   co_return answered->view()[0] == 1;

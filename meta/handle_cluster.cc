@@ -41,7 +41,11 @@ Result<ClusterInfo> handle(Context context, const CreateCluster& command) {
   return cluster;
 }
 
-Result<Node> handle(Context context, const RegisterNode& command) {
+namespace {
+
+// Of AdmitNode and RegisterNode.
+template <class C>
+Result<void> check_node(const C& command) {
   if (command.addresses.size() > kMaxAddresses) {
     return error(ErrorCode::kInvalidArgument,
                  "a node has at most " + std::to_string(kMaxAddresses) + " addresses");
@@ -61,7 +65,60 @@ Result<Node> handle(Context context, const RegisterNode& command) {
   if (command.product.size() > kMaxNameBytes) {
     return error(ErrorCode::kInvalidArgument, "the name of a product has at most 255 bytes");
   }
+  return {};
+}
+
+std::unexpected<Error> another_directory(NodeId id) {
+  return error(ErrorCode::kAlreadyExists,
+               "another data directory is node " + std::to_string(id.value) +
+                   " of the cluster: take another number, or remove that node first");
+}
+
+}  // namespace
+
+Result<Node> handle(Context context, const AdmitNode& command) {
+  STELE_CHECK(check_node(command));
+  if (command.directory.is_zero()) {
+    return error(ErrorCode::kInvalidArgument, "a node of a cluster has a data directory");
+  }
+  auto before = context.tables.node(command.node);
+  if (before && !before->directory.is_zero() && before->directory != command.directory)
+    return another_directory(command.node);
+  Node node;
+  if (before) {
+    node = *before;
+    node.directory = command.directory;
+    for (const NodeAddress& address : command.addresses) {
+      std::erase_if(node.addresses, [&](const NodeAddress& old) { return old.listener == address.listener; });
+    }
+    node.addresses.insert(node.addresses.end(), command.addresses.begin(), command.addresses.end());
+    if (node.addresses.size() > kMaxAddresses) node.addresses = command.addresses;
+    if (node == *before) return node;
+  } else {
+    node = {.id = command.node,
+            .incarnation = context.tables.last_incarnation(command.node),
+            .addresses = command.addresses,
+            .roles = command.roles,
+            .zone = command.zone,
+            .product = command.product,
+            .lives = false,
+            .directory = command.directory};
+  }
+  context.tables.put_node(node);
+  context.change.put_node = node;
+  return node;
+}
+
+Result<Node> handle(Context context, const RegisterNode& command) {
+  STELE_CHECK(check_node(command));
   const auto before = context.tables.node(command.node);
+  if (!command.directory.is_zero()) {
+    if (!before) {
+      return error(ErrorCode::kNotFound, "node " + std::to_string(command.node.value) +
+                                             " is not of the cluster: it was removed, or never let in");
+    }
+    if (before->directory != command.directory) return another_directory(command.node);
+  }
   Node node{.id = command.node,
             .incarnation = context.tables.last_incarnation(command.node) + 1,
             .addresses = command.addresses,
@@ -70,7 +127,8 @@ Result<Node> handle(Context context, const RegisterNode& command) {
             .disk = command.disk,
             .product = command.product,
             .lives = true,
-            .draining = before && before->draining};
+            .draining = before && before->draining,
+            .directory = before ? before->directory : Uuid()};
   context.tables.put_node(node);
   context.change.put_node = node;
   return node;

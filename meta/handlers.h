@@ -23,6 +23,7 @@ Result<Node> handle(Context context, const RegisterNode& command);
 Result<Node> handle(Context context, const EndIncarnation& command);
 Result<Node> handle(Context context, const DrainNode& command);
 Result<Node> handle(Context context, const RemoveNode& command);
+Result<Node> handle(Context context, const AdmitNode& command);
 Result<std::vector<Shard>> handle(Context context, const AssignShards& command);
 Result<std::vector<Shard>> handle(Context context, const TakeShards& command);
 Result<SealAndOpen::Answer> handle(Context context, const SealAndOpen& command);

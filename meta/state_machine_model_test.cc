@@ -56,6 +56,11 @@ struct Model {
   Result<Answer> operator()(const RegisterNode& command) {
     if (command.roles == 0) return refuse(ErrorCode::kInvalidArgument);
     const bool draining = nodes.contains(command.node) && nodes[command.node].draining;
+    if (!command.directory.is_zero()) {
+      if (!nodes.contains(command.node)) return refuse(ErrorCode::kNotFound);
+      if (nodes[command.node].directory != command.directory) return refuse(ErrorCode::kAlreadyExists);
+    }
+    const Uuid directory = nodes.contains(command.node) ? nodes[command.node].directory : Uuid();
     Node& node = nodes[command.node];
     node = {.id = command.node,
             .incarnation = ++incarnations[command.node],
@@ -64,7 +69,28 @@ struct Model {
             .zone = command.zone,
             .disk = command.disk,
             .product = command.product,
-            .draining = draining};
+            .draining = draining,
+            .directory = directory};
+    return node;
+  }
+  Result<Answer> operator()(const AdmitNode& command) {
+    if (command.directory.is_zero()) return refuse(ErrorCode::kInvalidArgument);
+    const bool there = nodes.contains(command.node);
+    Node& node = nodes[command.node];
+    if (there && !node.directory.is_zero() && node.directory != command.directory)
+      return refuse(ErrorCode::kAlreadyExists);
+    if (!there) {
+      node = {.id = command.node,
+              .incarnation = incarnations[command.node],
+              .addresses = {},
+              .roles = command.roles,
+              .zone = command.zone,
+              .product = command.product,
+              .lives = false};
+    }
+    node.directory = command.directory;
+    std::erase_if(node.addresses, [](const NodeAddress& one) { return one.listener == "rpc"; });
+    node.addresses.push_back(command.addresses.front());
     return node;
   }
   Result<Answer> operator()(const EndIncarnation& command) {
@@ -413,19 +439,24 @@ Command draw(runtime::Random& random, Model& model) {
   const Lsn end = present.chain.empty() ? Lsn(0) : present.chain.back().base;
   const Incarnation incarnation =
       random.chance(1, 4) ? Incarnation(random.below(5)) : model.incarnations[node];
-  switch (random.below(24)) {
+  switch (random.below(25)) {
     case 0:
       return RegisterNode{.node = node,
                           .addresses = {{"kafka", "h", static_cast<std::uint16_t>(random.below(3))}},
                           .roles = static_cast<std::uint32_t>(random.below(8)),
                           .zone = random.chance(1, 2) ? "z" : "",
                           .disk = random.next(),
-                          .product = "p"};
+                          .product = "p",
+                          .directory = {random.below(3), 0}};
     case 1:
       return TakeShards{
           node, incarnation, {shard, ShardId(static_cast<std::uint32_t>((shard.value + 1) % (kShards + 1)))}};
     case 20:
       return EndIncarnation{node, incarnation};
+    case 24:
+      return AdmitNode{.node = node,
+                       .directory = {random.below(3), 0},
+                       .addresses = {{"rpc", "h", static_cast<std::uint16_t>(random.below(3))}}};
     case 21:
       return DrainNode{node, random.chance(1, 2)};
     case 22:

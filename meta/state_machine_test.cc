@@ -499,6 +499,7 @@ TEST_F(StateMachineTest, VersionOneIsBroughtUpToDate) {
         "ALTER TABLE shards DROP COLUMN assigned;"
         "ALTER TABLE nodes DROP COLUMN roles; ALTER TABLE nodes DROP COLUMN zone;"
         "ALTER TABLE nodes DROP COLUMN disk; ALTER TABLE nodes DROP COLUMN product;"
+        "ALTER TABLE nodes DROP COLUMN directory;"
         "ALTER TABLE nodes DROP COLUMN state; ALTER TABLE nodes DROP COLUMN draining;"
         "ALTER TABLE cluster DROP COLUMN next_user; ALTER TABLE cluster DROP COLUMN next_rule;"
         "ALTER TABLE cluster DROP COLUMN decoy_secret;"
@@ -511,6 +512,40 @@ TEST_F(StateMachineTest, VersionOneIsBroughtUpToDate) {
   restart();
   EXPECT_TRUE(run.view().identities()->find("root"));
   EXPECT_TRUE(run->check(files, run.inputs())->empty());
+}
+
+// Of a data directory there is one, and a node is one data directory.
+TEST_F(StateMachineTest, ANodeIsLetInWithItsDirectoryAndNoOther) {
+  const NodeId node(7);
+  const Uuid mine{1, 2}, other{3, 4};
+  const auto registered = [&](const Uuid& directory) {
+    return run(RegisterNode{.node = node, .addresses = {}, .directory = directory});
+  };
+  EXPECT_EQ(registered(mine).error().code, ErrorCode::kNotFound);
+  const AdmitNode admit{.node = node, .directory = mine, .addresses = {{"rpc", "h", 1}}, .zone = "z"};
+  const auto admitted = run(admit);
+  ASSERT_TRUE(admitted);
+  EXPECT_FALSE(admitted->lives);
+  EXPECT_EQ(admitted->zone, "z");
+  EXPECT_EQ(run(AdmitNode{.node = node, .directory = other}).error().code, ErrorCode::kAlreadyExists);
+  EXPECT_EQ(run(AdmitNode{.node = node, .directory = {}}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(registered(other).error().code, ErrorCode::kAlreadyExists);
+  const auto version = run.view().version();
+  EXPECT_EQ(*run(admit), *admitted);
+  EXPECT_EQ(run.view().version(), version) << "nothing was new";
+  ASSERT_TRUE(
+      run(RegisterNode{.node = node, .addresses = {{"rpc", "h", 1}, {"kafka", "h", 2}}, .directory = mine}));
+  const auto moved = run(AdmitNode{.node = node, .directory = mine, .addresses = {{"rpc", "h", 9}}});
+  ASSERT_TRUE(moved);
+  EXPECT_TRUE(moved->lives) << "it goes on";
+  EXPECT_EQ(moved->addresses, (std::vector<NodeAddress>{{"kafka", "h", 2}, {"rpc", "h", 9}}));
+  restart();
+  EXPECT_EQ(run.view().nodes().at(node), *moved);
+  ASSERT_TRUE(run(EndIncarnation{.node = node, .incarnation = moved->incarnation}));
+  ASSERT_TRUE(run(RemoveNode{.node = node}));
+  EXPECT_EQ(registered(mine).error().code, ErrorCode::kNotFound);
+  ASSERT_TRUE(run(AdmitNode{.node = node, .directory = other}));
+  EXPECT_EQ(registered(other)->incarnation, moved->incarnation + 1);
 }
 
 TEST_F(StateMachineTest, AProposalThatComesAgainIsAnsweredAgainAndNotApplied) {
@@ -605,8 +640,8 @@ TEST_F(StateMachineTest, OtherDatabasesAreRefused) {
     }
     return run.open();
   };
-  EXPECT_EQ(refusal(reopen("PRAGMA user_version = 4"), ErrorCode::kUnsupported),
-            "data/meta.db: written in schema version 4 by another version of Stele; this one reads version 3 "
+  EXPECT_EQ(refusal(reopen("PRAGMA user_version = 5"), ErrorCode::kUnsupported),
+            "data/meta.db: written in schema version 5 by another version of Stele; this one reads version 4 "
             "and older: "
             "use the version that wrote it, or a newer");
   EXPECT_EQ(refusal(reopen("PRAGMA application_id = 7"), ErrorCode::kUnsupported),

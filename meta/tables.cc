@@ -150,6 +150,11 @@ CREATE TABLE proposals(
 ) STRICT;
 )";
 
+// Version 4: which data directory is a node.
+constexpr const char* kDirectorySchema = R"(
+ALTER TABLE nodes ADD COLUMN directory BLOB NOT NULL DEFAULT x'';  -- 16 bytes; none: a node alone
+)";
+
 std::string plain(std::string_view name) {
   std::string out(name);
   std::ranges::replace(out, '.', '_');
@@ -204,6 +209,7 @@ Result<void> Tables::create(Database& database) {
   database.run_script(kSchema);
   database.run_script(kIdentitySchema);
   database.run_script(kGroupSchema);
+  database.run_script(kDirectorySchema);
   // "Stel": tells our files from other SQLite databases.
   database.run_script("PRAGMA application_id = 1400137068; PRAGMA user_version = " +
                       std::to_string(kSchemaVersion));
@@ -219,7 +225,8 @@ Result<void> Tables::migrate(Database& database, std::int64_t from) {
     STELE_MARK("meta: database of version 1 brought up to date");
     database.run_script(kIdentitySchema);
   }
-  database.run_script(kGroupSchema);
+  if (from < 3) database.run_script(kGroupSchema);
+  database.run_script(kDirectorySchema);
   database.run_script("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   database.commit();
   if (database.failure()) return std::unexpected(*database.failure());
@@ -331,8 +338,8 @@ std::optional<Node> Tables::node(NodeId id) {
   node.id = id;
   {
     auto query = database_.query(
-        "SELECT incarnation, roles, zone, disk, product, state, draining FROM nodes WHERE id = ?1 AND state "
-        "< 2",
+        "SELECT incarnation, roles, zone, disk, product, state, draining, directory FROM nodes "
+        "WHERE id = ?1 AND state < 2",
         id.value);
     if (!query.next()) return std::nullopt;
     node.incarnation = Incarnation(query.unsigned_integer(0));
@@ -342,6 +349,7 @@ std::optional<Node> Tables::node(NodeId id) {
     node.product = query.text(4);
     node.lives = query.integer(5) == 1;
     node.draining = query.integer(6) != 0;
+    node.directory = uuid_of(query.text(7));
   }
   auto query = database_.query(
       "SELECT listener, host, port FROM node_addresses WHERE node = ?1 ORDER BY ordinal", id.value);
@@ -354,11 +362,12 @@ std::optional<Node> Tables::node(NodeId id) {
 }
 
 void Tables::put_node(const Node& node) {
+  const std::string directory = node.directory.is_zero() ? std::string() : bytes_of(node.directory);
   database_.run(
-      "INSERT OR REPLACE INTO nodes(id, incarnation, roles, zone, disk, product, state, draining) "
-      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+      "INSERT OR REPLACE INTO nodes(id, incarnation, roles, zone, disk, product, state, draining, directory) "
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
       node.id.value, node.incarnation.value, node.roles, std::string_view(node.zone), node.disk,
-      std::string_view(node.product), node.lives ? 1 : 0, node.draining ? 1 : 0);
+      std::string_view(node.product), node.lives ? 1 : 0, node.draining ? 1 : 0, Blob{directory});
   database_.run("DELETE FROM node_addresses WHERE node = ?1", node.id.value);
   for (std::size_t i = 0; i < node.addresses.size(); ++i) {
     const NodeAddress& address = node.addresses[i];

@@ -51,7 +51,7 @@ class Tables {
   static Result<void> create(storage::Database& database);
   // From the version that the database has to kSchemaVersion.
   static Result<void> migrate(storage::Database& database, std::int64_t from);
-  static constexpr std::int64_t kSchemaVersion = 3;
+  static constexpr std::int64_t kSchemaVersion = 4;
 
   std::optional<ClusterInfo> cluster();
   void set_cluster(const ClusterInfo& cluster);

@@ -58,6 +58,7 @@ struct Node {
   std::string product;     // name and version, for people
   bool lives = true;       // false: this incarnation has ended
   bool draining = false;   // it shall own nothing, so that it can be stopped
+  Uuid directory;          // its data directory, which nobody else is this node with; zero: of a node alone
   friend bool operator==(const Node&, const Node&) = default;
 };
 

@@ -9,6 +9,7 @@
 #include "base/marks.h"
 #include "raft/log_recovery.h"
 #include "runtime/notification.h"
+#include "runtime/one_shot.h"
 #include "runtime/scope.h"
 
 namespace stele::raft {
@@ -280,6 +281,25 @@ Task<Result<std::unique_ptr<LogStore>>> LogStore::open(runtime::Runtime& runtime
   if (!recovered) co_return std::unexpected(recovered.error().with_context("in " + options.directory));
   co_return std::unique_ptr<LogStore>(new LogStore(
       std::make_unique<Impl>(runtime, std::move(options), std::move(store), *std::move(recovered))));
+}
+
+Task<Result<void>> begin_log(runtime::Runtime& runtime, LogStoreOptions options, SnapshotInfo start) {
+  STELE_CO_TRY(auto log, co_await LogStore::open(runtime, std::move(options)));
+  Result<void> stored;
+  if (log->take_found().hard_state.term == Term(0)) {
+    STELE_MARK("raft log: begun behind a state machine");
+    Store first;
+    first.term = start.term;
+    first.last = start.index;
+    first.hard_state = HardState{.term = start.term, .vote = {}, .doubt = {}};
+    first.snapshot = std::move(start);
+    runtime::OneShot<Result<void>> done;
+    log->store(std::move(first), [done](Result<void> result) { done.set(std::move(result)); });
+    stored = co_await done.wait();
+  }
+  const auto closed = co_await log->close();
+  if (!stored) co_return stored;
+  co_return closed;
 }
 
 StoredLog LogStore::take_found() {

@@ -45,6 +45,10 @@ struct StoredLog {
   LogOutline log;
 };
 
+// For a group that begins with a state machine that has entries already, which no log has: makes a log that
+// begins behind `start`, in its term. Nothing where there is a log; so it may be called again after a crash.
+runtime::Task<Result<void>> begin_log(runtime::Runtime& runtime, LogStoreOptions options, SnapshotInfo start);
+
 struct LogStoreStats {
   std::uint64_t stores = 0;
   std::uint64_t entries = 0;

@@ -336,6 +336,39 @@ TEST(LogStore, ALogThatIsCutLeavesTheDisk) {
   EXPECT_LT(store->stats().disk_bytes, 10u * (64 << 10)) << "of two megabytes";
 }
 
+// A log that begins behind a state machine that had none, and is not begun a second time.
+TEST(LogStore, BeginsBehindAStateMachine) {
+  MemoryDisk disk(1);
+  MemoryRuntime runtime(disk, 2);
+  const LogStoreOptions options{.directory = "/raft"};
+  const SnapshotInfo start{.index = LogIndex(77), .term = Term(1), .membership = of({5})};
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(runtime.run(begin_log(runtime, options, start)));
+    auto store = *runtime.run(LogStore::open(runtime, options));
+    const StoredLog found = store->take_found();
+    EXPECT_EQ(found.hard_state.term, Term(1));
+    EXPECT_EQ(found.log.start, (LogPoint{Term(1), LogIndex(77)}));
+    EXPECT_EQ(found.log.last, LogIndex(77));
+    EXPECT_EQ(found.log.base, start.membership);
+    ASSERT_TRUE(runtime.run(store->close()));
+  }
+  {
+    auto store = *runtime.run(LogStore::open(runtime, options));
+    Store next;
+    next.hard_state = HardState{.term = Term(9), .vote = {}, .doubt = {}};
+    bool done = false;
+    store->store(std::move(next), [&](const Result<void>& result) { done = result.has_value(); });
+    while (!done) ASSERT_TRUE(runtime.turn());
+    ASSERT_TRUE(runtime.run(store->close()));
+  }
+  ASSERT_TRUE(
+      runtime.run(begin_log(runtime, options, {.index = LogIndex(99), .term = Term(1), .membership = {}})));
+  auto store = *runtime.run(LogStore::open(runtime, options));
+  const StoredLog found = store->take_found();
+  EXPECT_EQ(found.hard_state.term, Term(9));
+  EXPECT_EQ(found.log.start.index, LogIndex(77));
+}
+
 TEST(LogCodec, StateAndRecordsComeBack) {
   rc::check([] {
     LogState state;

@@ -42,6 +42,9 @@
 namespace stele::rpc {
 
 struct ChannelOptions {
+  // To ask for a place in a cluster: whoever is at the address is wanted, of whatever cluster. Nothing but
+  // methods for that is served (Server::serve_joining).
+  bool joins = false;
   runtime::Dial dial = {};    // none: the network
   bool certificates = false;  // `dial` gives connections whose peer has proven its name
   runtime::Duration connect_timeout = std::chrono::seconds(5);

@@ -34,12 +34,15 @@ void Channel::Link::start() {
                encode(Hello{.from = channel_.self_,
                             .to = channel_.to_,
                             .nonce = nonce_,
-                            .terms = terms_of(options.max_payload_bytes, options.ping_interval)}));
+                            .terms = terms_of(options.max_payload_bytes, options.ping_interval),
+                            .joins = options.joins}));
   runtime_.arm(*this, runtime_.now() + options.hello_timeout);
 }
 
 std::string Channel::Link::who() const {
-  return "node " + std::to_string(channel_.to_.value) + " at " + connection_->remote().to_string();
+  const std::string at = connection_->remote().to_string();
+  return channel_.options_.joins ? "the node at " + at
+                                 : "node " + std::to_string(channel_.to_.value) + " at " + at;
 }
 
 bool Channel::Link::has_room() const {
@@ -168,7 +171,8 @@ std::optional<Error> Channel::Link::take_hello_answer(const Frame& frame) {
   std::optional<std::string> certificate;
   if (channel_.options_.certificates) certificate = connection_->peer_name();
   const Welcome& welcome = answer->welcome;
-  if (const auto no = check(welcome, channel_.self_, channel_.to_, certificate)) return refused(*no);
+  const std::optional<NodeId> to = channel_.options_.joins ? std::nullopt : std::optional(channel_.to_);
+  if (const auto no = check(welcome, channel_.self_, to, certificate)) return refused(*no);
   peer_ = {.node = welcome.from.node,
            .incarnation = welcome.from.incarnation,
            .version = welcome.version,

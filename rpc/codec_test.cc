@@ -263,6 +263,7 @@ TEST(Hellos, ComeBackAsTheyWere) {
   EXPECT_EQ(hello->nonce, (Nonce{9, 8, 7}));
   EXPECT_EQ(hello->terms.max_payload_bytes, 1u << 20);
   EXPECT_EQ(hello->terms.ping_interval_ms, 2000u);
+  EXPECT_FALSE(hello->joins);
 
   HelloAnswer said;
   said.refusal = {Reason::kVersion, "too old"};
@@ -333,6 +334,18 @@ TEST(Hellos, WhoIsLetIn) {
   EXPECT_EQ(reason(hello_of(node(2, {4, 5}), 2)), Reason::kNode);
   EXPECT_EQ(reason(hello_of(node(3, {4, 5}), 2), "node-3"), Reason::kNone);
   EXPECT_EQ(reason(hello_of(node(3, {4, 5}), 2), "node-4"), Reason::kCertificate);
+  // Who wants to join belongs to no cluster, and does not know whom it speaks to.
+  Hello joining = hello_of(node(3, {4, 5}), 0);
+  joining.from.cluster = {};
+  EXPECT_EQ(reason(joining), Reason::kCluster);
+  joining.joins = true;
+  EXPECT_EQ(reason(joining), Reason::kNone);
+  EXPECT_EQ(reason(joining, "node-3"), Reason::kNone);
+  EXPECT_EQ(reason(joining, "node-4"), Reason::kCertificate);
+  joining.from.versions = {6, 7};
+  EXPECT_EQ(reason(joining), Reason::kVersion);
+  joining.from = node(2, {4, 5});
+  EXPECT_EQ(reason(joining), Reason::kNode) << "its number is taken";
   EXPECT_EQ(reason(hello_of(node(3, {4, 5}), 2), ""), Reason::kCertificate);
   Hello stranger = hello_of(node(3, {4, 5}), 2);
   stranger.from.cluster.low = 7;

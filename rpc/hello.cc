@@ -163,6 +163,7 @@ std::string encode(const Hello& from) {
   fbs::HelloT to;
   put(from.from, from.nonce, from.terms, to);
   to.to = from.to.value;
+  to.joins = from.joins;
   return pack(to);
 }
 std::string encode(const HelloAnswer& from) {
@@ -186,6 +187,7 @@ Result<Hello> decode_hello(std::string_view from) {
   Hello hello;
   take(*table, hello);
   hello.to = NodeId(table->to());
+  hello.joins = table->joins();
   return hello;
 }
 Result<HelloAnswer> decode_hello_answer(std::string_view from) {
@@ -205,9 +207,11 @@ Result<Refusal> decode_goodbye(std::string_view from) {
 
 std::optional<Refusal> check(const Hello& hello, const Identity& self,
                              const std::optional<std::string>& certificate) {
-  if (auto no = check_cluster(hello.from, self)) return no;
+  if (!hello.joins) {
+    if (auto no = check_cluster(hello.from, self)) return no;
+  }
   if (auto no = check_versions(hello.from, self)) return no;
-  if (hello.to != self.node) {
+  if (!hello.joins && hello.to != self.node) {
     return Refusal{Reason::kNode, "this is " + name_of(self.node) + ", not " + name_of(hello.to)};
   }
   if (hello.from.node == self.node) {
@@ -216,18 +220,23 @@ std::optional<Refusal> check(const Hello& hello, const Identity& self,
   return check_certificate(hello.from.node, certificate);
 }
 
-std::optional<Refusal> check(const Welcome& welcome, const Identity& self, NodeId to,
+std::optional<Refusal> check(const Welcome& welcome, const Identity& self, std::optional<NodeId> to,
                              const std::optional<std::string>& certificate) {
-  if (auto no = check_cluster(welcome.from, self)) return no;
+  if (to) {
+    if (auto no = check_cluster(welcome.from, self)) return no;
+  }
   if (common_version(welcome.from.versions, self.versions) != welcome.version) {
     return Refusal{Reason::kVersion, name_of(welcome.from.node) + " wants to speak version " +
                                          std::to_string(welcome.version) +
                                          " of the protocol between nodes, which was not agreed on"};
   }
-  if (welcome.from.node != to) {
-    return Refusal{Reason::kNode, name_of(welcome.from.node) + " answers for " + name_of(to)};
+  if (to && welcome.from.node != *to) {
+    return Refusal{Reason::kNode, name_of(welcome.from.node) + " answers for " + name_of(*to)};
   }
-  return check_certificate(to, certificate);
+  if (welcome.from.node == self.node) {
+    return Refusal{Reason::kNode, name_of(self.node) + " answers itself, or another has its number"};
+  }
+  return check_certificate(welcome.from.node, certificate);
 }
 
 }  // namespace stele::rpc

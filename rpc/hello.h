@@ -49,6 +49,7 @@ struct Peer {
   std::uint32_t version = 0;  // that is spoken with it
   std::string product;
   std::string certificate;       // the name in it; empty: it has shown none
+  bool joins = false;            // it is not of the cluster, and asks to be: of a server's peers
   std::uint64_t connection = 0;  // counts those of this server or channel; what comes over one is in order
 };
 
@@ -67,6 +68,9 @@ struct Hello {
   NodeId to;
   Nonce nonce{};
   Terms terms;
+  // Belongs to no cluster yet, and asks to be let into that of whoever listens there: neither the cluster of
+  // `from` nor `to` says anything. Only few methods are served to it (Server::serve_joining).
+  bool joins = false;
 };
 
 enum class Reason : std::uint8_t {
@@ -110,8 +114,8 @@ Result<Refusal> decode_goodbye(std::string_view from);
 // none: there are no certificates.
 std::optional<Refusal> check(const Hello& hello, const Identity& self,
                              const std::optional<std::string>& certificate);
-// The same of who answers, for the one who wanted to reach `to`.
-std::optional<Refusal> check(const Welcome& welcome, const Identity& self, NodeId to,
+// The same of who answers, for the one who wanted to reach `to`; none: whoever it is, of whatever cluster.
+std::optional<Refusal> check(const Welcome& welcome, const Identity& self, std::optional<NodeId> to,
                              const std::optional<std::string>& certificate);
 
 }  // namespace stele::rpc

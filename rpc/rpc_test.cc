@@ -111,6 +111,35 @@ void expect_refused(Two& two, Reason reason) {
   EXPECT_EQ(two.a.to(2).last_failure()->code, ErrorCode::kUnauthorized);
 }
 
+// Who belongs to no cluster is let in to ask for it, and for nothing else.
+TEST(RpcHello, WhoWantsToJoinMayOnlyAskForThat) {
+  constexpr MethodId kJoin{7};
+  NodeOptions stranger;
+  stranger.channel.joins = true;
+  Two two(stranger);
+  two.a.self.cluster = {};
+  two.b.self.cluster = {7, 8};
+  std::optional<Peer> seen;
+  two.b.before_listening = [&](Live& live) {
+    live.server.serve_joining(kJoin, [&seen](Request request) -> Task<Result<Payload>> {
+      seen = *request.peer;
+      co_return Payload(Bytes::literal("come in"));
+    });
+  };
+  two.boot();
+  const CallResult joined = two.wait(two.a.call(2, kJoin, ""));
+  ASSERT_TRUE(joined) << joined.error().message;
+  EXPECT_EQ(joined->view(), "come in");
+  ASSERT_TRUE(seen);
+  EXPECT_TRUE(seen->joins);
+  EXPECT_EQ(seen->node, NodeId(1));
+  expect_error(two.wait(two.a.call(2, kEcho, "")), ErrorCode::kUnauthorized, Fate::kNotDone);
+  two.a.act([&] { two.a.to(2).send(kWord, {}); });
+  two.world.run_for(1s);
+  EXPECT_TRUE(two.b.words.empty());
+  EXPECT_EQ(two.b.server().stats().unknown_messages, 1u);
+}
+
 TEST(RpcHello, AnotherClusterIsRefused) {
   Two two;
   two.a.self.cluster.low = 99;

@@ -62,7 +62,8 @@ Server::~Server() {
   while (!all_.empty()) all_.front().drop();
 }
 
-void Server::something_ended() {
+void Server::something_ended(const Peer* peer) {
+  if (peer && on_gone_) on_gone_(*peer);
   if (ended_.anybody()) ended_.wake_all();
 }
 
@@ -80,6 +81,11 @@ void Server::serve(MethodId method, TaskHandler handler) {
   on_request(method, [this, handler = std::move(handler)](Request request, Responder responder) {
     tasks_.spawn(run(handler(std::move(request)), std::move(responder)));
   });
+}
+
+void Server::serve_joining(MethodId method, TaskHandler handler) {
+  serve(method, std::move(handler));
+  joining_.insert(method);
 }
 
 Task<void> Server::run(Task<Result<Payload>> task, Responder responder) {

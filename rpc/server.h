@@ -24,6 +24,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -133,6 +134,11 @@ class Server final : private runtime::AcceptHandler {
   void on_request(MethodId method, RequestHandler handler);
   void serve(MethodId method, TaskHandler handler);
   void on_message(MessageId message, MessageHandler handler);
+  // Told once of each connection past the hello when it is gone; also from within calls of this and of
+  // Responder, so nothing of the server is to be called then.
+  void on_gone(std::function<void(const Peer&)> handler) { on_gone_ = std::move(handler); }
+  // Likewise, also to those who are not of the cluster and ask to be (Peer::joins). Nothing else is theirs.
+  void serve_joining(MethodId method, TaskHandler handler);
 
   // The errors of Transport::listen; kInvalidArgument: not a loopback address. `transport` outlives the
   // server.
@@ -157,7 +163,7 @@ class Server final : private runtime::AcceptHandler {
   void on_accept(std::unique_ptr<runtime::Connection> connection) override;
   static runtime::Task<void> run(runtime::Task<Result<Payload>> task, Responder responder);
   void note(const std::string& line);
-  void something_ended();
+  void something_ended(const Peer* peer);
 
   runtime::Runtime& runtime_;
   const Identity self_;
@@ -166,6 +172,8 @@ class Server final : private runtime::AcceptHandler {
   InputBudget budget_;
   std::map<MethodId, RequestHandler> methods_;
   std::map<MessageId, MessageHandler> messages_;
+  std::function<void(const Peer&)> on_gone_;
+  std::set<MethodId> joining_;  // of the methods
   std::unique_ptr<runtime::Listener> listener_;
   IntrusiveList<ServerConnection, InServer> all_;
   std::size_t unknown_ = 0;   // not past the hello

@@ -57,8 +57,9 @@ void ServerConnection::drop() {
   connection_.reset();
   reader_.forget();  // gives its part of the budget back, which is the server's
   server_ = nullptr;
+  const std::shared_ptr<const Peer> peer = peer_;
   unref();
-  server.something_ended();
+  server.something_ended(peer.get());
 }
 
 void ServerConnection::on_closed(const Error&) {
@@ -215,6 +216,7 @@ void ServerConnection::welcome(const Hello& hello) {
            .version = *common_version(hello.from.versions, server_->self_.versions),
            .product = hello.from.product,
            .certificate = std::string(connection_->peer_name()),
+           .joins = hello.joins,
            .connection = ++server_->stats_.welcomed});
   HelloAnswer answer;
   answer.welcome = {.from = server_->self_,
@@ -245,6 +247,12 @@ bool ServerConnection::take_request(const Frame& frame) {
     responder.not_taken(Error{ErrorCode::kUnavailable, "the node stops"});
     return true;
   }
+  if (peer_->joins && !server_->joining_.contains(control.method)) {
+    STELE_MARK("rpc: who is not of the cluster asked for more than to be");
+    ++server_->stats_.not_taken;
+    responder.not_taken(Error{ErrorCode::kUnauthorized, "this is for nodes of the cluster"});
+    return true;
+  }
   const auto found = server_->methods_.find(control.method);
   if (found == server_->methods_.end()) {
     ++server_->stats_.not_taken;
@@ -264,7 +272,7 @@ bool ServerConnection::take_message(const Frame& frame) {
   MessageId message;
   if (!decode(frame.control, message)) return wrong(Wrong::kMalformed);
   const auto found = server_->messages_.find(message);
-  if (found == server_->messages_.end()) {
+  if (peer_->joins || found == server_->messages_.end()) {
     ++server_->stats_.unknown_messages;
     return true;
   }
@@ -313,7 +321,7 @@ void ServerConnection::respond(std::uint64_t call, Status status, std::span<cons
     if (held_) runtime_.at_turn_end(*this);
     close_if_done();
   }
-  server_->something_ended();
+  server_->something_ended(nullptr);
 }
 
 }  // namespace stele::rpc

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "model/ids.h"
 #include "runtime/dial.h"
@@ -10,7 +11,8 @@
 
 namespace stele::rpc {
 
-// `context` is a client's, with a certificate of one's own name (certificate_name_of).
-runtime::Dial tls_dial(std::shared_ptr<const runtime::tls::Context> context, NodeId to);
+// `context` is a client's, with a certificate of one's own name (certificate_name_of). `to`: none: whoever
+// the authority has signed; the hello then compares its name with the node it says to be.
+runtime::Dial tls_dial(std::shared_ptr<const runtime::tls::Context> context, std::optional<NodeId> to);
 
 }  // namespace stele::rpc

@@ -183,6 +183,89 @@ void add_tls(std::vector<Option>& all) {
       }));
 }
 
+constexpr std::pair<std::string_view, meta::NodeRole> kRoles[] = {
+    {"meta", meta::kMetaRole},
+    {"journal", meta::kJournalRole},
+    {"broker", meta::kBrokerRole},
+};
+
+Result<std::uint32_t> parse_roles(std::string_view text) {
+  std::uint32_t roles = 0;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    const std::string_view name = text.substr(0, comma);
+    const auto found = std::ranges::find(kRoles, name, &std::pair<std::string_view, meta::NodeRole>::first);
+    if (found == std::end(kRoles))
+      return wrong("'" + std::string(name) + "' is none of meta, journal, broker");
+    roles |= found->second;
+    if (comma == std::string_view::npos) return roles;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+std::string show_roles(std::uint32_t roles) {
+  std::string out;
+  for (const auto& [name, role] : kRoles) {
+    if (roles & role) out += (out.empty() ? "" : ",") + std::string(name);
+  }
+  return out;
+}
+
+Option endpoint(std::string name, std::optional<Endpoint> Config::* place, std::string help) {
+  return single(
+      std::move(name), "HOST:PORT", place, std::move(help),
+      [](std::string_view text) { return runtime::parse_endpoint(text); },
+      [](const std::optional<Endpoint>& value) { return value ? value->to_string() : std::string(); });
+}
+
+void add_cluster(std::vector<Option>& all) {
+  all.push_back(endpoint("rpc", &Config::rpc,
+                         "listen for other nodes, as part of a cluster; not finished, see docs/cluster.md (default: alone)"));
+  all.push_back(endpoint("rpc-advertise", &Config::rpc_advertise,
+                         "where other nodes reach that (default: the address listened on)"));
+  all.push_back(single(
+      "roles", "ROLE,…", &Config::roles, "what the node does in its cluster",
+      [](std::string_view text) { return parse_roles(text); },
+      [](std::uint32_t value) { return show_roles(value); }));
+  all.push_back(single(
+      "node-id", "N", &Config::node_id,
+      "its number, which no other node has (default: that of the data directory, or 1 of a new cluster)",
+      [](std::string_view text) { return parse_number(text, 1, UINT32_MAX); },
+      [](const std::optional<std::uint32_t>& value) {
+        return value ? std::to_string(*value) : std::string();
+      }));
+  all.push_back({.name = "join",
+                 .value = "HOST:PORT",
+                 .repeatable = true,
+                 .help = "nodes of the cluster to ask for a place in it; without, a new node founds one",
+                 .read = [](Config& config, Values values) -> Result<void> {
+                   config.join.clear();
+                   for (const std::string& text : values) {
+                     STELE_TRY(Endpoint at, runtime::parse_endpoint(text));
+                     config.join.push_back(std::move(at));
+                   }
+                   return {};
+                 },
+                 .show =
+                     [](const Config& config) {
+                       std::string out;
+                       for (const Endpoint& at : config.join)
+                         out += (out.empty() ? "" : ",") + at.to_string();
+                       return out;
+                     }});
+  all.push_back(text("zone", "NAME", &Config::zone, "nodes of one zone are lost together"));
+  all.push_back(text("rpc-certificate", "FILE", &Config::rpc_certificate,
+                     "the node's certificate between nodes, of the name node-N, in PEM"));
+  all.push_back(text("rpc-key", "FILE", &Config::rpc_key, "its private key, without a passphrase"));
+  all.push_back(
+      text("rpc-ca", "FILE", &Config::rpc_ca, "who signs the certificates of all nodes, and of nobody else"));
+  all.push_back(single(
+      "rpc-without-tls", "BOOL", &Config::rpc_without_tls,
+      "let nodes on other machines in without certificates: whoever reaches the port is a node",
+      [](std::string_view text) { return parse_bool(text); },
+      [](bool value) { return std::string(value ? "true" : "false"); }));
+}
+
 void add_identities(std::vector<Option>& all) {
   all.push_back(
       text("admin-user", "NAME", &Config::admin_user,
@@ -292,6 +375,7 @@ const std::vector<Option>& table() {
     std::vector<Option> made;
     add_first(made);
     add_tls(made);
+    add_cluster(made);
     add_identities(made);
     add_websocket(made);
     add_limits(made);
@@ -374,7 +458,51 @@ bool Config::open_to_others() const {
   return false;
 }
 
+namespace {
+
+Result<void> check_cluster(const Config& config) {
+  if (!config.rpc) {
+    const std::pair<const char*, bool> needs[] = {
+        {"rpc-advertise", config.rpc_advertise.has_value()},
+        {"roles", config.roles != meta::kAllRoles},
+        {"node-id", config.node_id.has_value()},
+        {"join", !config.join.empty()},
+        {"zone", !config.zone.empty()},
+        {"rpc-certificate", !config.rpc_certificate.empty()},
+        {"rpc-key", !config.rpc_key.empty()},
+        {"rpc-ca", !config.rpc_ca.empty()},
+        {"rpc-without-tls", config.rpc_without_tls},
+    };
+    for (const auto& [name, given] : needs) {
+      if (given)
+        return wrong("--" + std::string(name) + " is for a node of a cluster, and there is no --rpc");
+    }
+    return {};
+  }
+  const Endpoint& at = config.rpc_advertise.value_or(*config.rpc);
+  if (config.rpc->port == 0 || at.port == 0) return wrong("--rpc needs a port that other nodes know, not 0");
+  if (at.host == "0.0.0.0" || at.host == "::") {
+    return wrong("--rpc " + at.to_string() +
+                 " is no address that other nodes can connect to: say it with --rpc-advertise");
+  }
+  const bool tls = !config.rpc_certificate.empty();
+  if (config.rpc_key.empty() == tls || config.rpc_ca.empty() == tls)
+    return wrong("--rpc-certificate, --rpc-key and --rpc-ca belong together, and one is missing");
+  if (!tls && !config.rpc_without_tls && !is_loopback(config.rpc->host)) {
+    return wrong("--rpc " + config.rpc->to_string() +
+                 " is not a loopback address: nodes on other machines need certificates (--rpc-certificate, "
+                 "--rpc-key, --rpc-ca), or --rpc-without-tls says that they may do without");
+  }
+  if (tls && config.rpc_without_tls) return wrong("--rpc-without-tls is there, and so are certificates");
+  if (!(config.roles & meta::kBrokerRole) && config.tls_wanted())
+    return wrong("clients are served by nodes with the role broker, and this one is to listen for them");
+  return {};
+}
+
+}  // namespace
+
 Result<void> check_together(const Config& config) {
+  STELE_CHECK(check_cluster(config));
   if (config.tls_certificate.empty() != config.tls_key.empty()) {
     return wrong("--tls-certificate and --tls-key belong together, and one is missing");
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "meta/types.h"
 #include "runtime/network.h"
 #include "runtime/runtime.h"
 #include "runtime/tls/context.h"
@@ -32,8 +33,16 @@ struct Config {
   std::string tls_certificate, tls_key, tls_client_ca;  // files
   runtime::tls::ClientCertificate tls_clients = runtime::tls::ClientCertificate::kNone;
   bool tls_wanted() const { return !mqtt_tls.empty() || !kafka_tls.empty() || !http_tls.empty(); }
-  // Whether other machines can reach it.
+  // Whether other machines can reach it, as clients.
   bool open_to_others() const;
+  // Of a cluster; without `rpc` a node alone.
+  std::optional<runtime::Endpoint> rpc, rpc_advertise;
+  std::uint32_t roles = meta::kAllRoles;  // meta::NodeRole
+  std::optional<std::uint32_t> node_id;
+  std::vector<runtime::Endpoint> join;
+  std::string zone;
+  std::string rpc_certificate, rpc_key, rpc_ca;  // files
+  bool rpc_without_tls = false;
   storage::Durability durability = storage::Durability::kFsync;
   std::optional<std::uint32_t> cores;  // none: all the machine has
   runtime::LogLevel log_level = runtime::LogLevel::kInfo;

@@ -178,6 +178,37 @@ TEST(Config, Origins) {
   EXPECT_TRUE(load({}).mqtt_websocket);
 }
 
+TEST(Config, ANodeOfACluster) {
+  const auto refused = [](std::map<std::string, std::vector<std::string>> flags) {
+    const auto loaded = load_config({.flags = std::move(flags)});
+    if (!loaded) return loaded.error().message;
+    const auto whole = check_together(loaded->config);
+    return whole ? std::string() : whole.error().message;
+  };
+  EXPECT_EQ(refused({{"rpc", {"127.0.0.1:7000"}}}), "");
+  EXPECT_EQ(refused({{"rpc", {"127.0.0.1:7000"}},
+                     {"node-id", {"2"}},
+                     {"join", {"127.0.0.1:7001", "127.0.0.1:7002"}},
+                     {"roles", {"journal,broker"}},
+                     {"zone", {"a"}}}),
+            "");
+  EXPECT_TRUE(has(refused({{"join", {"h:1"}}}), "--join is for a node of a cluster"));
+  EXPECT_TRUE(has(refused({{"roles", {"meta"}}}), "there is no --rpc"));
+  EXPECT_TRUE(has(refused({{"rpc", {"127.0.0.1:7000"}}, {"roles", {"meta,king"}}}), "'king' is none of"));
+  EXPECT_TRUE(has(refused({{"rpc", {"127.0.0.1:0"}}}), "not 0"));
+  EXPECT_TRUE(has(refused({{"rpc", {"10.0.0.1:7000"}}}), "need certificates"));
+  EXPECT_EQ(refused({{"rpc", {"10.0.0.1:7000"}}, {"rpc-without-tls", {"true"}}}), "");
+  const std::vector<std::string> file = {"f"};
+  EXPECT_EQ(
+      refused({{"rpc", {"10.0.0.1:7000"}}, {"rpc-certificate", file}, {"rpc-key", file}, {"rpc-ca", file}}),
+      "");
+  EXPECT_TRUE(has(refused({{"rpc", {"10.0.0.1:7000"}}, {"rpc-certificate", file}, {"rpc-key", file}}),
+                  "one is missing"));
+  EXPECT_TRUE(has(refused({{"rpc", {"0.0.0.0:7000"}}, {"rpc-without-tls", {"yes"}}}), "--rpc-advertise"));
+  EXPECT_EQ(refused({{"rpc", {"0.0.0.0:7000"}}, {"rpc-without-tls", {"yes"}}, {"rpc-advertise", {"h:7000"}}}),
+            "");
+}
+
 // What a configuration shows is what gives it again, from each source.
 RC_GTEST_PROP(Config, WhatIsShownReadsBack, ()) {
   const Option& option = options()[*rc::gen::inRange<std::size_t>(0, options().size())];
@@ -197,6 +228,14 @@ RC_GTEST_PROP(Config, WhatIsShownReadsBack, ()) {
   config.tls_clients = static_cast<runtime::tls::ClientCertificate>(*rc::gen::inRange(0, 3));
   config.mqtt_websocket = *rc::gen::arbitrary<bool>();
   config.websocket_origins = {"https://app.example"};
+  config.rpc = {"10.0.0.1", 7000};
+  config.rpc_advertise = {"node.example", 7000};
+  config.roles = *rc::gen::inRange<std::uint32_t>(1, 8);
+  config.node_id = *rc::gen::inRange<std::uint32_t>(1, 1000);
+  config.join = {{"a.example", 7000}};
+  config.zone = "z";
+  config.rpc_certificate = config.rpc_key = config.rpc_ca = "file.pem";
+  config.rpc_without_tls = *rc::gen::arbitrary<bool>();
   const std::string shown = option.show(config);
   RC_ASSERT(!shown.empty());
   RC_ASSERT(option.show(load({.flags = {{option.name, {shown}}}})) == shown);

@@ -8,6 +8,7 @@
 #include "journal/shard_log.h"
 #include "runtime/for_each.h"
 #include "runtime/scope.h"
+#include "server/cluster_part.h"
 #include "server/data_format.h"
 #include "server/node_parts.h"
 
@@ -26,6 +27,7 @@ Node::~Node() {
   for (auto& core : cores_) {
     if (core->broker) core->broker->abandon();
   }
+  if (shared_->cluster) shared_->cluster->abandon();
   shared_->http.clear();
   // Calls that are still under way work on what is destroyed below.
   for (auto& core : cores_) core->calls.reset();
@@ -34,8 +36,13 @@ Node::~Node() {
     core->websocket.reset();
     core->kafka.clear();
   }
+  // What other nodes have asked holds shards, like the connections of clients.
+  for (auto& core : cores_) core->peer_server.reset();
   for (auto& core : cores_) core->broker.reset();
   for (auto& core : cores_) {
+    core->replicas_watch = {};
+    core->replicas.reset();
+    core->replica_service.reset();
     core->journal.reset();
     core->access.reset();
     core->meta.reset();
@@ -45,6 +52,11 @@ Node::~Node() {
 broker::Core& Node::broker(CoreId core) {
   STELE_ASSERT(core.value < cores_.size() && cores_[core.value]->broker);
   return *cores_[core.value]->broker;
+}
+
+meta::MetaClient& Node::meta(CoreId core) {
+  STELE_ASSERT(core.value < cores_.size() && cores_[core.value]->meta);
+  return *cores_[core.value]->meta;
 }
 
 // ---- start ----------------------------------------------------------------------------------------------
@@ -67,15 +79,47 @@ Task<Result<void>> Node::start_parts() {
   shared_->started_ms = runtime_.wall_now().ms;
   STELE_CO_CHECK(co_await open_directory());
   STELE_CO_CHECK(go_on());
-  STELE_CO_CHECK(co_await open_meta());
-  STELE_CO_CHECK(go_on());
-  config_.journal.store.directory = config_.data + "/journal";
-  config_.journal.on_failure = config_.on_failure;
-  STELE_CO_TRY(shared_->journal, co_await journal::JournalServer::open(runtime_, config_.journal));
+  if (config_.cluster) {
+    STELE_CO_CHECK(co_await open_cluster());
+    STELE_CO_CHECK(go_on());
+    // Others may need what is here before this node has its place, so the journal comes first.
+    if (has_journal()) {
+      STELE_CO_CHECK(co_await open_journal());
+    }
+    STELE_CO_CHECK(co_await listen_between_nodes());
+    STELE_CO_CHECK(co_await enter_cluster());
+  } else {
+    STELE_CO_CHECK(co_await check_alone());
+    STELE_CO_CHECK(co_await open_meta());
+    STELE_CO_CHECK(go_on());
+    STELE_CO_CHECK(co_await open_journal());
+  }
   STELE_CO_CHECK(go_on());
   STELE_CO_CHECK(co_await make_brokers());
   STELE_CO_CHECK(go_on());
+  if (!serves_clients()) co_return Result<void>();
   co_return co_await listen();
+}
+
+bool Node::has_journal() const {
+  return !config_.cluster || (config_.cluster->roles & (meta::kJournalRole | meta::kBrokerRole));
+}
+
+Task<Result<void>> Node::open_journal() {
+  config_.journal.store.directory = config_.data + "/journal";
+  config_.journal.on_failure = config_.on_failure;
+  STELE_CO_TRY(shared_->journal, co_await journal::JournalServer::open(runtime_, config_.journal));
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    co_await on_core<bool>(
+        core, [this](OnCore& there) { return make_journal_client(there, *shared_->journal, config_); });
+  }
+  co_return Result<void>();
+}
+
+Task<bool> Node::make_journal_client(OnCore& there, const journal::JournalServer& journal,
+                                     const NodeConfig& config) {
+  there.journal = std::make_unique<journal::JournalClient>(there.runtime, journal, config.journal_client);
+  co_return true;
 }
 
 Task<Result<void>> Node::open_directory() {
@@ -136,16 +180,21 @@ Task<Result<void>> Node::open_meta() {
   STELE_CO_TRY(const auto held, co_await runtime_.files().list(config_.data + "/journal"));
   options.may_be_new = held.empty();
   STELE_CO_TRY(shared_->meta, co_await meta::MetaService::open(runtime_, options));
+  STELE_CO_CHECK(co_await connect_meta_everywhere());
+  STELE_CO_CHECK(co_await make_administrator());
+  STELE_CO_TRY(const meta::Node node, co_await cores_.front()->meta->execute(
+                                          meta::RegisterNode{.node = config_.node, .addresses = {}}));
+  shared_->incarnation = node.incarnation;
+  co_return Result<void>();
+}
+
+Task<Result<void>> Node::connect_meta_everywhere() {
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     STELE_CO_CHECK(
         co_await on_core<Result<void>>(core, [this, state = shared_->meta->state()](OnCore& there) {
           return connect_meta(there, state, config_.access);
         }));
   }
-  STELE_CO_CHECK(co_await make_administrator());
-  STELE_CO_TRY(const meta::Node node, co_await cores_.front()->meta->execute(
-                                          meta::RegisterNode{.node = config_.node, .addresses = {}}));
-  shared_->incarnation = node.incarnation;
   co_return Result<void>();
 }
 
@@ -166,6 +215,8 @@ Task<Result<void>> Node::make_administrator() {
       .tenant = kDefaultTenant, .name = first.name, .super_user = true, .credentials = {}};
   create.credentials = co_await broker::store_password(runtime_, first.password);
   if (auto made = co_await meta.execute(std::move(create)); !made) {
+    // Another node of the cluster may have been told of the same one.
+    if (config_.cluster && made.error().code == ErrorCode::kAlreadyExists) co_return Result<void>();
     co_return std::unexpected(made.error().with_context("making the administrator '" + first.name + "'"));
   }
   runtime_.log().write(runtime::LogLevel::kInfo, "server", "made the administrator '" + first.name + "'");
@@ -176,37 +227,46 @@ Task<Result<void>> Node::make_brokers() {
   config_.broker.node = config_.node;
   config_.broker.incarnation = shared_->incarnation;
   config_.broker.snapshot_directory = config_.data + "/snapshots";
+  config_.broker.by_assignment = config_.cluster.has_value();
   std::vector<broker::Core*> brokers;
-  for (std::size_t core = 0; core < cores_.size(); ++core) {
-    brokers.push_back(co_await on_core<broker::Core*>(
-        core, [this](OnCore& there) { return make_broker(there, *shared_->journal, config_); }));
+  for (std::size_t core = 0; serves_clients() && core < cores_.size(); ++core) {
+    if (config_.cluster) co_await find_replicas(core);
+    brokers.push_back(
+        co_await on_core<broker::Core*>(core, [this](OnCore& there) { return make_broker(there, config_); }));
   }
-  for (std::size_t core = 0; core < cores_.size(); ++core) {
+  for (std::size_t core = 0; core < brokers.size(); ++core) {
     co_await on_core<bool>(core, [brokers](OnCore& there) { return introduce(there, brokers); });
   }
-  // What an earlier process left behind in the journal only costs space.
-  auto orphans = co_await journal::remove_orphans(*cores_.front()->journal, *cores_.front()->meta);
-  if (!orphans) {
-    runtime_.log().write(runtime::LogLevel::kWarn, "server",
-                         "looking for segments that no log needs: " + orphans.error().to_string());
+  if (config_.cluster && !brokers.empty()) co_await join_brokers();
+  if (has_journal()) {
+    // What an earlier process left behind in the journal only costs space.
+    auto orphans =
+        co_await journal::remove_orphans(*cores_.front()->journal, *cores_.front()->meta, config_.node);
+    if (!orphans) {
+      runtime_.log().write(runtime::LogLevel::kWarn, "server",
+                           "looking for segments that no log needs: " + orphans.error().to_string());
+    }
   }
+  if (brokers.empty()) co_return Result<void>();
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     STELE_CO_CHECK(co_await on_core<Result<void>>(core, [](OnCore& there) { return there.broker->start(); }));
   }
+  if (config_.cluster) co_await let_brokers_accept();
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     co_await on_core<bool>(core, [](OnCore& there) { return all_started(there); });
   }
   co_return Result<void>();
 }
 
-Task<broker::Core*> Node::make_broker(OnCore& there, const journal::JournalServer& journal,
-                                      const NodeConfig& config) {
-  there.journal = std::make_unique<journal::JournalClient>(there.runtime, journal, config.journal_client);
+Task<broker::Core*> Node::make_broker(OnCore& there, const NodeConfig& config) {
+  if (!config.cluster) {
+    there.replicas = std::make_unique<journal::LocalReplicas>(*there.journal, config.node);
+  }
   broker::BrokerOptions options = config.broker;
   options.authorizer = there.access.get();
   options.authenticator = there.access.get();
   there.broker =
-      std::make_unique<broker::Core>(there.runtime, std::move(options), *there.meta, *there.journal);
+      std::make_unique<broker::Core>(there.runtime, std::move(options), *there.meta, *there.replicas);
   co_return there.broker.get();
 }
 
@@ -286,6 +346,7 @@ Result<void> Node::listen_kafka(OnCore& there, const NodeConfig& config, runtime
   for (runtime::Endpoint& endpoint : at) {
     kafka::KafkaOptions options = config.kafka_options;
     if (advertised) options.advertised = *advertised;
+    options.listener = tls ? "kafka-tls" : "kafka";
     options.log_directory = config.data;
     options.transport = tls;
     auto listener = std::make_unique<kafka::KafkaListener>(*there.broker, options);
@@ -341,6 +402,7 @@ std::string Node::ready_line() const {
   if (!at_.mqtt_tls.empty()) line += " mqtt-tls=" + text(at_.mqtt_tls);
   if (!at_.kafka_tls.empty()) line += " kafka-tls=" + text(at_.kafka_tls);
   if (!http_tls_at_.empty()) line += " http-tls=" + text(http_tls_at_);
+  if (config_.cluster) line += " rpc=" + config_.cluster->rpc.to_string();
   return line;
 }
 
@@ -368,11 +430,14 @@ http::NodeDescription Node::describe() const {
 namespace {
 // So long a stop waits for what is under way to be stored, again and again.
 constexpr runtime::Duration kPatience = std::chrono::seconds(5);
+constexpr runtime::Duration kGrace = std::chrono::seconds(1);  // for connections to other nodes
 }  // namespace
 
 Task<void> Node::stop() {
   stopping_ = true;
   serving_ = false;
+  // A start waits for others, which may never come.
+  if (shared_->cluster && starting_) shared_->cluster->request_stop();
   runtime::Scope patience;
   patience.spawn(lose_patience(patience.token()));
   // What start() still works on must not be closed under it.
@@ -386,11 +451,16 @@ Task<void> Node::stop() {
     co_await on_core<bool>(core, [](OnCore& there) { return stop_broker(there); });
   }
   co_await patience.close();
+  if (shared_->cluster) co_await shared_->cluster->leave();
   // All shards have ended: nobody mails anybody any more.
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     co_await on_core<bool>(core, [](OnCore& there) { return drop_broker(there); });
   }
-  if (shared_->meta) co_await shared_->meta->close();
+  if (shared_->cluster) {
+    co_await close_cluster();
+  } else if (shared_->meta) {
+    co_await shared_->meta->close();
+  }
   if (shared_->journal) {
     if (auto closed = co_await shared_->journal->close(); !closed) {
       runtime_.log().write(runtime::LogLevel::kError, "server", "journal: " + closed.error().to_string());
@@ -401,7 +471,9 @@ Task<void> Node::stop() {
   }
   shared_->http.clear();
   cores_.front()->tls.reset();
+  if (shared_->cluster) shared_->cluster->abandon();
   shared_->meta.reset();
+  shared_->cluster.reset();
   shared_->journal.reset();
   shared_->lock.reset();
 }
@@ -441,6 +513,17 @@ Task<bool> Node::drop_broker(OnCore& there) {
   there.kafka.clear();
   if (there.runtime.core() != CoreId(0)) there.tls.reset();  // core 0's HTTP listeners end later
   there.broker.reset();
+  there.replicas_watch = {};
+  if (there.cluster_replicas) co_await there.cluster_replicas->close(kGrace);
+  there.cluster_replicas = nullptr;
+  there.replicas.reset();
+  if (!there.replica_service) there.journal.reset();
+  co_return true;
+}
+
+Task<bool> Node::drop_journal(OnCore& there) {
+  there.peer_server.reset();
+  there.replica_service.reset();
   there.journal.reset();
   co_return true;
 }

@@ -18,6 +18,7 @@
 #include "broker/options.h"
 #include "journal/client.h"
 #include "journal/server.h"
+#include "meta/commands.h"
 #include "meta/service.h"
 #include "protocols/http/listener.h"
 #include "protocols/http/node_info.h"
@@ -26,18 +27,24 @@
 #include "runtime/notification.h"
 #include "runtime/runtime.h"
 #include "runtime/tls/connection.h"
+#include "server/cluster_config.h"
 #include "storage/segment_store.h"
 
 namespace stele::meta {
+class MetaClient;
 struct ServiceState;
-}
+}  // namespace stele::meta
 
 namespace stele::server {
 
+class ClusterPart;
+
 struct NodeConfig {
-  std::string data;  // directory; made if missing
-  NodeId node{1};
+  std::string data;           // directory; made if missing
+  NodeId node{1};             // of a node alone
   std::uint32_t shards = 64;  // of a new cluster; an existing one keeps what it has
+  // None: a node alone. A data directory that has belonged to a cluster is not started alone.
+  std::optional<ClusterConfig> cluster;
 
   // Any number of each; none: off. Port 0 picks one.
   std::vector<runtime::Endpoint> mqtt;
@@ -93,7 +100,7 @@ class Node final : public http::NodeInfo {
   void use_tls(std::shared_ptr<const runtime::tls::Context> context);
 
   // "ready mqtt=HOST:PORT kafka=HOST:PORT http=HOST:PORT", commas between several, `off` where there is none;
-  // behind that mqtt-tls, kafka-tls and http-tls, where there are any.
+  // behind that mqtt-tls, kafka-tls and http-tls, where there are any, and rpc of a node of a cluster.
   std::string ready_line() const;
   // Where the first listener of a protocol listens.
   std::optional<runtime::Endpoint> mqtt_at() const { return first(at_.mqtt); }
@@ -105,8 +112,12 @@ class Node final : public http::NodeInfo {
   http::NodeDescription describe() const override;
   runtime::Task<std::vector<http::MetricFamily>> metrics() override;
 
+  // None: a node alone, or it has not come so far. On core 0.
+  const ClusterPart* cluster() const;
+
   // For the simulator's checkers: on its core only.
   broker::Core& broker(CoreId core);
+  meta::MetaClient& meta(CoreId core);
 
  private:
   struct OnCore;
@@ -119,6 +130,17 @@ class Node final : public http::NodeInfo {
   runtime::Task<Result<void>> open_directory();
   runtime::Task<Result<void>> check_format();
   runtime::Task<Result<void>> open_meta();
+  runtime::Task<Result<void>> connect_meta_everywhere();
+  runtime::Task<Result<void>> open_journal();
+  bool serves_clients() const { return !config_.cluster || (config_.cluster->roles & meta::kBrokerRole); }
+  bool has_journal() const;
+  // node_cluster.cc
+  runtime::Task<Result<void>> check_alone();
+  runtime::Task<Result<void>> open_cluster();
+  runtime::Task<Result<void>> listen_between_nodes();
+  runtime::Task<Result<void>> enter_cluster();
+  runtime::Task<void> close_cluster();
+  meta::RegisterNode registration() const;
   runtime::Task<Result<void>> make_administrator();
   runtime::Task<Result<void>> make_brokers();
   runtime::Task<Result<void>> listen();
@@ -136,8 +158,14 @@ class Node final : public http::NodeInfo {
   // On their core.
   static runtime::Task<Result<void>> connect_meta(OnCore& there, std::shared_ptr<meta::ServiceState> state,
                                                   broker::AccessOptions access);
-  static runtime::Task<broker::Core*> make_broker(OnCore& there, const journal::JournalServer& journal,
-                                                  const NodeConfig& config);
+  static runtime::Task<bool> make_journal_client(OnCore& there, const journal::JournalServer& journal,
+                                                 const NodeConfig& config);
+  runtime::Task<void> find_replicas(std::size_t core);
+  runtime::Task<void> join_brokers();
+  runtime::Task<void> let_brokers_accept();
+  runtime::Task<void> tell_lease();
+  void begin_anew(meta::Incarnation incarnation);
+  static runtime::Task<broker::Core*> make_broker(OnCore& there, const NodeConfig& config);
   static runtime::Task<bool> introduce(OnCore& there, std::vector<broker::Core*> brokers);
   static runtime::Task<bool> all_started(OnCore& there);
   static runtime::Task<Result<Listening>> listen_here(OnCore& there, const NodeConfig& config, Listening at);
@@ -146,6 +174,7 @@ class Node final : public http::NodeInfo {
   static runtime::Task<bool> close_listeners(OnCore& there);
   static runtime::Task<bool> stop_broker(OnCore& there);
   static runtime::Task<bool> drop_broker(OnCore& there);
+  static runtime::Task<bool> drop_journal(OnCore& there);
   static runtime::Task<bool> drop_meta(OnCore& there);
 
   // Runs `make(OnCore&)`, a Task, on a core of the process, and brings its value back.

@@ -42,6 +42,21 @@ NodeConfig to_node_config(const Config& config) {
   out.broker.snapshot_log_bytes = config.snapshot_log_bytes;
   out.broker.replay_bytes = config.replay_bytes;
 
+  if (config.rpc) {
+    ClusterConfig& cluster = out.cluster.emplace();
+    if (config.node_id) cluster.node = NodeId(*config.node_id);
+    cluster.rpc = *config.rpc;
+    cluster.advertise = config.rpc_advertise;
+    cluster.roles = config.roles;
+    cluster.zone = config.zone;
+    cluster.join = config.join;
+    cluster.open_without_certificates = config.rpc_without_tls;
+    if (!(config.roles & meta::kBrokerRole)) {
+      // The listeners have defaults, which mean nothing where nobody serves clients.
+      for (auto* list : {&out.mqtt, &out.kafka, &out.http}) list->clear();
+    }
+  }
+
   out.mqtt_websocket = config.mqtt_websocket;
   out.http_options.origins.allowed = config.websocket_origins;
   out.mqtt_options.max_connections = config.mqtt_max_connections;

@@ -241,6 +241,79 @@ void add_journal(Metrics& out, const journal::JournalServer& journal) {
   out.gauge("wal_failed", "1 once the log cannot be written.", store.failed ? 1 : 0);
 }
 
+void add_rpc(Metrics& out, const ClusterPart::OnCore& core) {
+  if (core.server) {
+    const rpc::ServerStats& stats = core.server->stats();
+    out.count("rpc_accepted_total", "Connections of other nodes accepted.", stats.accepted);
+    out.gauge("rpc_connections", "Connections of other nodes.", core.server->connections());
+    for (std::size_t i = 1; i < rpc::kReasons; ++i) {
+      const std::string name =
+          "rpc_refused_" + std::string(to_string(static_cast<rpc::Reason>(i))) + "_total";
+      out.count(name.c_str(), "Nodes that were not let in, for this reason.", stats.refused[i]);
+    }
+    std::uint64_t wrong = stats.turned_away + stats.no_hello;
+    for (const std::uint64_t count : stats.wrong) wrong += count;
+    out.count("rpc_strangers_total", "Connections closed that were none of a node, or broke its rules.",
+              wrong);
+    out.count("rpc_silent_total", "Connections given up because nothing was heard.", stats.silent);
+    out.count("rpc_requests_total", "Requests of other nodes.", stats.requests);
+    out.count("rpc_messages_total", "Messages of other nodes.", stats.messages);
+  }
+  if (!core.peers) return;
+  std::uint64_t up = 0;
+  for (const auto& [node, channel] : core.peers->all()) {
+    const rpc::ChannelStats& stats = channel->stats();
+    up += channel->up();
+    out.count("rpc_connects_total", "Connections made to other nodes.", stats.connects);
+    out.count("rpc_connect_failures_total", "Other nodes that were not reached.", stats.connect_failures);
+    out.count("rpc_lost_total", "Connections to other nodes that were lost.", stats.lost);
+    out.count("rpc_calls_total", "Requests sent to other nodes.", stats.calls);
+    out.count("rpc_messages_sent_total", "Messages sent to other nodes.", stats.messages);
+    out.count("rpc_messages_dropped_total", "Messages to other nodes that were dropped.",
+              stats.messages_dropped);
+  }
+  if (core.runtime.core() == CoreId(0)) out.gauge("rpc_peers_up", "Other nodes that are connected to.", up);
+}
+
+void add_group(Metrics& out, const ClusterPart& cluster) {
+  const meta::GroupLog* log = cluster.log();
+  if (!log) return;
+  const raft::MemberStatus status = log->member().status();
+  const raft::MemberStats& member = log->member().stats();
+  out.gauge("meta_leader", "1 while this node leads the meta service.",
+            status.role == raft::Role::kLeader ? 1 : 0);
+  out.gauge("meta_has_leader", "1 while a leader of the meta service is known.", status.leader ? 1 : 0);
+  out.gauge("meta_term", "Raft term of the meta service.", status.term.value);
+  out.gauge("meta_applied", "Entry up to which the meta log is applied here.", status.applied.value);
+  out.gauge("meta_committed", "Entry up to which it is known to be committed.", status.commit.value);
+  out.gauge("meta_voters", "Nodes that vote in the meta service.", status.membership.voters.size());
+  out.gauge("meta_learners", "Nodes that have a copy and do not vote.", status.membership.learners.size());
+  out.count("meta_elections_won_total", "Elections that this node has won.", member.elections_won);
+  out.count("meta_leader_changes_total", "Changes of the leader seen.", member.leader_changes);
+  out.count("meta_snapshots_sent_total", "Copies of the meta database sent to others.",
+            member.snapshots_sent);
+  out.count("meta_snapshots_installed_total", "Copies of the meta database taken over.",
+            member.snapshots_installed);
+  out.count("meta_commands_total", "Commands given to this node.", log->stats().proposed);
+  out.count("meta_commands_forwarded_total", "Attempts of them at the leader.", log->stats().forwarded);
+  out.count("meta_commands_again_total", "Attempts after the first.", log->stats().again);
+  out.count("meta_commands_given_up_total", "Commands and reads whose patience was over.",
+            log->stats().given_up);
+  out.gauge("cluster_lease", "1 while this node may take itself to be part of the cluster.",
+            cluster.holds_lease() ? 1 : 0);
+  std::uint64_t live = 0;
+  const auto view = log->view();
+  for (const auto& [id, node] : view->nodes()) live += node.lives;
+  out.gauge("cluster_nodes", "Nodes of the cluster.", view->nodes().size());
+  out.gauge("cluster_nodes_live", "Of them, those whose lease has not ended.", live);
+  if (!cluster.controller()) return;
+  const meta::ControllerStats& controller = cluster.controller()->stats();
+  out.count("controller_renewals_total", "Leases renewed by this node as leader.", controller.renewals);
+  out.count("controller_incarnations_ended_total", "Nodes taken for gone.", controller.ended);
+  out.count("controller_shards_assigned_total", "Shards given to a node.", controller.assigned);
+  out.count("controller_shards_moved_total", "Of them, only for balance.", controller.moved);
+}
+
 }  // namespace
 
 struct Node::Counting {
@@ -254,12 +327,24 @@ struct Node::Counting {
     for (const auto& listener : there.kafka) add_kafka(out, *listener);
     co_return out;
   }
+  static Task<Metrics> rpc(const ClusterPart* cluster, std::size_t core) {
+    Metrics out;
+    add_rpc(out, cluster->on_core(core));
+    co_return out;
+  }
 };
 
 Task<std::vector<MetricFamily>> Node::metrics() {
   Metrics all;
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     all.merge(co_await on_core<Metrics>(core, [](OnCore& there) { return Counting::here(there); }));
+  }
+  if (const ClusterPart* cluster = shared_->cluster.get()) {
+    for (std::size_t core = 0; core < cores_.size(); ++core) {
+      all.merge(
+          co_await on_core<Metrics>(core, [cluster, core](OnCore&) { return Counting::rpc(cluster, core); }));
+    }
+    add_group(all, *cluster);
   }
   for (const auto& listener : shared_->http) add_http(all, *listener);
   if (shared_->journal) add_journal(all, *shared_->journal);

@@ -1,20 +1,24 @@
 // The parts of a Node, shared by node.cc and node_metrics.cc.
 #pragma once
 
-#include <coroutine>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "broker/access_control.h"
+#include "broker/peer_server.h"
 #include "journal/client.h"
+#include "journal/cluster_replicas.h"
+#include "journal/replica_service.h"
+#include "journal/replicas.h"
 #include "meta/client.h"
 #include "meta/service.h"
 #include "runtime/files.h"
 #include "runtime/scope.h"
+#include "server/cluster_part.h"
+#include "server/core_call.h"
 #include "server/node.h"
 
 namespace stele::server {
@@ -40,6 +44,12 @@ struct Node::OnCore {
   std::unique_ptr<meta::MetaClient> meta;
   std::unique_ptr<broker::AccessControl> access;
   std::unique_ptr<journal::JournalClient> journal;
+  // Of a cluster; both outlive its server, which is the cluster's.
+  std::unique_ptr<journal::ReplicaService> replica_service;
+  std::unique_ptr<broker::PeerServer> peer_server;
+  std::unique_ptr<journal::Replicas> replicas;           // outlived by the journal
+  journal::ClusterReplicas* cluster_replicas = nullptr;  // the same, of a cluster
+  meta::MetaClient::Watch replicas_watch;
   std::unique_ptr<broker::Core> broker;
   std::unique_ptr<runtime::tls::Server> tls;  // null: no listener has TLS
   std::vector<std::unique_ptr<mqtt::MqttListener>> mqtt;
@@ -49,6 +59,8 @@ struct Node::OnCore {
 
 // What lives on core 0.
 struct Node::Shared {
+  std::unique_ptr<ClusterPart>
+      cluster;  // null: a node alone. What it speaks through outlives the meta service
   std::unique_ptr<runtime::Files::Lock> lock;
   std::unique_ptr<meta::MetaService> meta;
   std::unique_ptr<journal::JournalServer> journal;
@@ -57,40 +69,9 @@ struct Node::Shared {
   std::vector<std::unique_ptr<http::HttpListener>> http;
 };
 
-namespace internal {
-// A call from core 0 to another: value and waiter are touched on core 0 only.
-template <class T>
-struct Call {
-  std::optional<T> value;
-  std::coroutine_handle<> waiter;
-};
-template <class T>
-struct CallAwaiter {
-  std::shared_ptr<Call<T>> call;
-  bool await_ready() const { return call->value.has_value(); }
-  void await_suspend(std::coroutine_handle<> waiter) { call->waiter = waiter; }
-  T await_resume() { return *std::move(call->value); }
-  ~CallAwaiter() { call->waiter = {}; }
-};
-template <class T, class There, class Make>
-runtime::Task<void> run_call(There& there, Make make, CoreId back, std::shared_ptr<Call<T>> call) {
-  T value = co_await make(there);
-  there.runtime.post(back, [call = std::move(call), value = std::move(value)]() mutable {
-    call->value.emplace(std::move(value));
-    if (call->waiter) std::exchange(call->waiter, {}).resume();
-  });
-}
-}  // namespace internal
-
 template <class T, class Make>
 runtime::Task<T> Node::on_core(std::size_t core, Make make) {
-  auto call = std::make_shared<internal::Call<T>>();
-  OnCore& there = *cores_[core];
-  runtime_.post(there.runtime.core(),
-                [&there, make = std::move(make), back = runtime_.core(), call]() mutable {
-                  there.calls->spawn(internal::run_call<T>(there, std::move(make), back, std::move(call)));
-                });
-  co_return co_await internal::CallAwaiter<T>{std::move(call)};
+  return call_core<T>(runtime_, *cores_[core], std::move(make));
 }
 
 }  // namespace stele::server

@@ -119,11 +119,15 @@ class Service {
  public:
   Service(runtime::uv::UvProcess& process, const Config& config,
           std::optional<NodeConfig::FirstUser> administrator, std::unique_ptr<TlsFiles> tls_files,
-          std::shared_ptr<const runtime::tls::Context> tls)
+          std::shared_ptr<const runtime::tls::Context> tls, RpcTls rpc_tls)
       : process_(process), config_(config), tls_files_(std::move(tls_files)) {
     NodeConfig node = to_node_config(config);
     node.administrator = std::move(administrator);
     node.tls = std::move(tls);
+    if (node.cluster) {
+      node.cluster->tls_server = std::move(rpc_tls.server);
+      node.cluster->tls_client = std::move(rpc_tls.client);
+    }
     node.process_metrics = add_process_metrics;
     node.on_failure = [this](const Error& why) { on_failure(why); };
     std::vector<Runtime*> cores;
@@ -196,12 +200,15 @@ class Service {
 
   Task<Result<void>> prepare() {
     Runtime& runtime = process_.core(CoreId(0));
-    for (const auto& at : config_.mqtt) STELE_CO_CHECK(check_port_is_free(runtime, "mqtt", at));
-    for (const auto& at : config_.kafka) STELE_CO_CHECK(check_port_is_free(runtime, "kafka", at));
-    for (const auto& at : config_.http) STELE_CO_CHECK(check_port_is_free(runtime, "http", at));
-    for (const auto& at : config_.mqtt_tls) STELE_CO_CHECK(check_port_is_free(runtime, "mqtt-tls", at));
-    for (const auto& at : config_.kafka_tls) STELE_CO_CHECK(check_port_is_free(runtime, "kafka-tls", at));
-    for (const auto& at : config_.http_tls) STELE_CO_CHECK(check_port_is_free(runtime, "http-tls", at));
+    if (config_.rpc) STELE_CO_CHECK(check_port_is_free(runtime, "rpc", *config_.rpc));
+    if (config_.roles & meta::kBrokerRole) {
+      for (const auto& at : config_.mqtt) STELE_CO_CHECK(check_port_is_free(runtime, "mqtt", at));
+      for (const auto& at : config_.kafka) STELE_CO_CHECK(check_port_is_free(runtime, "kafka", at));
+      for (const auto& at : config_.http) STELE_CO_CHECK(check_port_is_free(runtime, "http", at));
+      for (const auto& at : config_.mqtt_tls) STELE_CO_CHECK(check_port_is_free(runtime, "mqtt-tls", at));
+      for (const auto& at : config_.kafka_tls) STELE_CO_CHECK(check_port_is_free(runtime, "kafka-tls", at));
+      for (const auto& at : config_.http_tls) STELE_CO_CHECK(check_port_is_free(runtime, "http-tls", at));
+    }
     STELE_CO_CHECK(co_await check_directory(runtime, config_.data));
     began_ = true;
     co_return co_await node_->start();
@@ -249,6 +256,11 @@ int serve(const ServeArguments& arguments) {
     }
     tls = *std::move(read);
   }
+  auto rpc_tls = load_rpc_tls(config);
+  if (!rpc_tls) {
+    complain(rpc_tls.error().message);
+    return 2;
+  }
   const auto open_files = prepare_open_files();
   if (!open_files) {
     complain(open_files.error().message);
@@ -265,7 +277,8 @@ int serve(const ServeArguments& arguments) {
                             " open files are allowed, connections included: raise the limit (ulimit -n, "
                             "LimitNOFILE=)");
   }
-  Service service(process, config, *std::move(first_user), std::move(tls_files), std::move(tls));
+  Service service(process, config, *std::move(first_user), std::move(tls_files), std::move(tls),
+                  *std::move(rpc_tls));
   process.install_signals([&service](int signal) { service.on_signal(signal); });
   process.run([&service](Runtime& runtime) {
     if (runtime.core() == CoreId(0)) service.start();

@@ -29,6 +29,24 @@ bool same(const Result<ServerMaterial>& a, const Result<ServerMaterial>& b) {
 
 }  // namespace
 
+Result<RpcTls> load_rpc_tls(const Config& config) {
+  RpcTls out;
+  if (config.rpc_certificate.empty()) return out;
+  STELE_TRY(const std::string certificate, read_pem("--rpc-certificate", config.rpc_certificate));
+  STELE_TRY(const std::string key, read_pem("--rpc-key", config.rpc_key));
+  STELE_TRY(const std::string ca, read_pem("--rpc-ca", config.rpc_ca));
+  auto server = Context::server({.certificate_chain = certificate,
+                                 .private_key = key,
+                                 .client_authorities = ca,
+                                 .clients = runtime::tls::ClientCertificate::kRequired});
+  if (!server) return std::unexpected(server.error().with_context("TLS between nodes"));
+  auto client = Context::client({.authorities = ca, .certificate_chain = certificate, .private_key = key});
+  if (!client) return std::unexpected(client.error().with_context("TLS between nodes"));
+  out.server = *std::move(server);
+  out.client = *std::move(client);
+  return out;
+}
+
 Result<ServerMaterial> TlsFiles::read() const {
   ServerMaterial out;
   STELE_TRY(out.certificate_chain, read_pem("--tls-certificate", config_.tls_certificate));

@@ -1,4 +1,5 @@
-// The certificate, the key and the authorities of `stele serve`, from their files; and such files of other commands.
+// The certificate, the key and the authorities of `stele serve`, from their files; and such files of other
+// commands.
 #pragma once
 
 #include <memory>
@@ -13,6 +14,13 @@ namespace stele::server {
 
 // What is in the file; nothing if none is named. kNotFound: names the flag and the file.
 Result<std::string> read_pem(const char* flag, const std::string& path);
+
+// What nodes show each other, and whom they believe.
+struct RpcTls {
+  std::shared_ptr<const runtime::tls::Context> server, client;  // null: no certificates
+};
+// kNotFound, kInvalidArgument: which file is wrong, and how.
+Result<RpcTls> load_rpc_tls(const Config& config);
 
 class TlsFiles {
  public:

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "journal/client.h"
+#include "journal/replicas.h"
 #include "journal/server.h"
 #include "journal/shard_log.h"
 #include "journal/testing/model_keeper.h"
@@ -71,9 +72,11 @@ struct TestNode {
   ModelChains* chains = nullptr;
   std::unique_ptr<JournalServer> server;
   std::vector<std::unique_ptr<JournalClient>> clients;  // one per core
+  std::vector<std::unique_ptr<LocalReplicas>> locals;   // likewise
 
   runtime::Runtime& core(std::uint32_t index) const { return process->core(index); }
   JournalClient& client(std::uint32_t index) const { return *clients.at(index); }
+  LocalReplicas& replicas(std::uint32_t index) const { return *locals.at(index); }
   std::shared_ptr<ChainKeeper> keeper(std::uint32_t index) const {
     return std::make_shared<ModelKeeper>(core(index), *chains, NodeId(1));
   }
@@ -83,6 +86,7 @@ struct TestNode {
     for (std::uint32_t i = 0; i < process->cores().size(); ++i) {
       co_await go_to(core(i == 0 ? 0 : i - 1), CoreId(i));
       clients.push_back(std::make_unique<JournalClient>(core(i), *server, client_options));
+      locals.push_back(std::make_unique<LocalReplicas>(*clients.back(), NodeId(1)));
     }
     co_await go_to(core(static_cast<std::uint32_t>(clients.size()) - 1), CoreId(0));
     co_return Result<void>();
@@ -91,6 +95,7 @@ struct TestNode {
   runtime::Task<Result<void>> close() {
     for (std::uint32_t i = 0; i < clients.size(); ++i) {
       co_await go_to(core(i == 0 ? 0 : i - 1), CoreId(i));
+      locals[i].reset();
       clients[i].reset();
     }
     co_await go_to(core(static_cast<std::uint32_t>(clients.size()) - 1), CoreId(0));

@@ -48,7 +48,8 @@ class Stream final : public Connection, private ConnectionHandler, private TurnE
     } else {
       SSL_set_connect_state(ssl_);
       // An address is verified as such, and is not asked for by name (RFC 6066, section 3).
-      if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), server_name.c_str()) != 1) {
+      if (!server_name.empty() &&
+          X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), server_name.c_str()) != 1) {
         SSL_set_tlsext_host_name(ssl_, server_name.c_str());
         SSL_set1_host(ssl_, server_name.c_str());
       }

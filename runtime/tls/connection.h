@@ -39,7 +39,8 @@ std::unique_ptr<Handshake> accept(Runtime& runtime, std::shared_ptr<const Contex
                                   std::unique_ptr<Connection> plain, Duration timeout,
                                   std::move_only_function<void(HandshakeResult)> done);
 
-// The client's side: `name` is who the server must be.
+// The client's side: `name` is who the server must be; empty: whoever the authorities have signed, and the
+// caller looks at peer_name().
 Task<Result<std::unique_ptr<Connection>>> connect(Runtime& runtime, std::shared_ptr<const Context> context,
                                                   std::string name, Endpoint to, Duration timeout,
                                                   StopToken stop);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "journal/client.h"
+#include "journal/replicas.h"
 #include "journal/server.h"
 #include "journal/shard_log.h"
 #include "meta/client.h"
@@ -140,6 +141,7 @@ struct OnCore {
   runtime::Runtime& runtime;
   std::unique_ptr<meta::MetaClient> meta;
   std::unique_ptr<journal::JournalClient> journal;
+  std::unique_ptr<journal::Replicas> replicas;
   std::shared_ptr<journal::ChainKeeper> keeper, earlier;  // the latter of a process that there was before
   std::vector<ShardId> shards;
   std::vector<std::unique_ptr<Owner>> owners, replaced;
@@ -359,6 +361,7 @@ Task<Result<void>> Store::open_journal(Store& self) {
     co_await go_to(core, there->runtime);
     there->journal =
         std::make_unique<journal::JournalClient>(there->runtime, *self.journal_, self.run_.client_options);
+    there->replicas = std::make_unique<journal::LocalReplicas>(*there->journal, kNode);
     const auto keeper = [&](meta::Incarnation incarnation) {
       return std::make_shared<FarKeeper>(self.run_, there->runtime,
                                          journal::keep_chains_in(*there->meta, kNode, incarnation));
@@ -402,7 +405,7 @@ Task<Result<void>> Store::take_all(Store& self) {
 // Again and again while the keeper does not answer.
 Task<Result<Store::Logs>> Store::take(Store& self, OnCore& core, std::vector<ShardId> shards) {
   while (true) {
-    auto logs = co_await ShardLog::take_over_all(*core.journal, core.keeper, shards, self.run_.log_options);
+    auto logs = co_await ShardLog::take_over_all(*core.replicas, core.keeper, shards, self.run_.log_options);
     if (logs || self.ending()) co_return logs;
     const ErrorCode code = logs.error().code;
     if (code != ErrorCode::kUnavailable && code != ErrorCode::kFenced && code != ErrorCode::kNoSpace) {
@@ -453,6 +456,7 @@ Task<void> Store::stop(Store& self) {
     co_await core->scope.close();
     core->owners.clear();
     core->replaced.clear();
+    core->replicas.reset();
     core->journal.reset();
     co_await go_to(core->runtime, first);
   }
@@ -557,8 +561,8 @@ Task<void> Store::trim(Store& self, OnCore& core, Owner& owner) {
 // Takes over once, for itself, and what it has is gone when it is replaced.
 Task<void> Store::rival(OnCore& core, ShardId shard, bool of_before, StoreRun& run,
                         std::shared_ptr<Rival> rival) {
-  auto logs = co_await ShardLog::take_over_all(*core.journal, of_before ? core.earlier : core.keeper, {shard},
-                                               run.log_options);
+  auto logs = co_await ShardLog::take_over_all(*core.replicas, of_before ? core.earlier : core.keeper,
+                                               {shard}, run.log_options);
   if (logs && of_before) run.world.fail("a process that there was before has taken a shard");
   if (logs) rival->logs = *std::move(logs);
   rival->done = true;

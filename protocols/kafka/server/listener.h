@@ -16,6 +16,8 @@ namespace stele::kafka {
 struct KafkaOptions {
   // What metadata tells clients to connect to; port 0: the listener's own.
   runtime::Endpoint advertised;
+  // What nodes call listeners like this one: clients of it are told of those of other nodes.
+  std::string listener = "kafka";
   runtime::Transport* transport = nullptr;    // null: the network; outlives the listener
   std::size_t max_frame_bytes = 100 << 20;  // `socket.request.max.bytes`
   std::uint32_t max_connections = 100'000;

@@ -1,5 +1,7 @@
 #include "protocols/kafka/server/handlers/common.h"
 
+#include <algorithm>
+
 namespace stele::kafka {
 
 Handler find_handler(ApiKey api) {
@@ -117,6 +119,8 @@ KafkaError group_error(broker::GroupError error, KafkaError unavailable) {
       return KafkaError::kNone;
     case GroupError::kUnavailable:
       return unavailable;
+    case GroupError::kNotHere:
+      return KafkaError::kNotCoordinator;
     case GroupError::kUnauthorized:
       return KafkaError::kGroupAuthorizationFailed;
     case GroupError::kInvalidGroup:
@@ -181,6 +185,43 @@ KafkaError no_such_topic(HandlerContext& context, broker::Action action, std::st
   return context.broker.authorizer().allowed(context.principal, action, name)
              ? KafkaError::kUnknownTopicOrPartition
              : KafkaError::kTopicAuthorizationFailed;
+}
+
+namespace {
+std::optional<BrokerAddress> address_of(const HandlerContext& context, const meta::Node& node) {
+  if (!node.lives || (node.roles & meta::kBrokerRole) == 0) return std::nullopt;
+  const auto at = std::ranges::find(node.addresses, context.options.listener, &meta::NodeAddress::listener);
+  if (at == node.addresses.end()) return std::nullopt;
+  return BrokerAddress{static_cast<std::int32_t>(node.id.value), at->host, at->port};
+}
+BrokerAddress this_broker(const HandlerContext& context) {
+  return {static_cast<std::int32_t>(context.broker.node_id().value), context.options.advertised.host,
+          context.options.advertised.port};
+}
+}  // namespace
+
+std::vector<BrokerAddress> brokers_of(const HandlerContext& context) {
+  std::vector<BrokerAddress> brokers{this_broker(context)};
+  const auto view = context.broker.meta();
+  for (const auto& [id, node] : view->nodes()) {
+    if (id == context.broker.node_id()) continue;
+    if (auto at = address_of(context, node)) brokers.push_back(*std::move(at));
+  }
+  return brokers;
+}
+
+std::optional<BrokerAddress> broker_of(const HandlerContext& context, std::optional<NodeId> node) {
+  if (!node) return std::nullopt;
+  if (*node == context.broker.node_id()) return this_broker(context);
+  const auto view = context.broker.meta();
+  const auto found = view->nodes().find(*node);
+  return found == view->nodes().end() ? std::nullopt : address_of(context, found->second);
+}
+
+std::int32_t leader_of(const HandlerContext& context, const meta::Topic& topic, std::int32_t partition) {
+  const ShardId shard = topic.shards[static_cast<std::size_t>(partition)];
+  const auto leader = broker_of(context, context.broker.owner_of(shard));
+  return leader ? leader->id : -1;
 }
 
 KafkaError check_leader_epoch(HandlerContext& context, broker::Action action, const meta::Topic& topic,

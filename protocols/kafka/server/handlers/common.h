@@ -2,8 +2,10 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "protocols/kafka/codec.h"
 #include "protocols/kafka/errors.h"
@@ -56,6 +58,19 @@ inline std::int32_t leader_epoch(const broker::Broker& broker, const meta::Topic
                                  std::int32_t partition) {
   return leader_epoch(broker.epoch_of(topic.shards[static_cast<std::size_t>(partition)]));
 }
+
+// A broker, as clients of this connection's listener reach it.
+struct BrokerAddress {
+  std::int32_t id = -1;
+  std::string host;
+  std::uint16_t port = 0;
+};
+// All that are there, this one first.
+std::vector<BrokerAddress> brokers_of(const HandlerContext& context);
+// The one with that number, if it is there.
+std::optional<BrokerAddress> broker_of(const HandlerContext& context, std::optional<NodeId> node);
+// Who leads a partition that the topic has; -1: nobody at the moment.
+std::int32_t leader_of(const HandlerContext& context, const meta::Topic& topic, std::int32_t partition);
 
 // Whether a client that wants to do `action` knows who leads the partition (KIP-320). `epoch` is what it
 // says; -1: nothing.

@@ -52,10 +52,14 @@ Result<std::int32_t> partitions_of(const CreateTopicsRequest::Topic& topic, std:
 
 runtime::Task<Out> create_one(HandlerContext& context, CreateTopicsRequest::Topic topic, bool validate_only) {
   const auto node = static_cast<std::int32_t>(context.broker.node_id().value);
-  if (topic.replication_factor != -1 && topic.replication_factor != 1) {
-    co_return refused(
-        topic.name, KafkaError::kInvalidReplicationFactor,
-        "Replication factor: " + std::to_string(topic.replication_factor) + " is not possible with 1 broker");
+  // All topics are replicated alike, by the journal; so what is asked for is only not to be impossible.
+  const std::size_t brokers = brokers_of(context).size();
+  if (topic.replication_factor != -1 &&
+      (topic.replication_factor < 1 || static_cast<std::size_t>(topic.replication_factor) > brokers)) {
+    co_return refused(topic.name, KafkaError::kInvalidReplicationFactor,
+                      "Replication factor: " + std::to_string(topic.replication_factor) +
+                          " is not possible with " + std::to_string(brokers) +
+                          (brokers == 1 ? " broker" : " brokers"));
   }
   KafkaError code = KafkaError::kNone;
   const auto partitions = partitions_of(topic, node, context.broker.default_partitions(), code);

@@ -1,4 +1,4 @@
-// DescribeCluster: the brokers, for admin tools. There is one, and it is also the controller.
+// DescribeCluster: the brokers, for admin tools. Each does what a controller would be asked to.
 #include "protocols/kafka/messages/describe_cluster.h"
 
 #include "protocols/kafka/server/handlers/common.h"
@@ -34,13 +34,14 @@ runtime::Task<Result<ResponseBytes>> handle_describe_cluster(HandlerContext& con
                                    : "there is no endpoint type " + std::to_string(body.endpoint_type);
     co_return encode_response(request, response);
   }
-  const auto node = static_cast<std::int32_t>(context.broker.node_id().value);
   response.cluster_id = context.broker.meta()->cluster().id;
-  response.controller_id = node;
-  DescribeClusterResponse::Broker& self = response.brokers.emplace_back();
-  self.broker_id = node;
-  self.host = context.options.advertised.host;
-  self.port = context.options.advertised.port;
+  for (BrokerAddress& one : brokers_of(context)) {
+    DescribeClusterResponse::Broker& out = response.brokers.emplace_back();
+    out.broker_id = one.id;
+    out.host = std::move(one.host);
+    out.port = one.port;
+  }
+  response.controller_id = response.brokers.front().broker_id;
   if (body.include_cluster_authorized_operations) {
     response.cluster_authorized_operations = operations_of(context);
   }

@@ -1,4 +1,4 @@
-// FindCoordinator: where a group's coordinator is. There is one node, so it is this one.
+// FindCoordinator: where a group's coordinator is: with the owner of the group's home shard.
 //
 // Of a transactional id: UNSUPPORTED_VERSION, which producers take for good, as InitProducerId says too.
 #include "protocols/kafka/messages/find_coordinator.h"
@@ -28,11 +28,16 @@ FindCoordinatorResponse::Coordinator find_one(HandlerContext& context, std::int8
   if (!authorizer.allowed(context.principal, broker::Action::kDescribeGroup, key)) {
     return refused(std::move(key), KafkaError::kGroupAuthorizationFailed, "not authorized for this group");
   }
+  auto at = broker_of(context, context.broker.coordinator_of(context.principal, key));
+  if (!at) {
+    return refused(std::move(key), KafkaError::kCoordinatorNotAvailable,
+                   "nobody has this group at the moment");
+  }
   FindCoordinatorResponse::Coordinator out;
   out.key = std::move(key);
-  out.node_id = static_cast<std::int32_t>(context.broker.node_id().value);
-  out.host = context.options.advertised.host;
-  out.port = context.options.advertised.port;
+  out.node_id = at->id;
+  out.host = std::move(at->host);
+  out.port = at->port;
   return out;
 }
 

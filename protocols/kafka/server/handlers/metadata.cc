@@ -15,14 +15,18 @@ void add_topic(MetadataResponse& response, const HandlerContext& context, const 
   MetadataResponse::Topic& out = response.topics.emplace_back();
   out.name = topic.name;
   out.topic_id = uuid_of(topic);
-  const auto node = static_cast<std::int32_t>(context.broker.node_id().value);
   for (std::int32_t partition = 0; partition < topic.partition_count(); ++partition) {
     MetadataResponse::Partition& one = out.partitions.emplace_back();
     one.partition_index = partition;
-    one.leader_id = node;
+    one.leader_id = leader_of(context, topic, partition);
+    if (one.leader_id < 0) {
+      one.error = KafkaError::kLeaderNotAvailable;
+      continue;
+    }
     one.leader_epoch = leader_epoch(context.broker, topic, partition);
-    one.replica_nodes = {node};
-    one.isr_nodes = {node};
+    // Where its segments lie is the journal's business: whoever leads can give all of it.
+    one.replica_nodes = {one.leader_id};
+    one.isr_nodes = {one.leader_id};
   }
 }
 
@@ -50,9 +54,9 @@ runtime::Task<Result<ResponseBytes>> handle_metadata(HandlerContext& context, In
   auto& authorizer = broker.authorizer();
 
   MetadataResponse response;
-  response.brokers.push_back({static_cast<std::int32_t>(broker.node_id().value),
-                              context.options.advertised.host, context.options.advertised.port,
-                              std::nullopt});
+  for (BrokerAddress& one : brokers_of(context)) {
+    response.brokers.push_back({one.id, std::move(one.host), one.port, std::nullopt});
+  }
   response.controller_id = response.brokers.front().node_id;
   response.cluster_id = broker.meta()->cluster().id;
   // In version 0 an empty list asks for all topics.

@@ -45,6 +45,8 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
 
   // Of all shards.
   Epoch epoch{5};
+  std::optional<NodeId> owner = NodeId(1);
+  std::vector<meta::Node> nodes;  // besides this one
   // What is known of streams; of others there is nothing.
   std::map<StreamId, broker::StreamStatus> statuses;
   std::map<StreamId, broker::OffsetAndTime> offsets;
@@ -64,6 +66,7 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
     meta::MetaViewBuilder builder;
     builder.set_cluster({.id = "cluster-of-the-test", .shard_count = 1});
     for (const meta::Topic& topic : topics_) builder.put_topic(topic);
+    for (const meta::Node& node : nodes) builder.put_node(node);
     return std::move(builder).finish(1);
   }
   NodeId node_id() const override { return NodeId(1); }
@@ -75,6 +78,10 @@ class FakeBroker final : public broker::Broker, public broker::Authorizer {
   std::map<std::pair<StreamId, Offset>, Result<Offset>> deletions;
 
   Epoch epoch_of(ShardId) const override { return epoch; }
+  std::optional<NodeId> owner_of(ShardId) const override { return owner; }
+  std::optional<NodeId> coordinator_of(const broker::Principal&, const std::string&) const override {
+    return owner;
+  }
   runtime::Task<std::vector<Result<Offset>>> delete_records(
       broker::Principal, std::vector<std::pair<StreamId, Offset>> asked) override {
     std::vector<Result<Offset>> out;

@@ -1,0 +1,372 @@
+// Clients of a cluster, on whatever node: three whole nodes on simulated hosts, spoken to by MQTT.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocols/mqtt/client.h"
+#include "runtime/scope.h"
+#include "server/cluster_part.h"
+#include "server/node.h"
+#include "sim/host.h"
+#include "sim/network.h"
+#include "sim/world.h"
+
+namespace stele::server {
+namespace {
+
+using mqtt::Qos;
+using runtime::Task;
+using namespace std::chrono_literals;
+
+struct Member {
+  sim::Host* host = nullptr;
+  NodeConfig config;
+  Node* node = nullptr;  // null: no process
+  std::vector<Error> failed;
+};
+
+class NodeProgram final : public sim::Program {
+ public:
+  NodeProgram(sim::ProcessContext& process, Member& member) : process_(process), member_(member) {
+    NodeConfig config = member.config;
+    config.on_failure = [this](const Error& why) { member_.failed.push_back(why); };
+    node_ = std::make_unique<Node>(process.cores(), std::move(config));
+    member.node = node_.get();
+    scope_.spawn(start(this));
+  }
+  ~NodeProgram() override { member_.node = nullptr; }
+  void on_terminate() override {
+    if (!std::exchange(stopping_, true)) scope_.spawn(stop(this));
+  }
+
+ private:
+  static Task<void> start(NodeProgram* self) {
+    auto started = co_await self->node_->start();
+    if (!started && !self->stopping_) self->member_.failed.push_back(started.error());
+  }
+  static Task<void> stop(NodeProgram* self) {
+    co_await self->node_->stop();
+    self->process_.exit();
+  }
+  sim::ProcessContext& process_;
+  Member& member_;
+  std::unique_ptr<Node> node_;
+  bool stopping_ = false;
+  runtime::Scope scope_;  // last
+};
+
+struct Clients final : sim::Program {
+  explicit Clients(sim::ProcessContext& process, Clients** self) : runtime(process.core(0)) { *self = this; }
+  void on_terminate() override {}
+  runtime::Runtime& runtime;
+  runtime::Scope scope;
+};
+
+// What a client was sent: "topic=payload".
+struct Inbox final : mqtt::ClientHandler {
+  std::vector<std::string> got;
+  bool closed = false;
+  void on_publish(const mqtt::Publish& packet, const Bytes&) override {
+    got.push_back(std::string(packet.topic) + "=" + std::string(packet.payload));
+  }
+  void on_closed(const Error&) override { closed = true; }
+  std::vector<std::string> sorted() const {
+    auto out = got;
+    std::ranges::sort(out);
+    return out;
+  }
+};
+
+class BrokerCluster : public ::testing::TestWithParam<std::uint64_t> {
+ protected:
+  void begin() {
+    const std::uint64_t seed = GetParam();
+    world_ = std::make_unique<sim::World>(seed, sim::WorldConfig::draw(seed));
+    for (std::uint32_t i = 1; i <= 3; ++i) {
+      Member& member = members_[i];
+      const std::string name = "n" + std::to_string(i);
+      member.host = &world_->add_host(name);
+      member.config.data = "/data";
+      member.config.shards = 8;
+      member.config.mqtt = {{name, 1883}};
+      ClusterConfig& cluster = member.config.cluster.emplace();
+      cluster.node = NodeId(i);
+      cluster.rpc = {name, 7000};
+      cluster.open_without_certificates = true;
+      cluster.controller.leases = {.expiry = 2s, .drift = 50};
+      if (i > 1) cluster.join = {{"n1", 7000}};
+      member.host->boot(2, [&member](sim::ProcessContext& process) {
+        return std::make_unique<NodeProgram>(process, member);
+      });
+    }
+    world_->add_host("c").boot(
+        1, [this](sim::ProcessContext& process) { return std::make_unique<Clients>(process, &clients_); });
+    ASSERT_TRUE(all_serve(3));
+    world_->run_for(12s);  // until shards move no more
+  }
+
+  bool until(const std::function<bool()>& done, runtime::Duration limit = 60s) {
+    world_->run_until(done, limit);
+    return done();
+  }
+  bool serves(std::uint32_t i) { return members_[i].node && members_[i].node->ready(); }
+  bool all_serve(std::uint32_t count) {
+    return until([&] {
+      std::uint32_t serving = 0;
+      for (auto& [i, member] : members_) serving += serves(i) ? 1 : 0;
+      // Everybody has some of the shards, or what is across nodes is not tested.
+      return serving == count && owners().size() == count;
+    });
+  }
+  std::map<NodeId, int> owners() {
+    std::map<NodeId, int> out;
+    for (auto& [i, member] : members_) {
+      if (!serves(i)) continue;
+      const auto& broker = member.node->broker(CoreId(0));
+      for (std::uint32_t shard = 0; shard < 8; ++shard) {
+        if (const auto owner = broker.owner_of(ShardId(shard))) ++out[*owner];
+      }
+      return out;
+    }
+    return out;
+  }
+
+  // On the host of the clients, to its end.
+  template <class T>
+  T run(std::function<Task<T>()> what, runtime::Duration limit = 120s) {
+    auto out = std::make_shared<std::optional<T>>();
+    clients_->runtime.post(
+        CoreId(0), [this, what = std::move(what), out] { clients_->scope.spawn(keep<T>(what, out)); });
+    if (!until([&] { return out->has_value(); }, limit)) {
+      ADD_FAILURE() << "did not end";
+      return T();
+    }
+    return *std::move(*out);
+  }
+  template <class T>
+  static Task<void> keep(std::function<Task<T>()> what, std::shared_ptr<std::optional<T>> out) {
+    *out = co_await what();
+  }
+
+  std::unique_ptr<mqtt::Client> connect(std::uint32_t node, mqtt::ClientOptions options, Inbox& inbox) {
+    auto client = run<std::shared_ptr<std::unique_ptr<mqtt::Client>>>(
+        [this, node, options, &inbox]() { return try_to_connect(node, options, &inbox); });
+    return client ? std::move(*client) : nullptr;
+  }
+  Task<std::shared_ptr<std::unique_ptr<mqtt::Client>>> try_to_connect(std::uint32_t node,
+                                                                      mqtt::ClientOptions options,
+                                                                      Inbox* inbox) {
+    for (int i = 0; i < 100; ++i) {
+      auto client = co_await mqtt::Client::connect(clients_->runtime, {"n" + std::to_string(node), 1883},
+                                                   options, *inbox);
+      if (client) co_return std::make_shared<std::unique_ptr<mqtt::Client>>(*std::move(client));
+      last_refusal_ = client.error();
+      co_await runtime::sleep(clients_->runtime, 100ms);
+    }
+    ADD_FAILURE() << last_refusal_.to_string();
+    co_return nullptr;
+  }
+  void subscribe(mqtt::Client& client, std::string filter, Qos qos) {
+    const auto granted = run<Result<std::vector<mqtt::ReasonCode>>>(
+        [&client, filter, qos] { return client.subscribe({{.filter = filter, .qos = qos}}); });
+    ASSERT_TRUE(granted) << granted.error().to_string();
+    ASSERT_LT(static_cast<int>(granted->front()), 0x80);
+  }
+  void publish(mqtt::Client& client, std::string topic, std::string payload, Qos qos, bool retain = false) {
+    const auto done = run<Result<mqtt::ReasonCode>>([&client, topic, payload, qos, retain] {
+      return client.publish_and_wait({.topic = topic, .payload = payload, .qos = qos, .retain = retain});
+    });
+    ASSERT_TRUE(done) << done.error().to_string();
+    ASSERT_LT(static_cast<int>(*done), 0x80);
+  }
+  void disconnect(mqtt::Client& client) {
+    run<bool>([&client]() -> Task<bool> { return leave(&client); });
+  }
+  static Task<bool> leave(mqtt::Client* client) {
+    co_await client->disconnect();
+    co_return true;
+  }
+
+  std::map<std::uint32_t, Member> members_;
+  Clients* clients_ = nullptr;
+  Error last_refusal_;
+  std::unique_ptr<sim::World> world_;  // what its processes refer to is above
+};
+
+mqtt::ClientOptions clean(std::string id) {
+  return {.client_id = std::move(id)};
+}
+mqtt::ClientOptions lasting(std::string id) {
+  return {.client_id = std::move(id), .clean_start = false, .session_expiry_s = 3600};
+}
+
+TEST_P(BrokerCluster, what_is_published_anywhere_reaches_live_subscribers_everywhere_once) {
+  begin();
+  Inbox at1, at2, at3, nobody;
+  const auto one = connect(1, clean("one"), at1), two = connect(2, clean("two"), at2),
+             three = connect(3, clean("three"), at3);
+  ASSERT_TRUE(one && two && three);
+  subscribe(*one, "a/#", Qos::kAtLeastOnce);
+  subscribe(*three, "a/+", Qos::kAtMostOnce);
+  subscribe(*three, "a/1", Qos::kAtLeastOnce);
+  for (auto* from : {one.get(), two.get(), three.get()}) {
+    publish(*from, "a/1", "x", Qos::kAtLeastOnce);
+    publish(*from, "b/1", "x", Qos::kAtLeastOnce);
+  }
+  const std::vector<std::string> wanted(3, "a/1=x");
+  EXPECT_TRUE(until([&] { return at1.got == wanted && at3.got.size() >= 3; }));
+  world_->run_for(1s);
+  EXPECT_EQ(at1.got, wanted);
+  EXPECT_EQ(at3.got, wanted);
+  EXPECT_TRUE(at2.got.empty());
+}
+
+TEST_P(BrokerCluster, a_session_that_lasts_is_found_from_every_node_and_gets_what_came_meanwhile) {
+  begin();
+  constexpr int kSessions = 12;
+  for (int i = 0; i < kSessions; ++i) {
+    Inbox inbox;
+    const auto client = connect(1 + i % 3, lasting("s" + std::to_string(i)), inbox);
+    ASSERT_TRUE(client);
+    subscribe(*client, "p/#", Qos::kAtLeastOnce);
+    disconnect(*client);
+  }
+  Inbox nobody;
+  const auto publisher = connect(2, clean("p"), nobody);
+  ASSERT_TRUE(publisher);
+  std::vector<std::string> wanted;
+  for (int i = 0; i < 5; ++i) {
+    publish(*publisher, "p/" + std::to_string(i), "x", i % 2 ? Qos::kAtLeastOnce : Qos::kExactlyOnce);
+    wanted.push_back("p/" + std::to_string(i) + "=x");
+  }
+  for (int i = 0; i < kSessions; ++i) {
+    Inbox inbox;
+    const auto client = connect(1 + (i + 1) % 3, lasting("s" + std::to_string(i)), inbox);
+    ASSERT_TRUE(client);
+    EXPECT_TRUE(client->session_present());
+    EXPECT_TRUE(until([&] { return inbox.got.size() >= wanted.size(); })) << i << ": " << inbox.got.size();
+    EXPECT_EQ(inbox.sorted(), wanted);
+    disconnect(*client);
+  }
+}
+
+TEST_P(BrokerCluster, a_client_id_has_one_connection_wherever_it_comes) {
+  begin();
+  for (int i = 0; i < 6; ++i) {
+    Inbox before, after;
+    const std::string id = "id" + std::to_string(i);
+    const auto first = connect(1 + i % 3, lasting(id), before);
+    const auto second = connect(1 + (i + 1) % 3, lasting(id), after);
+    ASSERT_TRUE(first && second);
+    EXPECT_TRUE(until([&] { return before.closed; }));
+    EXPECT_EQ(first->disconnect_reason(), mqtt::ReasonCode::kSessionTakenOver);
+    EXPECT_FALSE(after.closed);
+    disconnect(*second);
+  }
+}
+
+TEST_P(BrokerCluster, retained_messages_of_all_nodes_are_found) {
+  begin();
+  Inbox nobody, inbox;
+  std::vector<std::string> wanted;
+  for (int i = 0; i < 9; ++i) {
+    const auto publisher = connect(1 + i % 3, clean("p" + std::to_string(i)), nobody);
+    ASSERT_TRUE(publisher);
+    publish(*publisher, "r/" + std::to_string(i), "x", Qos::kAtLeastOnce, true);
+    wanted.push_back("r/" + std::to_string(i) + "=x");
+    disconnect(*publisher);
+  }
+  for (const bool lasts : {false, true}) {
+    Inbox found;
+    const auto client = connect(2, lasts ? lasting("late") : clean("late"), found);
+    ASSERT_TRUE(client);
+    subscribe(*client, "r/#", Qos::kAtLeastOnce);
+    EXPECT_TRUE(until([&] { return found.got.size() >= wanted.size(); })) << found.got.size();
+    EXPECT_EQ(found.sorted(), wanted);
+    disconnect(*client);
+  }
+}
+
+TEST_P(BrokerCluster, members_of_a_shared_subscription_take_turns_over_nodes) {
+  begin();
+  for (const bool lasts : {false, true}) {
+    const std::string name = lasts ? "kept" : "live";
+    Inbox at1, at3, nobody;
+    const auto one = connect(1, lasts ? lasting("one") : clean("one"), at1),
+               three = connect(3, lasts ? lasting("three") : clean("three"), at3),
+               publisher = connect(2, clean("p"), nobody);
+    ASSERT_TRUE(one && three && publisher);
+    subscribe(*one, "$share/" + name + "/s/#", Qos::kAtLeastOnce);
+    subscribe(*three, "$share/" + name + "/s/#", Qos::kAtLeastOnce);
+    std::vector<std::string> wanted;
+    for (int i = 0; i < 9; ++i) {
+      publish(*publisher, "s/" + std::to_string(i), "x", Qos::kAtLeastOnce);
+      wanted.push_back("s/" + std::to_string(i) + "=x");
+    }
+    const auto all = [&] {
+      auto out = at1.got;
+      out.insert(out.end(), at3.got.begin(), at3.got.end());
+      std::ranges::sort(out);
+      return out;
+    };
+    EXPECT_TRUE(until([&] { return all().size() >= wanted.size(); })) << name << all().size();
+    EXPECT_EQ(all(), wanted) << name;
+    EXPECT_FALSE(at1.got.empty()) << name;
+    EXPECT_FALSE(at3.got.empty()) << name;
+    for (auto* client : {one.get(), three.get(), publisher.get()}) disconnect(*client);
+  }
+}
+
+// What was acknowledged is on two nodes.
+TEST_P(BrokerCluster, when_a_node_dies_others_go_on_with_what_it_had) {
+  begin();
+  constexpr int kSessions = 12;
+  for (int i = 0; i < kSessions; ++i) {
+    Inbox inbox;
+    const auto client = connect(1 + i % 3, lasting("s" + std::to_string(i)), inbox);
+    ASSERT_TRUE(client);
+    subscribe(*client, "p/#", Qos::kAtLeastOnce);
+    disconnect(*client);
+  }
+  std::vector<std::string> wanted;
+  const auto publish_some = [&](std::uint32_t node, const std::string& mark) {
+    Inbox nobody;
+    const auto publisher = connect(node, clean("p" + mark), nobody);
+    ASSERT_TRUE(publisher);
+    for (int i = 0; i < 5; ++i) {
+      publish(*publisher, "p/" + mark, std::to_string(i), Qos::kAtLeastOnce);
+      wanted.push_back("p/" + mark + "=" + std::to_string(i));
+    }
+    disconnect(*publisher);
+  };
+  publish_some(1, "before");
+  members_[3].host->crash(sim::CrashMode::kPowerLoss);
+  publish_some(1, "meanwhile");
+  members_[3].host->restart();
+  ASSERT_TRUE(all_serve(3));
+  publish_some(3, "after");
+  std::ranges::sort(wanted);
+  for (int i = 0; i < kSessions; ++i) {
+    Inbox inbox;
+    const auto client = connect(1 + (i + 1) % 3, lasting("s" + std::to_string(i)), inbox);
+    ASSERT_TRUE(client);
+    EXPECT_TRUE(until([&] { return inbox.got.size() >= wanted.size(); })) << i << ": " << inbox.got.size();
+    auto got = inbox.sorted();
+    got.erase(std::ranges::unique(got).begin(), got.end());
+    EXPECT_EQ(got, wanted) << i;
+    disconnect(*client);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, BrokerCluster, ::testing::Range<std::uint64_t>(1, 41));
+
+}  // namespace
+}  // namespace stele::server
