@@ -118,6 +118,7 @@ void PeerSamples::fill(SessionItem& to) {
 void PeerSamples::fill(DataMail& to) {
   to.shard = ShardId(static_cast<std::uint32_t>(number()));
   to.meta_version = number();
+  to.generation = static_cast<std::uint32_t>(number());
   for (std::uint64_t shards = below(6); shards > 0; --shards)
     to.forwards.emplace_back(static_cast<std::uint32_t>(number()));
   if (coin()) {

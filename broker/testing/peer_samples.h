@@ -132,8 +132,8 @@ inline auto travels(const Data& of) {
   return std::tie(tenant, kafka_batch, retain, allowed, keyed, qos, hash, stream, address, batch);
 }
 inline auto travels(const DataMail& of) {
-  const auto& [reply, shard, meta_version, forwards, once, denied, shares, data] = of;
-  return std::tie(shard, meta_version, forwards, once, denied, shares, data);
+  const auto& [reply, shard, meta_version, forwards, once, denied, shares, lane, generation, data] = of;
+  return std::tie(shard, meta_version, forwards, once, denied, shares, generation, data);
 }
 inline auto travels(const ProduceOk& of) {
   const auto& [base_offset, append_time_ms, log_start] = of;
@@ -144,11 +144,11 @@ inline auto travels(const DataAnswerMail& of) {
   return std::tie(error, unknown, matched, produced);
 }
 inline auto travels(const ForwardMail& of) {
-  const auto& [source, target, source_epoch, lsn, after, reply_core, meta_version, data] = of;
+  const auto& [source, target, source_epoch, lsn, after, reply_core, of_peer, meta_version, data] = of;
   return std::tie(source, target, source_epoch, lsn, after, meta_version, data);
 }
 inline auto travels(const ForwardAnswerMail& of) {
-  const auto& [source, target, up_to, error] = of;
+  const auto& [source, target, for_peer, up_to, error] = of;
   return std::tie(source, target, up_to, error);
 }
 inline auto travels(const LiveMail& of) {
