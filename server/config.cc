@@ -219,8 +219,9 @@ Option endpoint(std::string name, std::optional<Endpoint> Config::* place, std::
 }
 
 void add_cluster(std::vector<Option>& all) {
-  all.push_back(endpoint("rpc", &Config::rpc,
-                         "listen for other nodes, as part of a cluster; not finished, see docs/cluster.md (default: alone)"));
+  all.push_back(endpoint(
+      "rpc", &Config::rpc,
+      "listen for other nodes, as part of a cluster; not finished, see docs/cluster.md (default: alone)"));
   all.push_back(endpoint("rpc-advertise", &Config::rpc_advertise,
                          "where other nodes reach that (default: the address listened on)"));
   all.push_back(single(

@@ -18,7 +18,7 @@ struct KafkaOptions {
   runtime::Endpoint advertised;
   // What nodes call listeners like this one: clients of it are told of those of other nodes.
   std::string listener = "kafka";
-  runtime::Transport* transport = nullptr;    // null: the network; outlives the listener
+  runtime::Transport* transport = nullptr;  // null: the network; outlives the listener
   std::size_t max_frame_bytes = 100 << 20;  // `socket.request.max.bytes`
   std::uint32_t max_connections = 100'000;
   std::uint32_t max_requests_in_flight = 64;         // of one connection; then its socket is not read
