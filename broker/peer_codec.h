@@ -37,7 +37,7 @@ namespace stele::broker::wire {
 constexpr rpc::MethodId kPublish{300};  // DataMail [DataAnswerMail]
 constexpr rpc::MethodId kForward{301};  // ForwardMail [ForwardAnswerMail]
 constexpr rpc::MethodId kLive{302};     // Live []
-constexpr rpc::MethodId kItems{303};    // Items []
+constexpr rpc::MethodId kItems{303};    // [] Items: who asks waits for what his clients get
 constexpr rpc::MethodId kSettle{304};   // Settle []
 constexpr rpc::MethodId kAsk{305};      // SessionAsk [SessionAnswer]
 constexpr rpc::MethodId kRoutes{306};   // RouteBatch [RouteBatchAnswer]
