@@ -66,6 +66,10 @@ Task<std::optional<RouteBatchAnswer>> RouteSharing::take(NodeId source, RouteBat
   if (found == known_.end()) co_return std::nullopt;  // not in the view here yet: it comes again
   std::vector<RouteNews> changes;
   const auto answer = found->second.follower->take(batch, changes);
+  // What has begun elsewhere is not told of here any more.
+  for (const RouteNews& change : changes) {
+    if (change.kind == RouteNews::Kind::kShardBegins) feed_->forget_shard(change.shard, change.epoch);
+  }
   apply(source, std::move(changes));
   if (!answer) co_return std::nullopt;
   co_await core_.on_every_core([](Core&) {});

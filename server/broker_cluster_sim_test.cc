@@ -366,6 +366,27 @@ TEST_P(BrokerCluster, when_a_node_dies_others_go_on_with_what_it_had) {
   }
 }
 
+// It stood still for longer than its lease: others own its shards, and it begins as another incarnation.
+TEST_P(BrokerCluster, a_node_that_stood_still_sends_its_clients_away_and_serves_again) {
+  begin();
+  Inbox before, nobody;
+  const auto client = connect(3, lasting("s"), before);
+  ASSERT_TRUE(client);
+  subscribe(*client, "p/#", Qos::kAtLeastOnce);
+  members_[3].host->pause(8s);
+  world_->run_for(6s);
+  const auto publisher = connect(1, clean("p"), nobody);
+  ASSERT_TRUE(publisher);
+  publish(*publisher, "p/1", "x", Qos::kAtLeastOnce);
+  EXPECT_TRUE(until([&] { return before.closed; }));
+  ASSERT_TRUE(all_serve(3));
+  Inbox after;
+  const auto again = connect(3, lasting("s"), after);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->session_present());
+  EXPECT_TRUE(until([&] { return !after.got.empty() || !before.got.empty(); }));
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, BrokerCluster, ::testing::Range<std::uint64_t>(1, 41));
 
 }  // namespace
