@@ -23,7 +23,7 @@ struct KafkaCluster : ::testing::Test {
 
   MetadataResponse metadata() {
     MetadataRequest request;
-    request.topics = {{{}, "t"}};
+    request.topics.emplace().push_back({.topic_id = {}, .name = "t"});
     return client.ask<MetadataResponse>(12, request);
   }
   FindCoordinatorResponse::Coordinator coordinator() {
