@@ -77,11 +77,17 @@ Task<Result<void>> Core::start_shards(std::vector<ShardId> ids) {
   STELE_CO_TRY(auto logs, co_await journal::ShardLog::take_over_all(replicas_, meta_, options_.node,
                                                                     options_.incarnation, ids, options_.log));
   STELE_ASSERT(logs.size() == ids.size());
+  co_return co_await serve_shards(std::move(ids), std::move(logs));
+}
+
+// Those that do not start are not there, and the first reason is told.
+Task<Result<void>> Core::serve_shards(std::vector<ShardId> ids,
+                                      std::vector<std::unique_ptr<journal::ShardLog>> logs) {
   Result<void> all;
   co_await runtime::for_each(ids.size(), kShardsAtOnce, [&](std::size_t i) -> Task<void> {
     auto shard = co_await Shard::start(*this, ids[i], std::move(logs[i]));
     if (!shard) {
-      if (all) all = std::unexpected(shard.error());
+      if (all) all = std::unexpected(shard.error().with_context("shard " + std::to_string(ids[i].value)));
       co_return;
     }
     shards_[ids[i]] = *shard;

@@ -147,6 +147,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   LiveTable& live() { return live_; }
   CoreStats& stats() { return stats_; }
   meta::MetaClient& meta_client() { return meta_; }
+  journal::Replicas& replicas() { return replicas_; }
   std::uint64_t meta_version() const { return view_ ? view_->version() : 0; }
   std::uint32_t core_count() const { return static_cast<std::uint32_t>(cores_.size()); }
   // Of a shard that this node owns.
@@ -287,13 +288,18 @@ class Core final : public Broker, private runtime::TurnEndHook {
   // What a client may not publish to, as its batch would.
   Result<void> check_named_addresses(const Principal& who, const Data& data);
   runtime::Task<Result<void>> start_shards(std::vector<ShardId> ids);
+  runtime::Task<Result<void>> serve_shards(std::vector<ShardId> ids,
+                                           std::vector<std::unique_ptr<journal::ShardLog>> logs);
   runtime::Task<void> retake(ShardId id);
 
   // ---- core_assignments.cc
   bool is_mine(ShardId id) const;
   runtime::Task<void> follow_assignments();
   runtime::Task<void> leave_shard(ShardId id);
+  bool may_take(ShardId id);
   runtime::Task<bool> take_shards(std::vector<ShardId> ids);
+  runtime::Task<Result<void>> leave_out_unloadable(std::vector<ShardId>& ids);
+  void say(ShardId id, const Error& why);
 
   runtime::Task<void> tick();
   void bound_replay();
@@ -380,7 +386,8 @@ class Core final : public Broker, private runtime::TurnEndHook {
   bool all_started_ = false;
   // Mail routed by a view that this core has not seen yet.
   std::vector<Mail> early_;
-  runtime::Notification assignments_changed_;  // or a shard was lost
+  std::map<ShardId, runtime::Instant> awaited_;  // assigned to this node, until their owner lets go; since
+  runtime::Notification assignments_changed_;    // or a shard was lost
   bool stopping_ = false;
   bool given_up_ = false;             // no shard is taken over again
   std::unique_ptr<Cluster> cluster_;  // null on a node alone

@@ -8,6 +8,7 @@
 #include "base/marks.h"
 #include "broker/core.h"
 #include "broker/shard.h"
+#include "journal/snapshot_segment.h"
 #include "runtime/for_each.h"
 
 namespace stele::broker {
@@ -18,6 +19,9 @@ using namespace std::chrono_literals;
 namespace {
 constexpr std::size_t kLeavingAtOnce = 8;
 constexpr runtime::Duration kFirstPause = 100ms, kLongestPause = 5s;
+// So long an owner that serves has time to let go of a shard; then it is fenced.
+constexpr runtime::Duration kHandOver = 10s;
+constexpr runtime::Duration kLookAgain = 50ms;
 }  // namespace
 
 bool Core::is_mine(ShardId id) const {
@@ -46,6 +50,20 @@ Epoch Core::epoch_of(ShardId shard) const {
   return shard.value < places.size() ? places[shard.value].epoch : Epoch();
 }
 
+// Whose it is lets go of it first: it has a snapshot to write, and entries whose answers are under way. It
+// says so to the metadata. One that does not, in time, is fenced.
+bool Core::may_take(ShardId id) {
+  const auto owner = owner_of(id);
+  if (!owner || *owner == options_.node) {
+    awaited_.erase(id);
+    return true;
+  }
+  const runtime::Instant since = awaited_.try_emplace(id, runtime_.now()).first->second;
+  if (runtime_.now() - since < kHandOver) return false;
+  STELE_MARK("broker: shard taken from an owner that does not let go");
+  return true;
+}
+
 // One step after the other, so that a shard is never taken while it leaves.
 Task<void> Core::follow_assignments() {
   runtime::Duration pause = kFirstPause;
@@ -59,8 +77,14 @@ Task<void> Core::follow_assignments() {
       }
     }
     for (const ShardId id : lost) drop(id);
+    std::erase_if(awaited_, [&](const auto& one) { return !is_mine(one.first); });
     for (std::uint32_t id = 0; id < routes_.shard_count(); ++id) {
-      if (is_mine(ShardId(id)) && !shards_.contains(ShardId(id))) missing.push_back(ShardId(id));
+      if (is_mine(ShardId(id)) && !shards_.contains(ShardId(id)) && may_take(ShardId(id)))
+        missing.push_back(ShardId(id));
+    }
+    if (leaving.empty() && missing.empty() && !awaited_.empty()) {
+      if (!co_await runtime::sleep(runtime_, kLookAgain, scope_.token())) co_return;
+      continue;
     }
     if (leaving.empty() && missing.empty()) {
       pause = kFirstPause;
@@ -85,24 +109,78 @@ Task<void> Core::leave_shard(ShardId id) {
   if (found == shards_.end()) co_return;
   const std::shared_ptr<Shard> shard = found->second;
   co_await shard->leave();
+  const Epoch epoch = shard->log().epoch();
+  const bool lost = shard->log().lost();
   drop(id);
+  if (lost) co_return;
+  auto released = co_await meta_.execute(meta::ReleaseShard{.shard = id, .epoch = epoch});
+  if (!released && released.error().code != ErrorCode::kFenced) {
+    runtime_.log().write(
+        runtime::LogLevel::kWarn, "broker",
+        "shard " + std::to_string(id.value) + " is let go of: " + released.error().to_string());
+  }
 }
 
-// All together; if that fails each by itself, for one that cannot be taken now must not hold up the others.
-Task<bool> Core::take_shards(std::vector<ShardId> ids) {
-  auto started = co_await start_shards(ids);
-  if (started) co_return true;
-  bool all = true;
-  for (const ShardId id : ids) {
-    if (shards_.contains(id)) continue;
-    if (stopping_ || given_up_) co_return false;
-    if (ids.size() > 1 && is_mine(id)) started = co_await start_shards({id});
-    if (started) continue;
-    all = false;
-    runtime_.log().write(runtime::LogLevel::kError, "broker",
-                         "shard " + std::to_string(id.value) + ": " + started.error().to_string());
+// A snapshot that is a file of another node can only be loaded there: whoever wrote it turns it into a
+// segment as soon as it is in a cluster. To take the shard would be of no use to anybody.
+Task<Result<void>> Core::leave_out_unloadable(std::vector<ShardId>& ids) {
+  STELE_CO_TRY(const auto shards, co_await meta_.read_shards(ids));
+  STELE_CO_TRY(const auto files, co_await runtime_.files().list(options_.snapshot_directory));
+  std::vector<ShardId> loadable;
+  for (const meta::Shard& shard : shards) {
+    if (!shard.snapshot || journal::SnapshotSegment::parse(shard.snapshot->file)) {
+      loadable.push_back(shard.id);
+      continue;
+    }
+    if (std::ranges::find(files, shard.snapshot->file, &runtime::DirectoryEntry::name) != files.end()) {
+      loadable.push_back(shard.id);
+      continue;
+    }
+    STELE_MARK("broker: shard whose snapshot is another node's");
+    say(shard.id, {ErrorCode::kUnavailable, "its snapshot " + shard.snapshot->file + " is a file of " +
+                                                "node " + std::to_string(shard.owner.value) +
+                                                ", which has to write one that others can load"});
   }
-  co_return all;
+  ids = std::move(loadable);
+  co_return Result<void>();
+}
+
+void Core::say(ShardId id, const Error& why) {
+  runtime_.log().write(runtime::LogLevel::kError, "broker",
+                       "shard " + std::to_string(id.value) + ": " + why.to_string());
+}
+
+// Each by itself: one that cannot be taken now does not hold up the others. True: all were.
+Task<bool> Core::take_shards(std::vector<ShardId> ids) {
+  const std::size_t wanted = ids.size();
+  if (auto looked = co_await leave_out_unloadable(ids); !looked) {
+    runtime_.log().write(runtime::LogLevel::kError, "broker",
+                         "looking at shards to take: " + looked.error().to_string());
+    co_return false;
+  }
+  if (ids.empty()) co_return false;
+  auto each = co_await journal::ShardLog::take_over_each(replicas_, meta_, options_.node,
+                                                         options_.incarnation, ids, options_.log);
+  if (!each) {
+    runtime_.log().write(runtime::LogLevel::kError, "broker", "taking shards: " + each.error().to_string());
+    co_return false;
+  }
+  std::vector<ShardId> taken;
+  std::vector<std::unique_ptr<journal::ShardLog>> logs;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if ((*each)[i]) {
+      taken.push_back(ids[i]);
+      logs.push_back(*std::move((*each)[i]));
+    } else {
+      say(ids[i], (*each)[i].error());
+    }
+  }
+  auto started = co_await serve_shards(taken, std::move(logs));
+  if (!started) {
+    runtime_.log().write(runtime::LogLevel::kError, "broker", started.error().to_string());
+    co_return false;
+  }
+  co_return taken.size() == wanted;
 }
 
 }  // namespace stele::broker

@@ -19,10 +19,10 @@ class ShardObserver {
   // Everything below `end` is committed; the state after the last append has this hash if `with_hash`.
   virtual void on_commit(ShardId shard, Epoch epoch, Lsn end) = 0;
   virtual bool wants_hash(ShardId shard) = 0;
-  virtual void on_hash(ShardId shard, Lsn applied, std::uint64_t state_hash) = 0;
+  virtual void on_hash(ShardId shard, Epoch epoch, Lsn applied, std::uint64_t state_hash) = 0;
   // Something new was refused, as the log takes nothing now; what is sent later may be taken.
   virtual void on_refused(ShardId shard) = 0;
-  virtual void on_snapshot(ShardId shard, Lsn lsn, std::uint64_t state_hash) = 0;
+  virtual void on_snapshot(ShardId shard, Epoch epoch, Lsn lsn, std::uint64_t state_hash) = 0;
 };
 
 }  // namespace stele::broker

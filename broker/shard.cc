@@ -37,57 +37,6 @@ Task<Result<std::shared_ptr<Shard>>> Shard::start(Core& core, ShardId id,
   co_return shard;
 }
 
-std::string Shard::snapshot_path(const std::string& file) const {
-  return core_.options().snapshot_directory + "/" + file;
-}
-
-std::string Shard::snapshot_prefix() const {
-  return "shard-" + std::to_string(id_.value) + "-";
-}
-
-Task<Result<void>> Shard::load_snapshot() {
-  const auto& snapshot = log_->snapshot();
-  if (!snapshot) co_return Result<void>();
-  const std::string path = snapshot_path(snapshot->file);
-  STELE_CO_TRY(auto file, co_await core_.runtime().files().open(path, {}));
-  STELE_CO_TRY(const std::uint64_t size, co_await file->size());
-  std::string bytes;
-  bytes.reserve(size);
-  constexpr std::size_t kChunk = 1 << 20;
-  while (bytes.size() < size) {
-    STELE_CO_TRY(Bytes chunk, co_await file->read(Position(bytes.size()),
-                                                  std::min<std::uint64_t>(kChunk, size - bytes.size())));
-    if (chunk.empty()) break;
-    bytes.append(chunk);
-  }
-  auto state = ShardState::decode_snapshot(bytes);
-  if (!state) co_return std::unexpected(state.error().with_context(path));
-  if (state->next() != snapshot->lsn) {
-    co_return error(ErrorCode::kCorrupt, path + ": is of another LSN than the metadata says");
-  }
-  if (state->next() > log_->next()) {
-    co_return error(ErrorCode::kCorrupt, path + ": is ahead of the shard's log");
-  }
-  state_ = *std::move(state);
-  snapshot_lsn_ = state_.next();
-  snapshot_size_ = bytes.size();
-  co_return Result<void>();
-}
-
-// Remains of a crash, or of a command of which it was not known whether it counts. What fails here is tried
-// again at the next start.
-Task<void> Shard::remove_other_snapshots() {
-  auto& files = core_.runtime().files();
-  const auto found = co_await files.list(core_.options().snapshot_directory);
-  if (!found) co_return;
-  const std::string mine = snapshot_prefix();
-  for (const runtime::DirectoryEntry& entry : *found) {
-    if (!entry.name.starts_with(mine) || (log_->snapshot() && entry.name == log_->snapshot()->file)) continue;
-    STELE_MARK("shard: a snapshot that does not count removed");
-    (void)co_await files.remove(snapshot_path(entry.name));
-  }
-}
-
 Task<Result<void>> Shard::replay() {
   ApplyResult result;
   constexpr std::size_t kChunk = 4 << 20;
@@ -197,7 +146,8 @@ void Shard::after_apply(Lsn lsn) {
     share_of_.erase(number);
   }
   auto* observer = core_.options().observer;
-  if (observer && observer->wants_hash(id_)) observer->on_hash(id_, state_.next(), state_.hash());
+  if (observer && observer->wants_hash(id_))
+    observer->on_hash(id_, log_->epoch(), state_.next(), state_.hash());
 }
 
 void Shard::on_committed(Lsn end) {
@@ -374,6 +324,7 @@ void Shard::tick() {
       (buggify(Buggify::kEarlySnapshot) && serving_ && !snapshotting_ && log_bytes_ > 0)) {
     start_snapshot();
   }
+  if (core_.options().by_assignment) look_after_snapshot();
   trim();
   read_again();
   wake_at_turn_end();
@@ -451,70 +402,7 @@ void Shard::on_view() {
   }
 }
 
-// ---- snapshots ------------------------------------------------------------------------------------------
-
-void Shard::start_snapshot() {
-  // The next owner may be another node, which would not have the file (docs/cluster.md).
-  if (core_.options().by_assignment) return;
-  if (snapshotting_ || state_.next() == snapshot_lsn_) return;
-  snapshotting_ = true;
-  scope_->spawn(write_snapshot());
-}
-
-Task<void> Shard::write_snapshot() {
-  // Taken in one turn; published once everything in it is committed.
-  const auto self = shared_from_this();
-  const Lsn lsn = state_.next();
-  const Bytes bytes = Bytes::copy(state_.encode_snapshot());
-  auto* observer = core_.options().observer;
-  if (observer) observer->on_snapshot(id_, lsn, state_.hash());
-  log_bytes_ = 0;
-  auto written = co_await publish_snapshot(lsn, bytes);
-  snapshotting_ = false;
-  if (written) {
-    snapshot_lsn_ = lsn;
-    snapshot_size_ = bytes.size();
-    ++core_.stats().snapshots;
-    core_.stats().snapshot_bytes += bytes.size();
-    if (serving_) trim();
-  } else if (written.error().code != ErrorCode::kCancelled) {
-    core_.runtime().log().write(
-        runtime::LogLevel::kWarn, "broker",
-        "shard " + std::to_string(id_.value) + ": no snapshot: " + written.error().to_string());
-  }
-}
-
-Task<Result<void>> Shard::publish_snapshot(Lsn lsn, Bytes bytes) {
-  auto& files = core_.runtime().files();
-  const std::string name =
-      snapshot_prefix() + std::to_string(log_->epoch().value) + "-" + std::to_string(lsn.value);
-  const std::string path = snapshot_path(name), part = path + ".part";
-  {
-    STELE_CO_TRY(auto file, co_await files.open(part, {.mode = runtime::OpenMode::kCreate}));
-    STELE_CO_CHECK(co_await file->truncate(0));
-    STELE_CO_CHECK(co_await file->write_and_sync(Position(0), {bytes}));
-    STELE_CO_CHECK(co_await file->close());
-  }
-  STELE_CO_CHECK(co_await files.rename(part, path));
-  STELE_CO_CHECK(co_await files.sync_directory(core_.options().snapshot_directory));
-  if (!mutant(Mutant::kSnapshotOfUncommittedState)) {
-    if (!co_await committed(lsn)) co_return std::unexpected(not_committed());
-    // A snapshot must never be newer than the log, whatever the durability is.
-    STELE_CO_CHECK(co_await log_->sync());
-  }
-  if (!serving_) co_return error(ErrorCode::kCancelled, "the shard was lost");
-  auto before = co_await core_.meta_client().execute(
-      meta::SetSnapshot{.shard = id_, .epoch = log_->epoch(), .snapshot = {.lsn = lsn, .file = name}});
-  if (!before) {
-    const ErrorCode code = before.error().code;
-    // A meta service that has failed may have done it all the same: the next start finds out.
-    const bool unknown = code == ErrorCode::kIo || code == ErrorCode::kCorrupt || code == ErrorCode::kClosed;
-    if (!unknown) (void)co_await files.remove(path);
-    co_return std::unexpected(before.error());
-  }
-  if (*before && (*before)->file != name) (void)co_await files.remove(snapshot_path((*before)->file));
-  co_return Result<void>();
-}
+// ---- its end --------------------------------------------------------------------------------------------
 
 // What is needed is known of the state after the last append. Until that is committed and on the disk, a
 // crash may bring back a state that needs more: a session whose acknowledgements are lost wants its messages
@@ -540,6 +428,7 @@ Task<void> Shard::trim_below(Lsn below) {
 
 Task<void> Shard::stop() {
   const auto self = shared_from_this();
+  stop_began_ = core_.runtime().now();
   if (serving_) {
     flush_settled();
     flush_qos2();
@@ -557,9 +446,13 @@ Task<void> Shard::stop() {
 // The snapshot takes longest, and what comes meanwhile is soon replayed by the next owner.
 Task<void> Shard::leave() {
   const auto self = shared_from_this();
-  if (serving_) {
+  while (serving_) {
     start_snapshot();
     while (snapshotting_) co_await scope_->join();
+    // The next owner could do nothing with a file of this node. Others wait as long as that for the shard,
+    // and this one serves it.
+    if (!snapshot_is_a_file_ || !co_await runtime::sleep(core_.runtime(), 1s, scope_->token())) break;
+    STELE_MARK("shard: leaves only with a snapshot that others can load");
   }
   leaving_ = true;
   if (serving_) {

@@ -43,6 +43,7 @@
 #include "broker/shard_state.h"
 #include "broker/share_group.h"
 #include "journal/shard_log.h"
+#include "journal/snapshot_segment.h"
 #include "runtime/notification.h"
 #include "runtime/scope.h"
 
@@ -233,6 +234,12 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   runtime::Task<Result<void>> replay();
   std::string snapshot_path(const std::string& file) const;
   runtime::Task<void> write_snapshot();
+  void look_after_snapshot();
+  bool snapshot_is_in_place();
+  bool stop_waits_too_long() const;
+  runtime::Task<Result<std::string>> read_snapshot(std::string name);
+  runtime::Task<Result<std::string>> write_snapshot_file(Lsn lsn, Bytes bytes);
+  runtime::Task<void> remove_snapshot(std::string name);
   runtime::Task<Result<void>> publish_snapshot(Lsn lsn, Bytes bytes);
   void trim();
   runtime::Task<void> trim_below(Lsn below);
@@ -521,6 +528,12 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   std::uint64_t snapshot_size_ = 0;
   std::uint64_t log_bytes_ = 0;  // appended since the snapshot
   bool snapshotting_ = false;
+  bool snapshot_is_a_file_ = false;                           // of this node alone
+  std::optional<journal::SnapshotSegment> snapshot_segment_;  // else, if there is any
+  std::optional<runtime::Instant> snapshot_lacks_since_;      // replicas; or it is a file
+  runtime::Instant snapshot_tried_;                           // last, for that
+  std::uint64_t snapshots_written_ = 0;
+  std::optional<runtime::Instant> stop_began_;
   Lsn trimmable_;  // nothing below it is needed, whatever crashes
   bool trimming_ = false;
   // Last: its tasks use all of the above, and each holds the Shard.

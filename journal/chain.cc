@@ -59,6 +59,18 @@ const meta::Segment* Chain::locate(Lsn lsn) const {
   return !segment.end || lsn < *segment.end ? &segment : nullptr;
 }
 
+const meta::Segment* Chain::find(SegmentId id) const {
+  const auto found = std::ranges::find(segments_, id, &meta::Segment::id);
+  return found == segments_.end() ? nullptr : &*found;
+}
+
+void Chain::place(SegmentId id, std::vector<meta::Replica> replicas) {
+  const auto found = std::ranges::find(segments_, id, &meta::Segment::id);
+  if (found == segments_.end()) return;
+  STELE_ASSERT(found->end && !replicas.empty());
+  found->replicas = std::move(replicas);
+}
+
 std::optional<SegmentId> Chain::seal_and_open(Lsn end, meta::Segment next) {
   STELE_ASSERT(!next.end);
   std::optional<SegmentId> dropped;

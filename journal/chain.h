@@ -37,6 +37,11 @@ class Chain {
   // The segment that `lsn` belongs to; the open one has no end here. Null: trimmed, or beyond a sealed end.
   const meta::Segment* locate(Lsn lsn) const;
 
+  // Null: it has none of that id.
+  const meta::Segment* find(SegmentId id) const;
+  // A sealed segment lies there from now on. Nothing if the chain does not have it any more.
+  void place(SegmentId id, std::vector<meta::Replica> replicas);
+
   // Seals the open segment at `end` and appends `next`, which begins there. A last segment that would end
   // empty leaves the chain instead; its id is returned.
   std::optional<SegmentId> seal_and_open(Lsn end, meta::Segment next);

@@ -28,6 +28,7 @@ class ChainKeeper {
   virtual runtime::Task<Result<meta::SealAndOpen::Answer>> seal_and_open(
       std::vector<meta::SealAndOpenItem> items) = 0;
   virtual runtime::Task<Result<meta::TrimChain::Answer>> trim(std::vector<meta::TrimChainItem> items) = 0;
+  virtual runtime::Task<Result<void>> move(meta::MoveSegment segment) = 0;
 };
 
 // `meta` outlives it.

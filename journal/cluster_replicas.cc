@@ -6,7 +6,6 @@
 
 #include "base/assert.h"
 #include "journal/quorum.h"
-#include "meta/placement.h"
 
 namespace stele::journal {
 
@@ -82,7 +81,8 @@ ClusterReplicas::ClusterReplicas(runtime::Runtime& runtime, rpc::Identity self, 
       local_(local),
       options_(std::move(options)),
       view_(std::make_shared<const meta::MetaView>()),
-      peers_(runtime, self_, options_.channel, std::move(dial)) {
+      peers_(runtime, self_, options_.channel, std::move(dial)),
+      repair_turns_(runtime, options_.repairs_at_once) {
   STELE_ASSERT(options_.replicas > 0 && options_.min_replicas <= options_.replicas);
   if (!local_) {
     tails_ = std::make_unique<CoreTails>(runtime, options_.without_journal.tail_bytes,
@@ -101,7 +101,8 @@ void ClusterReplicas::learn(std::shared_ptr<const meta::MetaView> view) {
   std::size_t journals = 0;
   for (const auto& [id, node] : view_->nodes()) {
     const bool here = id == self_.node;
-    if (here ? local_ != nullptr : (node.roles & meta::kJournalRole) && node.disk != 0) ++journals;
+    const bool journal = here ? local_ != nullptr : (node.roles & meta::kJournalRole) && node.disk != 0;
+    if (journal && !node.leaving) ++journals;
     if (here) continue;
     const auto at = std::ranges::find(node.addresses, options_.listener, &meta::NodeAddress::listener);
     if (at != node.addresses.end()) peers_.set(id, {at->host, at->port});
@@ -120,6 +121,16 @@ bool ClusterReplicas::serves(const meta::Replica& which) const {
   if (which.node == self_.node) return local_ && local_->disk() == which.disk;
   const auto node = view_->nodes().find(which.node);
   return node != view_->nodes().end() && node->second.lives && node->second.disk == which.disk;
+}
+
+Standing ClusterReplicas::standing(const meta::Replica& which) const {
+  const auto node = view_->nodes().find(which.node);
+  if (node != view_->nodes().end() && node->second.leaving) return Standing::kLeaving;
+  if (serves(which)) return Standing::kKeeps;
+  if (which.node == self_.node) return local_ ? Standing::kGone : Standing::kAway;
+  const bool another =
+      node != view_->nodes().end() && node->second.disk != 0 && node->second.disk != which.disk;
+  return another ? Standing::kGone : Standing::kAway;
 }
 
 Task<void> ClusterReplicas::close(runtime::Duration grace) {
@@ -153,7 +164,7 @@ bool ClusterReplicas::takes(const meta::Node& node, std::uint64_t disk) const {
   return remote == remotes_.end() || remote->second->has_space();
 }
 
-std::vector<meta::Replica> ClusterReplicas::place(ShardId shard, bool with_drained) const {
+std::vector<meta::ReplicaCandidate> ClusterReplicas::candidates(bool with_drained) const {
   std::vector<meta::ReplicaCandidate> disks;
   for (const auto& [id, node] : view_->nodes()) {
     // The view may not yet know of the disk that is here.
@@ -163,9 +174,25 @@ std::vector<meta::Replica> ClusterReplicas::place(ShardId shard, bool with_drain
                      .zone = node.zone,
                      .takes = takes(node, disk) && (with_drained || !node.draining)});
   }
+  return disks;
+}
+
+std::vector<meta::Replica> ClusterReplicas::place(ShardId shard, bool with_drained) const {
   std::vector<meta::Replica> places;
   for (const meta::ReplicaPlace& place :
-       meta::place_replicas(disks, options_.replicas, self_.node, {}, shard.value))
+       meta::place_replicas(candidates(with_drained), options_.replicas, self_.node, {}, shard.value))
+    places.push_back({place.node, place.disk});
+  return places;
+}
+
+std::vector<meta::Replica> ClusterReplicas::choose_more(ShardId shard,
+                                                        const std::vector<meta::Replica>& besides,
+                                                        std::size_t count) {
+  std::vector<meta::ReplicaPlace> there;
+  for (const meta::Replica& which : besides) there.push_back({which.node, which.disk});
+  std::vector<meta::Replica> places;
+  for (const meta::ReplicaPlace& place :
+       meta::place_replicas(candidates(false), count, std::nullopt, there, shard.value))
     places.push_back({place.node, place.disk});
   return places;
 }

@@ -20,6 +20,7 @@
 #include "journal/core_tails.h"
 #include "journal/remote_replica.h"
 #include "journal/replicas.h"
+#include "meta/placement.h"
 #include "meta/types.h"
 #include "rpc/hello.h"
 #include "rpc/peers.h"
@@ -38,6 +39,8 @@ struct ClusterReplicasOptions {
   rpc::ChannelOptions channel;
   // Where nodes listen for each other: the name of the address in the view.
   std::string listener = "rpc";
+  // Segments that lack replicas are copied so many at a time.
+  std::size_t repairs_at_once = 2;
   // For the tails of the logs, where there is no journal whose client says so.
   JournalClientOptions without_journal;
 };
@@ -61,13 +64,18 @@ class ClusterReplicas final : public Replicas {
   SegmentReplica* local() override { return local_; }
   SegmentReplica* find(const meta::Replica& which) override;
   Result<std::vector<meta::Replica>> choose(ShardId shard) override;
+  std::vector<meta::Replica> choose_more(ShardId shard, const std::vector<meta::Replica>& besides,
+                                         std::size_t count) override;
   std::size_t wanted() const override { return wanted_; }
   bool serves(const meta::Replica& which) const override;
+  Standing standing(const meta::Replica& which) const override;
+  RepairTurns* repair_turns() override { return &repair_turns_; }
   void watch_nodes(NodesListener& listener) override { watchers_.push_back(listener); }
 
  private:
   class Absent;
   bool takes(const meta::Node& node, std::uint64_t disk) const;
+  std::vector<meta::ReplicaCandidate> candidates(bool with_drained) const;
   std::vector<meta::Replica> place(ShardId shard, bool with_drained) const;
 
   runtime::Runtime& runtime_;
@@ -81,6 +89,7 @@ class ClusterReplicas final : public Replicas {
   std::map<meta::Replica, std::unique_ptr<RemoteReplica>> remotes_;
   std::map<meta::Replica, std::unique_ptr<SegmentReplica>> absent_;
   IntrusiveList<NodesListener, NodesListenerTag> watchers_;
+  RepairTurns repair_turns_;
 };
 
 }  // namespace stele::journal

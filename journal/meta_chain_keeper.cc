@@ -31,6 +31,11 @@ class MetaChainKeeper final : public ChainKeeper {
   Task<Result<meta::TrimChain::Answer>> trim(std::vector<meta::TrimChainItem> items) override {
     return meta_.execute(meta::TrimChain{.items = std::move(items)});
   }
+  Task<Result<void>> move(meta::MoveSegment segment) override {
+    auto moved = co_await meta_.execute(std::move(segment));
+    if (!moved) co_return std::unexpected(std::move(moved).error());
+    co_return Result<void>();
+  }
 
  private:
   meta::MetaClient& meta_;

@@ -168,6 +168,7 @@ ShardLog::Impl::Swap ShardLog::Impl::adopt(Lsn end, meta::Segment opened) {
   }
   segment_bytes_ = 0;
   roll_at_bytes_ = options_.segment_bytes;
+  chain_changed_.wake_all();
   return Swap::kDone;
 }
 
@@ -178,7 +179,7 @@ bool ShardLog::Impl::lacks_replicas() const {
   if (state_ != State::kOpen) return false;
   const std::vector<meta::Replica>& present = chain_.last().replicas;
   if ((quorum_ ? quorum_->healthy() : present.size()) < replicas_.wanted()) return true;
-  return !std::ranges::all_of(present, [&](const meta::Replica& one) { return replicas_.serves(one); });
+  return !std::ranges::all_of(present, [&](const meta::Replica& one) { return replicas_.keeps(one); });
 }
 
 bool ShardLog::Impl::others_are_better() const {
@@ -189,6 +190,16 @@ bool ShardLog::Impl::others_are_better() const {
   std::ranges::sort(present);
   std::ranges::sort(*choice);
   return *choice != present;
+}
+
+// None is lost: there are more now than when the segment was begun, or one shall not keep it. There is nobody
+// to wait for.
+bool ShardLog::Impl::need_not_wait() const {
+  const std::vector<meta::Replica>& present = chain_.last().replicas;
+  if (quorum_ && quorum_->healthy() < present.size()) return false;
+  return std::ranges::none_of(present, [&](const meta::Replica& one) {
+    return replicas_.standing(one) == Standing::kAway || replicas_.standing(one) == Standing::kGone;
+  });
 }
 
 void ShardLog::Impl::look_after_replicas() {
@@ -205,8 +216,8 @@ void ShardLog::Impl::look_after_replicas() {
 Task<void> ShardLog::Impl::replace_lost() {
   while (lacking_since_ && !lost()) {
     const runtime::Duration left = *lacking_since_ + options_.replace_after - runtime_.now();
-    if (left > left.zero()) {
-      co_await runtime::sleep(runtime_, left);
+    if (left > left.zero() && !need_not_wait()) {
+      co_await runtime::sleep(runtime_, std::min<runtime::Duration>(left, 1s));
       continue;
     }
     if (state_ == State::kOpen && !changing_segment_ && others_are_better()) {

@@ -41,12 +41,14 @@ ShardLog::Impl::Impl(Replicas& replicas, std::shared_ptr<ChainKeeper> keeper, Ta
       begin_(taken.begin),
       trimmed_(taken.begin),
       tail_(replicas.tails(), chain_.sealed_end()),
-      roll_at_bytes_(options.segment_bytes) {
+      roll_at_bytes_(options.segment_bytes),
+      begun_(runtime_.now()) {
   STELE_ASSERT(chain_.open() && chain_.last().epoch == epoch_);  // invariant 1: one writer, this one
   if (SegmentReplica* const local = replicas_.local()) local->watch_space(*this);
   replicas_.tails().watch(*this);
   replicas_.watch_nodes(*this);
   open_writer();
+  if (replicas_.repair_turns()) scope_.spawn(look_after_chain());
 }
 
 void ShardLog::Impl::set_listener(Listener& listener) {
@@ -157,6 +159,8 @@ void ShardLog::Impl::on_replicas_changed() {
 }
 
 void ShardLog::Impl::on_nodes_changed() {
+  for (auto& [id, care] : cares_) care.not_before = {};
+  chain_changed_.wake_all();
   look_after_replicas();
 }
 

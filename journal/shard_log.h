@@ -21,6 +21,7 @@
 #include "journal/chain.h"
 #include "journal/chain_keeper.h"
 #include "journal/quorum_writer.h"
+#include "journal/repair.h"
 #include "journal/take_segment.h"
 #include "meta/types.h"
 #include "model/ids.h"
@@ -48,6 +49,12 @@ struct ShardLogOptions {
   // nodes that serve. Likewise when a segment has had fewer replicas than wanted for so long, and there are
   // more by now.
   runtime::Duration replace_after = std::chrono::seconds(10);
+  // A sealed segment one of whose replicas does not serve for so long is copied to another node, while enough
+  // others have it; if they do not, after `replace_after`.
+  runtime::Duration repair_after = std::chrono::minutes(10);
+  // So long after a take-over it is seen whether all replicas have the sealed segments whole.
+  runtime::Duration look_after = std::chrono::seconds(10);
+  RepairOptions repair = {};
   QuorumWriterOptions writer = {};
   TakeSegmentOptions take = {};
 };

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "journal/tail_cache.h"
 #include "meta/types.h"
 #include "model/ids.h"
+#include "runtime/notification.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
 #include "runtime/task.h"
@@ -103,9 +105,28 @@ class ShardLog::Impl final : private AppendListener,
   Swap adopt(Lsn end, meta::Segment opened);
   bool lacks_replicas() const;
   bool others_are_better() const;
+  bool need_not_wait() const;
   void look_after_replicas();
   runtime::Task<void> replace_lost();
   runtime::Task<void> trim_chain();
+
+  // ---- shard_repair.cc
+  struct Care {             // of a sealed segment
+    bool complete = false;  // its replicas were asked, and have all of it
+    std::optional<runtime::Instant> lacking_since;
+    runtime::Instant not_before;
+    runtime::Duration pause = runtime::Duration::zero();
+  };
+  struct Next {
+    runtime::Instant at;
+    meta::Segment segment;
+  };
+  std::size_t kept(const meta::Segment& segment) const;
+  std::optional<runtime::Instant> look_after_at(const meta::Segment& segment);
+  std::optional<Next> next_to_look_after();
+  runtime::Task<void> look_after_chain();
+  runtime::Task<bool> look_after(meta::Segment segment);
+  runtime::Task<bool> move_segment(const meta::Segment& segment, std::vector<meta::Replica> after);
 
   Replicas& replicas_;
   runtime::Runtime& runtime_;
@@ -134,7 +155,10 @@ class ShardLog::Impl final : private AppendListener,
   bool changing_segment_ = false;
   std::optional<Error> stuck_;  // the segment has to be changed, and why it is not yet
   bool trimming_ = false;
-  runtime::Scope scope_;  // last: its tasks use all of the above
+  const runtime::Instant begun_;
+  std::map<SegmentId, Care> cares_;      // of the chain's sealed segments, if anything is looked after
+  runtime::Notification chain_changed_;  // or the nodes
+  runtime::Scope scope_;                 // last: its tasks use all of the above
 };
 
 }  // namespace stele::journal

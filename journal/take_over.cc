@@ -19,6 +19,7 @@
 #include "base/buggify.h"
 #include "base/marks.h"
 #include "journal/shard_log_impl.h"
+#include "journal/snapshot_segment.h"
 #include "runtime/for_each.h"
 
 namespace stele::journal {
@@ -307,12 +308,20 @@ Task<Result<std::size_t>> remove_orphans(JournalClient& journal, std::shared_ptr
       chained.insert(segment.id);
       if (std::ranges::find(segment.replicas, here) != segment.replicas.end()) needed.insert(segment.id);
     }
+    if (!shard.snapshot) continue;
+    const auto snapshot = SnapshotSegment::parse(shard.snapshot->file);
+    if (snapshot) needed.insert(snapshot->id);
   }
   // From here on owners on other nodes may begin segments here.
   journal.admit(SegmentAdmission(std::move(chained)));
   std::vector<SegmentId> orphans;
   for (const storage::SegmentInfo& info : held) {
-    if (!needed.contains(info.id)) orphans.push_back(info.id);
+    if (needed.contains(info.id)) continue;
+    // One that is not named yet may be by the time that somebody looks for it.
+    const bool over = !is_snapshot_segment(info.id) ||
+                      std::ranges::any_of(
+                          chains, [&](const meta::Shard& shard) { return is_old_snapshot(info.id, shard); });
+    if (over) orphans.push_back(info.id);
   }
   const std::size_t count = orphans.size();
   if (count > 0) {

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "journal/copy_entries.h"
 #include "journal/quorum.h"
 #include "runtime/notification.h"
 #include "runtime/scope.h"
@@ -17,7 +18,6 @@ namespace {
 
 using runtime::Task;
 using storage::FenceAnswer;
-using storage::LogEntry;
 
 // What the tasks of one take-over share. Lives in the frame of take_segment, which outlives them.
 struct Taking {
@@ -110,45 +110,14 @@ Task<void> ask(Taking& taking, std::size_t index) {
   }
 }
 
-class Copied final : public AppendListener {
- public:
-  void on_stored(std::uint64_t end) override {
-    stored = end;
-    changed.wake_all();
-  }
-  void on_append_failed(const Error& why) override {
-    failed = why;
-    changed.wake_all();
-  }
-  std::uint64_t stored = 0;
-  std::optional<Error> failed;
-  runtime::Notification changed;
-};
-
-// A piece at a time, so that no more than that is in memory.
-Task<Result<void>> copy_entries(Taking& taking, SegmentReplica& from, SegmentReplica& to, std::uint64_t begin,
-                                std::uint64_t end) {
-  Copied copied;
-  copied.stored = begin;
-  const auto writer = to.open_writer(taking.segment, taking.epoch, begin, copied);
-  while (begin < end && !taking.over()) {
-    STELE_CO_TRY(auto entries, co_await from.read(taking.segment, begin, taking.options.copy_bytes));
-    if (entries.empty()) co_return error(ErrorCode::kCorrupt, "a replica does not hold what it said");
-    if (entries.size() > end - begin) entries.resize(end - begin);
-    begin += entries.size();
-    for (LogEntry& entry : entries) writer->append(std::move(entry));
-    while (copied.stored < begin && !copied.failed) co_await copied.changed.wait();
-    if (copied.failed) co_return std::unexpected(*copied.failed);
-  }
-  co_return Result<void>();
-}
-
 // Brings one replica to the end that was found, and then asks it what it has on its disk.
 Task<void> copy_to(Taking& taking, std::size_t index, std::vector<std::size_t> holders, std::uint64_t end) {
   STELE_MARK("journal: take-over copies to a replica");
   SegmentReplica& to = *taking.replicas[index];
   for (const std::size_t holder : holders) {
-    auto copied = co_await copy_entries(taking, *taking.replicas[holder], to, *taking.ends[index], end);
+    auto copied =
+        co_await copy_entries(*taking.replicas[holder], to, taking.segment, taking.epoch, *taking.ends[index],
+                              end, taking.options.copy_bytes, [&taking] { return taking.over(); });
     if (!copied) note(taking, index, std::unexpected(std::move(copied).error()));
     if (taking.over()) co_return;
     note(taking, index, co_await fence_one(to, {taking.segment, taking.epoch}));

@@ -86,6 +86,8 @@ template Task<Result<EndIncarnation::Answer>> MetaClient::execute(EndIncarnation
 template Task<Result<DrainNode::Answer>> MetaClient::execute(DrainNode);
 template Task<Result<RemoveNode::Answer>> MetaClient::execute(RemoveNode);
 template Task<Result<AssignShards::Answer>> MetaClient::execute(AssignShards);
+template Task<Result<MoveSegment::Answer>> MetaClient::execute(MoveSegment);
+template Task<Result<ReleaseShard::Answer>> MetaClient::execute(ReleaseShard);
 template Task<Result<AdmitNode::Answer>> MetaClient::execute(AdmitNode);
 
 }  // namespace stele::meta

@@ -120,6 +120,10 @@ Result<Command> unpack_command(const fbs::CommandUnion& from) {
       return unpack(*from.AsAssignShards());
     case fbs::Command::AdmitNode:
       return unpack(*from.AsAdmitNode());
+    case fbs::Command::MoveSegment:
+      return unpack(*from.AsMoveSegment());
+    case fbs::Command::ReleaseShard:
+      return unpack(*from.AsReleaseShard());
     case fbs::Command::NONE:
       break;
   }
@@ -183,7 +187,8 @@ std::string_view name_of(const Command& command) {
       "SetSnapshot",         "CreateTopic",  "DeleteTopic",  "CreatePartitions", "AlterTopicConfig",
       "AllocateProducerIds", "CreateTenant", "DeleteTenant", "CreateUser",       "AlterUser",
       "DeleteUser",          "CreateAcl",    "DeleteAcl",    "CreateToken",      "DeleteToken",
-      "EndIncarnation",      "DrainNode",    "RemoveNode",   "AssignShards",     "AdmitNode"};
+      "EndIncarnation",      "DrainNode",    "RemoveNode",   "AssignShards",     "AdmitNode",
+      "MoveSegment",         "ReleaseShard"};
   static_assert(std::size(kNames) == std::variant_size_v<Command>);
   return kNames[command.index()];
 }

@@ -182,10 +182,11 @@ fbs::DrainNodeT pack(const DrainNode& from) {
   fbs::DrainNodeT to;
   to.node = from.node.value;
   to.draining = from.draining;
+  to.leaving = from.leaving;
   return to;
 }
 Result<Command> unpack(const fbs::DrainNodeT& from) {
-  return DrainNode{.node = NodeId(from.node), .draining = from.draining};
+  return DrainNode{.node = NodeId(from.node), .draining = from.draining, .leaving = from.leaving};
 }
 
 fbs::RemoveNodeT pack(const RemoveNode& from) {
@@ -237,6 +238,33 @@ Result<Command> unpack(const fbs::TrimChainT& from) {
   return TrimChain{.items = unpack_all<TrimChainItem>(from.items)};
 }
 
+fbs::MoveSegmentT pack(const MoveSegment& from) {
+  fbs::MoveSegmentT to;
+  to.shard = from.shard.value;
+  to.epoch = from.epoch.value;
+  to.segment = from.segment.value;
+  to.before = pack_all<fbs::ReplicaT>(from.before);
+  to.after = pack_all<fbs::ReplicaT>(from.after);
+  return to;
+}
+Result<Command> unpack(const fbs::MoveSegmentT& from) {
+  return MoveSegment{.shard = ShardId(from.shard),
+                     .epoch = Epoch(from.epoch),
+                     .segment = SegmentId(from.segment),
+                     .before = unpack_all<Replica>(from.before),
+                     .after = unpack_all<Replica>(from.after)};
+}
+
+fbs::ReleaseShardT pack(const ReleaseShard& from) {
+  fbs::ReleaseShardT to;
+  to.shard = from.shard.value;
+  to.epoch = from.epoch.value;
+  return to;
+}
+Result<Command> unpack(const fbs::ReleaseShardT& from) {
+  return ReleaseShard{.shard = ShardId(from.shard), .epoch = Epoch(from.epoch)};
+}
+
 fbs::SetSnapshotT pack(const SetSnapshot& from) {
   fbs::SetSnapshotT to;
   to.shard = from.shard.value;
@@ -275,6 +303,7 @@ fbs::NodeT pack(const Node& from) {
   to.ended = !from.lives;
   to.draining = from.draining;
   to.directory = pack(from.directory);
+  to.leaving = from.leaving;
   return to;
 }
 Result<Answer> unpack(const fbs::NodeT& from) {
@@ -287,6 +316,7 @@ Result<Answer> unpack(const fbs::NodeT& from) {
               .product = from.product,
               .lives = !from.ended,
               .draining = from.draining,
+              .leaving = from.leaving,
               .directory = unpack(from.directory)};
 }
 

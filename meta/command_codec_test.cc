@@ -165,7 +165,7 @@ struct Draw {
       case 20:
         return EndIncarnation{.node = NodeId(small()), .incarnation = Incarnation(number())};
       case 21:
-        return DrainNode{.node = NodeId(small()), .draining = flag()};
+        return DrainNode{.node = NodeId(small()), .draining = flag(), .leaving = flag()};
       case 22:
         return RemoveNode{.node = NodeId(small())};
       case 23:
@@ -175,6 +175,14 @@ struct Draw {
                          .roles = small(),
                          .zone = text(),
                          .product = text()};
+      case 25:
+        return ReleaseShard{.shard = ShardId(small()), .epoch = Epoch(number())};
+      case 24:
+        return MoveSegment{.shard = ShardId(small()),
+                           .epoch = Epoch(number()),
+                           .segment = SegmentId(number()),
+                           .before = several([&] { return Replica{NodeId(small()), number()}; }),
+                           .after = several([&] { return Replica{NodeId(small()), number()}; })};
       default:
         return AssignShards{.items = several([&] {
                               return AssignShards::Item{ShardId(small()), some_node(), NodeId(small())};
@@ -196,6 +204,7 @@ struct Draw {
                     .product = text(),
                     .lives = flag(),
                     .draining = flag(),
+                    .leaving = flag(),
                     .directory = uuid()};
       case 2:
         return several([&] {

@@ -82,11 +82,12 @@ struct EndIncarnation {
   friend bool operator==(const EndIncarnation&, const EndIncarnation&) = default;
 };
 
-// Whether the node shall own anything. kNotFound.
+// Whether the node shall own anything, and whether it shall go on having what lies there. kNotFound.
 struct DrainNode {
   using Answer = Node;
   NodeId node;
   bool draining = true;
+  bool leaving = false;  // then it drains
   friend bool operator==(const DrainNode&, const DrainNode&) = default;
 };
 
@@ -126,6 +127,15 @@ struct TakeShards {
   friend bool operator==(const TakeShards&, const TakeShards&) = default;
 };
 
+// The owner has let go of a shard: nobody owns it, in the same epoch, until somebody takes it. kFenced:
+// another epoch. Answers the shard, without its chain.
+struct ReleaseShard {
+  using Answer = std::vector<Shard>;
+  ShardId shard;
+  Epoch epoch;
+  friend bool operator==(const ReleaseShard&, const ReleaseShard&) = default;
+};
+
 // Seals the last segment of a chain, if there is one, and opens the next: a compare-and-swap on (epoch, id of
 // the last segment, still open). kFenced: the epoch or the last segment is another by now; read the shard
 // again. A last segment that would end empty leaves the chain instead, and its id is in the answer.
@@ -161,6 +171,19 @@ struct TrimChain {
   using Answer = std::vector<Result<std::vector<SegmentId>>>;  // per item
   std::vector<TrimChainItem> items;
   friend bool operator==(const TrimChain&, const TrimChain&) = default;
+};
+
+// Says that a sealed segment lies elsewhere from now on: on replicas that have all of it on their disks. A
+// compare-and-swap on (epoch, where it lay before). kFenced: another epoch, or it lies elsewhere by now.
+// kNotFound: the shard has no such segment any more. kInvalidArgument: it is open, or no replicas. Answers
+// the shard, without its chain.
+struct MoveSegment {
+  using Answer = std::vector<Shard>;
+  ShardId shard;
+  Epoch epoch;
+  SegmentId segment;
+  std::vector<Replica> before, after;  // in any order
+  friend bool operator==(const MoveSegment&, const MoveSegment&) = default;
 };
 
 // Publishes a snapshot in the name of an epoch. Answers the one before, whose file may go. kFenced: another
@@ -303,11 +326,11 @@ struct DeleteToken {
   friend bool operator==(const DeleteToken&, const DeleteToken&) = default;
 };
 
-using Command =
-    std::variant<CreateCluster, RegisterNode, TakeShards, SealAndOpen, TrimChain, SetSnapshot, CreateTopic,
-                 DeleteTopic, CreatePartitions, AlterTopicConfig, AllocateProducerIds, CreateTenant,
-                 DeleteTenant, CreateUser, AlterUser, DeleteUser, CreateAcl, DeleteAcl, CreateToken,
-                 DeleteToken, EndIncarnation, DrainNode, RemoveNode, AssignShards, AdmitNode>;
+using Command = std::variant<CreateCluster, RegisterNode, TakeShards, SealAndOpen, TrimChain, SetSnapshot,
+                             CreateTopic, DeleteTopic, CreatePartitions, AlterTopicConfig,
+                             AllocateProducerIds, CreateTenant, DeleteTenant, CreateUser, AlterUser,
+                             DeleteUser, CreateAcl, DeleteAcl, CreateToken, DeleteToken, EndIncarnation,
+                             DrainNode, RemoveNode, AssignShards, AdmitNode, MoveSegment, ReleaseShard>;
 std::string_view name_of(const Command& command);
 
 // All that a command may take from outside the state.

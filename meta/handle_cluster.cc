@@ -128,6 +128,7 @@ Result<Node> handle(Context context, const RegisterNode& command) {
             .product = command.product,
             .lives = true,
             .draining = before && before->draining,
+            .leaving = before && before->leaving,
             .directory = before ? before->directory : Uuid()};
   context.tables.put_node(node);
   context.change.put_node = node;
@@ -160,8 +161,10 @@ Result<Node> handle(Context context, const EndIncarnation& command) {
 Result<Node> handle(Context context, const DrainNode& command) {
   auto node = context.tables.node(command.node);
   if (!node) return no_node(command.node);
-  if (node->draining == command.draining) return *std::move(node);
-  node->draining = command.draining;
+  const bool draining = command.draining || command.leaving;
+  if (node->draining == draining && node->leaving == command.leaving) return *std::move(node);
+  node->draining = draining;
+  node->leaving = command.leaving;
   context.tables.put_node(*node);
   context.change.put_node = *node;
   return *std::move(node);

@@ -187,6 +187,30 @@ Result<TrimChain::Answer> handle(Context context, const TrimChain& command) {
   return answer;
 }
 
+Result<std::vector<Shard>> handle(Context context, const ReleaseShard& command) {
+  STELE_TRY(Shard shard, owned_shard(context.tables, command.shard, command.epoch));
+  shard.owner_incarnation = Incarnation(0);  // of no process
+  context.tables.set_owner(shard);
+  context.change.put_shards.emplace_back(command.shard, place_of(shard));
+  return std::vector{std::move(shard)};
+}
+
+Result<std::vector<Shard>> handle(Context context, const MoveSegment& command) {
+  STELE_TRY(Shard shard, owned_shard(context.tables, command.shard, command.epoch));
+  STELE_CHECK(check_replicas(command.after));
+  const auto segment = context.tables.segment(command.shard, command.segment);
+  const std::string name = text(command.shard) + ", segment " + std::to_string(command.segment.value);
+  if (!segment) return error(ErrorCode::kNotFound, name + ": there is none");
+  if (!segment->end) return error(ErrorCode::kInvalidArgument, name + " is open");
+  if (std::set(segment->replicas.begin(), segment->replicas.end()) !=
+      std::set(command.before.begin(), command.before.end())) {
+    STELE_MARK("meta: a segment lies elsewhere than was thought");
+    return error(ErrorCode::kFenced, name + " lies elsewhere by now");
+  }
+  context.tables.place_segment(command.segment, command.after);
+  return std::vector{std::move(shard)};
+}
+
 Result<std::optional<Snapshot>> handle(Context context, const SetSnapshot& command) {
   STELE_TRY(const Shard shard, owned_shard(context.tables, command.shard, command.epoch));
   const Snapshot& snapshot = command.snapshot;

@@ -28,6 +28,8 @@ Result<std::vector<Shard>> handle(Context context, const AssignShards& command);
 Result<std::vector<Shard>> handle(Context context, const TakeShards& command);
 Result<SealAndOpen::Answer> handle(Context context, const SealAndOpen& command);
 Result<TrimChain::Answer> handle(Context context, const TrimChain& command);
+Result<std::vector<Shard>> handle(Context context, const MoveSegment& command);
+Result<std::vector<Shard>> handle(Context context, const ReleaseShard& command);
 Result<std::optional<Snapshot>> handle(Context context, const SetSnapshot& command);
 Result<Topic> handle(Context context, const CreateTopic& command);
 Result<Topic> handle(Context context, const DeleteTopic& command);

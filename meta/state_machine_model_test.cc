@@ -56,6 +56,7 @@ struct Model {
   Result<Answer> operator()(const RegisterNode& command) {
     if (command.roles == 0) return refuse(ErrorCode::kInvalidArgument);
     const bool draining = nodes.contains(command.node) && nodes[command.node].draining;
+    const bool leaving = nodes.contains(command.node) && nodes[command.node].leaving;
     if (!command.directory.is_zero()) {
       if (!nodes.contains(command.node)) return refuse(ErrorCode::kNotFound);
       if (nodes[command.node].directory != command.directory) return refuse(ErrorCode::kAlreadyExists);
@@ -70,6 +71,7 @@ struct Model {
             .disk = command.disk,
             .product = command.product,
             .draining = draining,
+            .leaving = leaving,
             .directory = directory};
     return node;
   }
@@ -102,7 +104,8 @@ struct Model {
   }
   Result<Answer> operator()(const DrainNode& command) {
     if (!nodes.contains(command.node)) return refuse(ErrorCode::kNotFound);
-    nodes[command.node].draining = command.draining;
+    nodes[command.node].draining = command.draining || command.leaving;
+    nodes[command.node].leaving = command.leaving;
     return nodes[command.node];
   }
   Result<Answer> operator()(const RemoveNode& command) {
@@ -195,6 +198,29 @@ struct Model {
       }
     }
     return answer;
+  }
+  Result<Answer> operator()(const ReleaseShard& command) {
+    Shard& shard = shards[command.shard];
+    if (shard.epoch != command.epoch || command.epoch == Epoch(0)) return refuse(ErrorCode::kFenced);
+    shard.owner_incarnation = Incarnation(0);
+    Shard head = shard;
+    head.chain.clear();
+    return std::vector{head};
+  }
+  Result<Answer> operator()(const MoveSegment& command) {
+    Shard& shard = shards[command.shard];
+    if (shard.epoch != command.epoch || command.epoch == Epoch(0)) return refuse(ErrorCode::kFenced);
+    if (command.after.empty()) return refuse(ErrorCode::kInvalidArgument);
+    for (Segment& segment : shard.chain) {
+      if (segment.id != command.segment) continue;
+      if (!segment.end) return refuse(ErrorCode::kInvalidArgument);
+      if (segment.replicas != command.before) return refuse(ErrorCode::kFenced);
+      segment.replicas = command.after;
+      Shard head = shard;
+      head.chain.clear();
+      return std::vector{head};
+    }
+    return refuse(ErrorCode::kNotFound);
   }
   Result<Answer> operator()(const SetSnapshot& command) {
     Shard& shard = shards[command.shard];
@@ -439,7 +465,7 @@ Command draw(runtime::Random& random, Model& model) {
   const Lsn end = present.chain.empty() ? Lsn(0) : present.chain.back().base;
   const Incarnation incarnation =
       random.chance(1, 4) ? Incarnation(random.below(5)) : model.incarnations[node];
-  switch (random.below(25)) {
+  switch (random.below(27)) {
     case 0:
       return RegisterNode{.node = node,
                           .addresses = {{"kafka", "h", static_cast<std::uint16_t>(random.below(3))}},
@@ -457,8 +483,21 @@ Command draw(runtime::Random& random, Model& model) {
       return AdmitNode{.node = node,
                        .directory = {random.below(3), 0},
                        .addresses = {{"rpc", "h", static_cast<std::uint16_t>(random.below(3))}}};
+    case 26:
+      return ReleaseShard{shard, epoch};
+    case 25: {
+      MoveSegment move{.shard = shard, .epoch = epoch, .segment = {}, .before = {}, .after = {}};
+      if (!present.chain.empty()) {
+        const Segment& any = present.chain[random.below(present.chain.size())];
+        move.segment = any.id;
+        move.before = any.replicas;
+      }
+      if (random.chance(1, 8)) move.before = {{node, 9}};
+      if (!random.chance(1, 8)) move.after = {{node, random.below(3)}};
+      return move;
+    }
     case 21:
-      return DrainNode{node, random.chance(1, 2)};
+      return DrainNode{node, random.chance(1, 2), random.chance(1, 3)};
     case 22:
       return RemoveNode{node};
     case 23: {

@@ -349,6 +349,7 @@ std::optional<Node> Tables::node(NodeId id) {
     node.product = query.text(4);
     node.lives = query.integer(5) == 1;
     node.draining = query.integer(6) != 0;
+    node.leaving = query.integer(6) == 2;
     node.directory = uuid_of(query.text(7));
   }
   auto query = database_.query(
@@ -367,7 +368,11 @@ void Tables::put_node(const Node& node) {
       "INSERT OR REPLACE INTO nodes(id, incarnation, roles, zone, disk, product, state, draining, directory) "
       "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
       node.id.value, node.incarnation.value, node.roles, std::string_view(node.zone), node.disk,
-      std::string_view(node.product), node.lives ? 1 : 0, node.draining ? 1 : 0, Blob{directory});
+      std::string_view(node.product), node.lives ? 1 : 0,
+      node.leaving    ? 2
+      : node.draining ? 1
+                      : 0,
+      Blob{directory});
   database_.run("DELETE FROM node_addresses WHERE node = ?1", node.id.value);
   for (std::size_t i = 0; i < node.addresses.size(); ++i) {
     const NodeAddress& address = node.addresses[i];
@@ -391,7 +396,12 @@ bool Tables::node_has_shards(NodeId id) {
 }
 
 bool Tables::node_has_segments(NodeId id) {
-  return database_.query("SELECT 1 FROM replicas WHERE node = ?1 LIMIT 1", id.value).next();
+  if (database_.query("SELECT 1 FROM replicas WHERE node = ?1 LIMIT 1", id.value).next()) return true;
+  // As journal::SnapshotSegment names them.
+  const std::string snapshots = "segment % " + std::to_string(id.value) + "/%";
+  return database_
+      .query("SELECT 1 FROM shards WHERE snapshot_file LIKE ?1 LIMIT 1", std::string_view(snapshots))
+      .next();
 }
 
 // ---- topics --------------------------------------------------------------------------------------------
@@ -567,6 +577,23 @@ std::optional<Segment> Tables::last_segment(ShardId shard) {
   return segment_of(query);
 }
 
+std::optional<Segment> Tables::segment(ShardId shard, SegmentId id) {
+  std::optional<Segment> segment;
+  {
+    auto query = database_.query("SELECT id, base, \"end\", epoch FROM segments WHERE id = ?1 AND shard = ?2",
+                                 id.value, shard.value);
+    if (!query.next()) return std::nullopt;
+    segment = segment_of(query);
+  }
+  auto query =
+      database_.query("SELECT node, disk FROM replicas WHERE segment = ?1 ORDER BY ordinal", id.value);
+  while (query.next()) {
+    segment->replicas.push_back(
+        {NodeId(static_cast<std::uint32_t>(query.integer(0))), query.unsigned_integer(1)});
+  }
+  return segment;
+}
+
 std::vector<Segment> Tables::sealed_segments_until(ShardId shard, Lsn below) {
   std::vector<Segment> segments;
   auto query = database_.query(
@@ -579,10 +606,19 @@ std::vector<Segment> Tables::sealed_segments_until(ShardId shard, Lsn below) {
 void Tables::insert_segment(ShardId shard, const Segment& segment) {
   database_.run("INSERT INTO segments VALUES(?1, ?2, ?3, NULL, ?4)", segment.id.value, shard.value,
                 segment.base.value, segment.epoch.value);
-  for (std::size_t i = 0; i < segment.replicas.size(); ++i) {
-    database_.run("INSERT INTO replicas VALUES(?1, ?2, ?3, ?4)", segment.id.value, i,
-                  segment.replicas[i].node.value, segment.replicas[i].disk);
+  insert_replicas(segment.id, segment.replicas);
+}
+
+void Tables::insert_replicas(SegmentId id, const std::vector<Replica>& replicas) {
+  for (std::size_t i = 0; i < replicas.size(); ++i) {
+    database_.run("INSERT INTO replicas VALUES(?1, ?2, ?3, ?4)", id.value, i, replicas[i].node.value,
+                  replicas[i].disk);
   }
+}
+
+void Tables::place_segment(SegmentId id, const std::vector<Replica>& replicas) {
+  database_.run("DELETE FROM replicas WHERE segment = ?1", id.value);
+  insert_replicas(id, replicas);
 }
 
 void Tables::seal_segment(SegmentId id, Lsn end) {

@@ -108,7 +108,7 @@ class Tables {
   void put_node(const Node& node);
   void remove_node(NodeId id);
   bool node_has_shards(NodeId id);    // assigned to it
-  bool node_has_segments(NodeId id);  // that lie there
+  bool node_has_segments(NodeId id);  // that lie there; or snapshots that are segments
 
   std::vector<Topic> topics();
   std::optional<Topic> topic(TopicId id);
@@ -132,13 +132,17 @@ class Tables {
   void set_assigned(ShardId id, NodeId node);
   void set_snapshot(ShardId id, const Snapshot& snapshot);
 
+  std::optional<Segment> segment(ShardId shard, SegmentId id);
   std::optional<Segment> last_segment(ShardId shard);
   std::vector<Segment> sealed_segments_until(ShardId shard, Lsn below);  // without replicas
   void insert_segment(ShardId shard, const Segment& segment);
   void seal_segment(SegmentId id, Lsn end);
+  void place_segment(SegmentId id, const std::vector<Replica>& replicas);
   void delete_segment(SegmentId id);
 
  private:
+  void insert_replicas(SegmentId id, const std::vector<Replica>& replicas);
+
   storage::Database& database_;
 };
 

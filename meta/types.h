@@ -58,6 +58,7 @@ struct Node {
   std::string product;     // name and version, for people
   bool lives = true;       // false: this incarnation has ended
   bool draining = false;   // it shall own nothing, so that it can be stopped
+  bool leaving = false;    // for good: it shall keep nothing either. Then it is being drained, too
   Uuid directory;          // its data directory, which nobody else is this node with; zero: of a node alone
   friend bool operator==(const Node&, const Node&) = default;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <functional>
 #include <map>
 #include <memory>
@@ -29,7 +30,9 @@ using namespace std::chrono_literals;
 struct Member {
   sim::Host* host = nullptr;
   NodeConfig config;
-  Node* node = nullptr;  // null: no process
+  Node* node = nullptr;             // null: no process
+  runtime::Scope* scope = nullptr;  // of its program, on its core 0:
+  runtime::Runtime* core = nullptr;
   std::vector<Error> failed;
 };
 
@@ -40,6 +43,8 @@ class NodeProgram final : public sim::Program {
     config.on_failure = [this](const Error& why) { member_.failed.push_back(why); };
     node_ = std::make_unique<Node>(process.cores(), std::move(config));
     member.node = node_.get();
+    member.scope = &scope_;
+    member.core = &process.core(0);
     scope_.spawn(start(this));
   }
   ~NodeProgram() override { member_.node = nullptr; }
@@ -87,7 +92,20 @@ struct Inbox final : mqtt::ClientHandler {
 
 class BrokerCluster : public ::testing::TestWithParam<std::uint64_t> {
  protected:
+  // What the nodes logged.
+  void TearDown() override {
+    if (HasFailure() && world_) std::fputs(world_->trace().lines().c_str(), stderr);
+  }
   void begin() {
+    make_hosts();
+    for (std::uint32_t i = 1; i <= 3; ++i) boot(i);
+    settle();
+  }
+  void settle() {
+    ASSERT_TRUE(all_serve(3));
+    world_->run_for(12s);  // until shards move no more
+  }
+  void make_hosts() {
     const std::uint64_t seed = GetParam();
     world_ = std::make_unique<sim::World>(seed, sim::WorldConfig::draw(seed));
     for (std::uint32_t i = 1; i <= 3; ++i) {
@@ -103,14 +121,19 @@ class BrokerCluster : public ::testing::TestWithParam<std::uint64_t> {
       cluster.open_without_certificates = true;
       cluster.controller.leases = {.expiry = 2s, .drift = 50};
       if (i > 1) cluster.join = {{"n1", 7000}};
-      member.host->boot(2, [&member](sim::ProcessContext& process) {
-        return std::make_unique<NodeProgram>(process, member);
-      });
+      if (seed % 2 == 0) {
+        // Logs are cut behind snapshots all the time.
+        member.config.broker.snapshot_log_bytes = 1000;
+        member.config.broker.log.segment_bytes = 4000;
+      }
     }
     world_->add_host("c").boot(
         1, [this](sim::ProcessContext& process) { return std::make_unique<Clients>(process, &clients_); });
-    ASSERT_TRUE(all_serve(3));
-    world_->run_for(12s);  // until shards move no more
+  }
+  void boot(std::uint32_t i) {
+    members_[i].host->boot(2, [&member = members_[i]](sim::ProcessContext& process) {
+      return std::make_unique<NodeProgram>(process, member);
+    });
   }
 
   bool until(const std::function<bool()>& done, runtime::Duration limit = 60s) {
@@ -137,6 +160,23 @@ class BrokerCluster : public ::testing::TestWithParam<std::uint64_t> {
       return out;
     }
     return out;
+  }
+
+  // To the meta service, from that node.
+  template <class C>
+  Result<typename C::Answer> tell(std::uint32_t i, C command) {
+    auto answer = std::make_shared<std::optional<Result<typename C::Answer>>>();
+    Member& member = members_[i];
+    member.core->post(CoreId(0), [&member, command, answer] {
+      member.scope->spawn(execute<C>(member.node, command, answer));
+    });
+    if (!until([&] { return answer->has_value(); }, 30s)) return error(ErrorCode::kTimedOut, "no answer");
+    return **std::move(answer);
+  }
+  template <class C>
+  static Task<void> execute(Node* node, C command,
+                            std::shared_ptr<std::optional<Result<typename C::Answer>>> answer) {
+    *answer = co_await node->meta(CoreId(0)).execute(std::move(command));
   }
 
   // On the host of the clients, to its end.
@@ -385,6 +425,116 @@ TEST_P(BrokerCluster, a_node_that_stood_still_sends_its_clients_away_and_serves_
   ASSERT_TRUE(again);
   EXPECT_TRUE(again->session_present());
   EXPECT_TRUE(until([&] { return !after.got.empty() || !before.got.empty(); }));
+}
+
+// What it has kept alone, snapshots included, is there wherever its shards go.
+TEST_P(BrokerCluster, a_node_alone_grows_into_three) {
+  make_hosts();
+  const auto cluster = std::exchange(members_[1].config.cluster, std::nullopt);
+  boot(1);
+  ASSERT_TRUE(until([&] { return serves(1); }));
+  constexpr int kSessions = 12;
+  std::vector<std::string> wanted;
+  for (int i = 0; i < kSessions; ++i) {
+    Inbox inbox;
+    const auto client = connect(1, lasting("s" + std::to_string(i)), inbox);
+    ASSERT_TRUE(client);
+    subscribe(*client, "p/#", Qos::kAtLeastOnce);
+    disconnect(*client);
+  }
+  const auto publish_some = [&](std::uint32_t node, const std::string& mark) {
+    Inbox nobody;
+    const auto publisher = connect(node, clean("p" + mark), nobody);
+    ASSERT_TRUE(publisher);
+    for (int i = 0; i < 8; ++i) {
+      publish(*publisher, "p/" + mark, std::to_string(i), Qos::kAtLeastOnce);
+      wanted.push_back("p/" + mark + "=" + std::to_string(i));
+    }
+    disconnect(*publisher);
+  };
+  publish_some(1, "alone");
+  members_[1].host->terminate();
+  ASSERT_TRUE(until([&] { return !members_[1].host->running(); }));
+  members_[1].config.cluster = cluster;
+  members_[1].host->restart();
+  boot(2);
+  boot(3);
+  settle();
+  publish_some(2, "together");
+  std::ranges::sort(wanted);
+  for (int i = 0; i < kSessions; ++i) {
+    Inbox inbox;
+    const auto client = connect(1 + i % 3, lasting("s" + std::to_string(i)), inbox);
+    ASSERT_TRUE(client);
+    EXPECT_TRUE(until([&] { return inbox.got.size() >= wanted.size(); })) << i << ": " << inbox.got.size();
+    auto got = inbox.sorted();
+    got.erase(std::ranges::unique(got).begin(), got.end());
+    EXPECT_EQ(got, wanted) << i;
+    disconnect(*client);
+  }
+}
+
+// Its shards move, and nobody hears of it but those who are connected to it, who are not sent away either.
+TEST_P(BrokerCluster, a_drained_node_lets_go_of_its_shards) {
+  begin();
+  Inbox got, at1, nobody;
+  const auto subscriber = connect(3, lasting("s"), got), other = connect(1, clean("o"), at1),
+             publisher = connect(2, clean("p"), nobody);
+  ASSERT_TRUE(subscriber && other && publisher);
+  subscribe(*subscriber, "p/#", Qos::kAtLeastOnce);
+  std::vector<std::string> wanted;
+  for (int i = 0; i < 40; ++i) {
+    if (i == 10) ASSERT_TRUE(tell(2, meta::DrainNode{.node = NodeId(1)}));
+    publish(*publisher, "p/" + std::to_string(i), "x", Qos::kAtLeastOnce);
+    wanted.push_back("p/" + std::to_string(i) + "=x");
+    world_->run_for(20ms);
+  }
+  EXPECT_TRUE(until([&] { return !owners().contains(NodeId(1)) && owners().size() == 2; }));
+  EXPECT_TRUE(until([&] { return got.got.size() >= wanted.size(); }));
+  std::ranges::sort(wanted);
+  EXPECT_EQ(got.sorted(), wanted);
+  EXPECT_FALSE(got.closed || at1.closed || nobody.closed);
+}
+
+// Its segments and snapshots are copied away, and then it can be stopped and removed.
+TEST_P(BrokerCluster, who_leaves_for_good_is_removed_and_nothing_is_lost) {
+  begin();
+  constexpr int kSessions = 6;
+  for (int i = 0; i < kSessions; ++i) {
+    Inbox inbox;
+    const auto client = connect(1 + i % 3, lasting("s" + std::to_string(i)), inbox);
+    ASSERT_TRUE(client);
+    subscribe(*client, "p/#", Qos::kAtLeastOnce);
+    disconnect(*client);
+  }
+  Inbox nobody;
+  const auto publisher = connect(2, clean("p"), nobody);
+  ASSERT_TRUE(publisher);
+  std::vector<std::string> wanted;
+  for (int i = 0; i < 10; ++i) {
+    publish(*publisher, "p/" + std::to_string(i), "x", Qos::kAtLeastOnce);
+    wanted.push_back("p/" + std::to_string(i) + "=x");
+  }
+  ASSERT_TRUE(tell(2, meta::DrainNode{.node = NodeId(3), .draining = true, .leaving = true}));
+  EXPECT_TRUE(until([&] { return !owners().contains(NodeId(3)); }));
+  world_->run_for(40s);
+  members_[3].host->terminate();
+  ASSERT_TRUE(until([&] { return !members_[3].host->running(); }));
+  Result<meta::Node> removed = error(ErrorCode::kUnavailable, "not tried");
+  for (int i = 0; i < 30 && !removed; ++i) {
+    world_->run_for(1s);
+    removed = tell(1, meta::RemoveNode{.node = NodeId(3)});
+  }
+  ASSERT_TRUE(removed) << removed.error().to_string();
+  std::ranges::sort(wanted);
+  for (int i = 0; i < kSessions; ++i) {
+    Inbox inbox;
+    const auto client = connect(1 + i % 2, lasting("s" + std::to_string(i)), inbox);
+    ASSERT_TRUE(client);
+    EXPECT_TRUE(until([&] { return inbox.got.size() >= wanted.size(); })) << i << ": " << inbox.got.size();
+    EXPECT_EQ(inbox.sorted(), wanted) << i;
+    disconnect(*client);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, BrokerCluster, ::testing::Range<std::uint64_t>(1, 41));

@@ -26,6 +26,7 @@ struct ClusterModel {
   ModelChains chains;
   std::map<NodeId, std::uint64_t> disks;  // of nodes that have registered; 0: no journal
   std::set<NodeId> down;                  // their leases are over
+  std::set<NodeId> leaving;               // for good
   std::uint64_t version = 0;
   JournalOptions journal;
   JournalClientOptions client;
@@ -40,7 +41,10 @@ struct ClusterModel {
                         .zone = {},
                         .disk = disk,
                         .product = {},
-                        .lives = !down.contains(id)});
+                        .lives = !down.contains(id),
+                        .draining = leaving.contains(id),
+                        .leaving = leaving.contains(id),
+                        .directory = {}});
     }
     return std::move(builder).finish(++version);
   }

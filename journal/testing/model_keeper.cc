@@ -1,5 +1,6 @@
 #include "journal/testing/model_keeper.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -70,6 +71,18 @@ Result<std::vector<SegmentId>> ModelChains::trim(const meta::TrimChainItem& item
   return dropped;
 }
 
+Result<void> ModelChains::move(const meta::MoveSegment& command) {
+  ++moves;
+  meta::Shard& shard = shards_.at(command.shard);
+  if (command.epoch != shard.epoch) return error(ErrorCode::kFenced, "another epoch by now");
+  const auto found = std::ranges::find(shard.chain, command.segment, &meta::Segment::id);
+  if (found == shard.chain.end()) return error(ErrorCode::kNotFound, "trimmed");
+  STELE_ASSERT(found->end);
+  if (found->replicas != command.before) return error(ErrorCode::kFenced, "it lies elsewhere");
+  found->replicas = command.after;
+  return {};
+}
+
 bool ModelChains::publish(ShardId id, Epoch epoch, Lsn lsn) {
   meta::Shard& shard = shards_.at(id);
   if (shard.epoch != epoch) return false;
@@ -125,6 +138,14 @@ Task<Result<meta::TrimChain::Answer>> ModelKeeper::trim(std::vector<meta::TrimCh
   meta::TrimChain::Answer answer;
   for (const meta::TrimChainItem& item : items) answer.push_back(chains_.trim(item));
   if (!co_await travel()) co_return no_answer();
+  co_return answer;
+}
+
+Task<Result<void>> ModelKeeper::move(meta::MoveSegment command) {
+  if (!co_await travel()) co_return no_answer();
+  const bool lost = runtime_.random().chance(chains_.lost_answers_of_8, 8);
+  auto answer = chains_.move(command);
+  if (!co_await travel() || lost) co_return no_answer();
   co_return answer;
 }
 

@@ -31,6 +31,7 @@ class ModelChains {
   std::vector<meta::Shard> read(const std::vector<ShardId>& shards) const;
   Result<meta::SealAndOpenResult> seal_and_open(const meta::SealAndOpenItem& item);
   Result<std::vector<SegmentId>> trim(const meta::TrimChainItem& item);
+  Result<void> move(const meta::MoveSegment& command);
   // As SetSnapshot: what limits trimming.
   bool publish(ShardId shard, Epoch epoch, Lsn lsn);
 
@@ -44,7 +45,7 @@ class ModelChains {
   // Runs something in a while, whatever becomes of the process.
   std::function<void(std::function<void()>)> later;
 
-  std::uint64_t takes = 0, swaps = 0, trims = 0;  // commands executed
+  std::uint64_t takes = 0, swaps = 0, trims = 0, moves = 0;  // commands executed
 
  private:
   std::map<ShardId, meta::Shard> shards_;
@@ -62,6 +63,7 @@ class ModelKeeper final : public ChainKeeper {
   runtime::Task<Result<meta::SealAndOpen::Answer>> seal_and_open(
       std::vector<meta::SealAndOpenItem> items) override;
   runtime::Task<Result<meta::TrimChain::Answer>> trim(std::vector<meta::TrimChainItem> items) override;
+  runtime::Task<Result<void>> move(meta::MoveSegment command) override;
 
  private:
   runtime::Task<bool> travel();

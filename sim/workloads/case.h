@@ -21,12 +21,16 @@
 
 namespace stele::sim {
 
+// Of System::kCluster.
+inline constexpr std::uint32_t kClusterNodes = 3;
+
 // What is run.
 enum class System : std::uint8_t {
-  kNode,   // a node with clients
-  kLog,    // the write-ahead log alone
-  kStore,  // all that keeps a shard's log
-  kRaft,   // a group of Raft members alone
+  kNode,     // a node with clients
+  kLog,      // the write-ahead log alone
+  kStore,    // all that keeps a shard's log
+  kRaft,     // a group of Raft members alone
+  kCluster,  // three nodes with clients
 };
 
 struct Case {

@@ -36,7 +36,8 @@ struct Workload {
   Ledger& ledger;
   MqttPeer::Address mqtt;
   runtime::Endpoint kafka;
-  runtime::Dial kafka_dial = {};  // none: the network
+  std::vector<runtime::Endpoint> other_kafkas = {};  // more brokers of the cluster
+  runtime::Dial kafka_dial = {};                     // none: the network
   // To its listener with TLS, with the certificate of `certified`, and with one of nobody.
   runtime::Dial dial_certified = {}, dial_uncertified = {};
   runtime::Endpoint http;

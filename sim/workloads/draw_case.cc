@@ -27,15 +27,20 @@ Knobs knobs_of(const ScenarioFile& scenario, std::uint64_t seed) {
 }
 
 std::vector<std::string> nodes_of(const ScenarioFile& scenario, const Knobs& knobs) {
-  if (scenario.system != System::kRaft) return {"node"};
   std::vector<std::string> nodes;
+  if (scenario.system == System::kCluster) {
+    for (std::uint32_t id = 1; id <= kClusterNodes; ++id) nodes.push_back("n" + std::to_string(id));
+    return nodes;
+  }
+  if (scenario.system != System::kRaft) return {"node"};
   for (std::uint32_t id = 1; id <= raft_members(knobs); ++id) nodes.push_back("m" + std::to_string(id));
   return nodes;
 }
 
 std::vector<FaultMenu> menus_of(const ScenarioFile& scenario, const Knobs& knobs) {
   std::vector<std::string> clients;
-  if (scenario.system == System::kNode) clients.emplace_back("clients");
+  if (scenario.system == System::kNode || scenario.system == System::kCluster)
+    clients.emplace_back("clients");
   const std::vector<std::string> nodes = nodes_of(scenario, knobs);
   // What a group survives of one of its members, if there is another majority.
   std::vector<std::string> damaged = nodes, others = clients;

@@ -37,6 +37,10 @@ class FarKeeper final : public journal::ChainKeeper {
     STELE_CO_CHECK(co_await there());
     co_return co_await back(co_await keeper_->trim(std::move(items)));
   }
+  runtime::Task<Result<void>> move(meta::MoveSegment segment) override {
+    STELE_CO_CHECK(co_await there());
+    co_return co_await back(co_await keeper_->move(std::move(segment)));
+  }
 
  private:
   // One call in so many is not answered, before or after it took effect.

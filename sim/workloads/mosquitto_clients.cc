@@ -147,7 +147,7 @@ Task<void> run_mosquitto_publisher(runtime::Runtime& runtime, Workload& workload
   bool connected_before = false;
   while (!workload.stopping || !state.idle()) {
     if (state.idle()) co_await wait_while_quiet(runtime, workload);
-    const auto session_present = co_await peer.connect(workload.mqtt.tcp);
+    const auto session_present = co_await peer.connect(workload.mqtt.any(runtime.random()));
     if (!session_present) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;
@@ -181,7 +181,7 @@ Task<void> run_mosquitto_subscriber(runtime::Runtime& runtime, Workload& workloa
   Subscriber state(workload, client_id);
   bool complete = false;
   while (!complete) {
-    const auto session_present = co_await peer.connect(workload.mqtt.tcp);
+    const auto session_present = co_await peer.connect(workload.mqtt.any(runtime.random()));
     if (!session_present) {
       co_await runtime::sleep(runtime, short_pause(runtime, 500));
       continue;

@@ -25,7 +25,7 @@ Task<Result<std::unique_ptr<MqttPeer>>> MqttPeer::dial(runtime::Runtime& runtime
   } else if (to.tls && runtime.random().chance(1, 2)) {
     STELE_CO_TRY(peer->connection_, co_await to.dial_tls(runtime, *std::move(to.tls), 5s, {}));
   } else {
-    STELE_CO_TRY(peer->connection_, co_await runtime.network().connect(std::move(to.tcp), 5s, {}));
+    STELE_CO_TRY(peer->connection_, co_await runtime.network().connect(to.any(runtime.random()), 5s, {}));
   }
   peer->connection_->start(*peer);
   co_return peer;

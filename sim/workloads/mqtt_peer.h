@@ -39,6 +39,11 @@ class MqttPeer final : private runtime::ConnectionHandler {
     std::optional<runtime::Endpoint> websocket = std::nullopt;
     std::optional<runtime::Endpoint> tls = std::nullopt;
     runtime::Dial dial_tls = {};
+    std::vector<runtime::Endpoint> others = {};  // more brokers, each as good as that at `tcp`
+    runtime::Endpoint any(runtime::Random& random) const {
+      const std::size_t which = others.empty() ? 0 : random.below(others.size() + 1);
+      return which == 0 ? tcp : others[which - 1];
+    }
   };
   static runtime::Task<Result<std::unique_ptr<MqttPeer>>> dial(runtime::Runtime& runtime, Address to,
                                                                std::optional<Login> login = std::nullopt);

@@ -1,5 +1,6 @@
-// One node, whole and unchanged, with MQTT and Kafka clients, while its machine and its network fail. Judged
-// throughout and at the end (clients.h, shadow.h, ledger.h, end_checks.h).
+// One node, whole and unchanged, with MQTT and Kafka clients, while its machine and its network fail; or
+// three of them that are a cluster, and clients that go to any of them. Judged throughout and at the end
+// (clients.h, shadow.h, ledger.h, end_checks.h).
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -35,6 +36,7 @@ namespace {
 
 // After the faults everything must be done within so much virtual time.
 constexpr Duration kCalmDown = 10min;
+constexpr std::uint16_t kRpcPort = 7000;
 
 class NodeRun {
  public:
@@ -42,19 +44,31 @@ class NodeRun {
   ScenarioResult run();
 
  private:
+  Host& add_hosts();
   void speak_tls();
-  server::NodeConfig config(ProcessContext& process);
-  void boot_node();
+  bool is_cluster() const { return nodes_.size() > 1; }
+  server::NodeConfig config(ProcessContext& process, std::uint32_t number);
+  void boot_nodes();
+  void boot_node(std::uint32_t number);
   void prepare_clients();
   void begin_load();
   void begin_faults();
   void end_faults();
   void judge();
-  void start_failed(const Error& error, std::uint64_t incarnation);
-  bool serves() const;
-  std::uint64_t disk_faults_met();
-  // In this process, or the last one.
-  bool disk_failed() { return disk_faults_met() > disk_faults_before_; }
+  void start_failed(std::uint32_t number, const Error& error, std::uint64_t incarnation);
+  bool serves() const;  // all of them
+  // Of a node's present process, or the last one.
+  struct NodeOfRun {
+    Host* host = nullptr;
+    std::uint64_t disk_faults_before = 0;  // when the process began
+    Time process_began{};
+    std::uint64_t disk_faults_met() const { return host->disk().effects().errors(); }
+    bool disk_failed() const { return disk_faults_met() > disk_faults_before; }
+  };
+  bool a_disk_failed() const {
+    return std::ranges::any_of(nodes_, [](const NodeOfRun& node) { return node.disk_failed(); });
+  }
+  std::uint64_t crashes() const;
   void note_committed(const broker::DataEntry& data, std::string_view batch);
   void note_offsets(const broker::ShardState& state);
   std::uint64_t floor(const std::string& name) const;
@@ -71,13 +85,11 @@ class NodeRun {
   Ledger ledger_;
   Workload workload_;
   Contention contention_{workload_};
-  Host& node_;
+  std::vector<NodeOfRun> nodes_;  // n1, n2, …; or the one that there is
   Host& clients_;
   Host* strangers_ = nullptr;  // where the clients run that others do not share an address with
   std::optional<Faults> faults_;
-  bool faulty_ = false;                   // faults may come
-  std::uint64_t disk_faults_before_ = 0;  // when the process began
-  Time process_began_{};
+  bool faulty_ = false;  // faults may come
 };
 
 // What the clients of a case run as.
@@ -101,8 +113,8 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
       judge_(world_),
       ledger_(judge_),
       workload_{.judge = judge_, .ledger = ledger_, .mqtt = {}, .kafka = {}, .http = {}, .login = {}},
-      node_(world_.add_host("node")),
-      clients_(world_.add_host("clients")) {
+      nodes_(of.system == System::kCluster ? kClusterNodes : 1),
+      clients_(add_hosts()) {
   if (observe.any()) observer_.emplace(world_, observe);
   shadow_.on_data = [this](const broker::DataEntry& data, std::string_view batch) {
     note_committed(data, batch);
@@ -114,7 +126,7 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
   workload_.is_numbered = [this](const std::string& client_id, std::uint16_t packet_id) {
     return shadow_.is_numbered(client_id, packet_id);
   };
-  workload_.disk_fails = [this] { return disk_failed(); };
+  workload_.disk_fails = [this] { return a_disk_failed(); };
   workload_.refused_at = [this] { return shadow_.refused_at(); };
   workload_.is_subscribed = [this](const std::string& client_id, const std::string& filter) {
     return shadow_.is_subscribed(client_id, filter);
@@ -126,23 +138,36 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
   workload_.crew.exactly_once = of.knobs["clients.crew_exactly_once"] != 0;
   if (of.knobs["clients.log_in"] != 0) workload_.login = MqttPeer::Login{"root", "the password of root"};
   workload_.neighbour = workload_.login && of.knobs["clients.neighbour"] != 0;
-  workload_.mqtt = {.tcp = {node_.ip(), 1883}};
-  if (of.knobs["clients.websocket"] != 0) workload_.mqtt.websocket = runtime::Endpoint{node_.ip(), 8080};
-  workload_.kafka = {node_.ip(), 9092};
-  workload_.http = {node_.ip(), 8080};
+  const std::string& ip = nodes_.front().host->ip();
+  workload_.mqtt = {.tcp = {ip, 1883}};
+  if (of.knobs["clients.websocket"] != 0) workload_.mqtt.websocket = runtime::Endpoint{ip, 8080};
+  workload_.kafka = {ip, 9092};
+  workload_.http = {ip, 8080};
+  for (std::size_t i = 1; i < nodes_.size(); ++i) {
+    workload_.mqtt.others.push_back({nodes_[i].host->ip(), 1883});
+    workload_.other_kafkas.push_back({nodes_[i].host->ip(), 9092});
+  }
   if (of.knobs["clients.tls"] != 0) speak_tls();
   if (std::ranges::any_of(of.clients, [](const ClientOfCase& one) { return is_stranger(one.kind); }))
     strangers_ = &world_.add_host("strangers");
 }
 
+// Those of the nodes; and gives that of the clients.
+Host& NodeRun::add_hosts() {
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    nodes_[i].host = &world_.add_host(nodes_.size() == 1 ? "node" : "n" + std::to_string(i + 1));
+  return world_.add_host("clients");
+}
+
 // MQTT and Kafka clients come to both listeners.
 void NodeRun::speak_tls() {
   tls_.emplace(of_.seed);
-  workload_.mqtt.tls = runtime::Endpoint{node_.ip(), 8883};
+  const std::string& ip = nodes_.front().host->ip();
+  workload_.mqtt.tls = runtime::Endpoint{ip, 8883};
   workload_.mqtt.dial_tls = dial_tls(client_tls());
   workload_.dial_certified = dial_tls(client_tls_of_certified());
   workload_.dial_uncertified = dial_tls(client_tls_of_stranger());
-  workload_.kafka_dial = [with = workload_.mqtt.dial_tls, tls = runtime::Endpoint{node_.ip(), 9093}](
+  workload_.kafka_dial = [with = workload_.mqtt.dial_tls, tls = runtime::Endpoint{ip, 9093}](
                              runtime::Runtime& runtime, runtime::Endpoint to, Duration timeout,
                              runtime::StopToken stop) {
     if (runtime.random().chance(1, 2)) return with(runtime, tls, timeout, std::move(stop));
@@ -152,43 +177,62 @@ void NodeRun::speak_tls() {
 
 // ---- the system -----------------------------------------------------------------------------------------
 
-server::NodeConfig NodeRun::config(ProcessContext& process) {
+server::NodeConfig NodeRun::config(ProcessContext& process, std::uint32_t number) {
   server::NodeConfig config = node_config(of_.knobs, process.host().ip());
   config.broker.observer = &shadow_;
-  if (workload_.login) config.administrator = {workload_.login->user, workload_.login->password};
+  if (workload_.login && number == 1)
+    config.administrator = {workload_.login->user, workload_.login->password};
+  if (!is_cluster()) return config;
+  server::ClusterConfig& cluster = config.cluster.emplace();
+  cluster.node = NodeId(number);
+  cluster.rpc = {process.host().ip(), kRpcPort};
+  cluster.open_without_certificates = true;
+  if (number > 1) cluster.join = {{nodes_.front().host->ip(), kRpcPort}};
   return config;
 }
 
-void NodeRun::boot_node() {
-  node_.boot(static_cast<std::uint32_t>(of_.knobs["node.cores"]), [this](ProcessContext& process) {
-    if (disk_failed()) workload_.disk_failed.emplace_back(process_began_, world_.now());
-    process_began_ = world_.now();
-    disk_faults_before_ = disk_faults_met();
+// The first is there before the others, who ask it for a place.
+void NodeRun::boot_nodes() {
+  for (std::uint32_t number = 1; number <= nodes_.size(); ++number) boot_node(number);
+}
+
+void NodeRun::boot_node(std::uint32_t number) {
+  NodeOfRun& node = nodes_[number - 1];
+  const auto cores = static_cast<std::uint32_t>(of_.knobs["node.cores"]);
+  node.host->boot(cores, [this, number, &node](ProcessContext& process) {
+    if (node.disk_failed()) workload_.disk_failed.emplace_back(node.process_began, world_.now());
+    node.process_began = world_.now();
+    node.disk_faults_before = node.disk_faults_met();
     // Now and then it does not get far.
     runtime::Random& random = world_.random(Concern::kFaults);
     const std::uint64_t one_in = of_.knobs["node.start_crash_one_in"];
     if (faulty_ && one_in > 0 && random.chance(1, one_in))
-      node_.crash_at_file_operation(1 + random.below(200));
-    return std::make_unique<NodeProgram>(process, config(process), [this, &process](const Error& error) {
-      start_failed(error, process.incarnation());
-    });
+      node.host->crash_at_file_operation(1 + random.below(200));
+    return std::make_unique<NodeProgram>(
+        process, config(process, number),
+        [this, number, &process](const Error& error) { start_failed(number, error, process.incarnation()); });
   });
 }
 
 bool NodeRun::serves() const {
-  const auto* program = static_cast<const NodeProgram*>(node_.program());
-  return program && program->serves();
+  return std::ranges::all_of(nodes_, [](const NodeOfRun& node) {
+    const auto* program = static_cast<const NodeProgram*>(node.host->program());
+    return program && program->serves();
+  });
 }
 
-std::uint64_t NodeRun::disk_faults_met() {
-  return node_.disk().effects().errors();
+std::uint64_t NodeRun::crashes() const {
+  std::uint64_t all = 0;
+  for (const NodeOfRun& node : nodes_) all += node.host->crashes();
+  return all;
 }
 
 // With a disk that fails it may; the next process tries again.
-void NodeRun::start_failed(const Error& error, std::uint64_t incarnation) {
-  if (disk_failed()) return;
-  world_.fail("the node does not start: " + error.to_string() + " (process " + std::to_string(incarnation) +
-              ")");
+void NodeRun::start_failed(std::uint32_t number, const Error& error, std::uint64_t incarnation) {
+  const NodeOfRun& node = nodes_[number - 1];
+  if (node.disk_failed()) return;
+  world_.fail(node.host->name() + " does not start: " + error.to_string() + " (process " +
+              std::to_string(incarnation) + ")");
 }
 
 // ---- clients and faults ---------------------------------------------------------------------------------
@@ -226,7 +270,7 @@ void NodeRun::begin_faults() {
   std::vector<Fault> plan = of_.faults;
   for (Fault& fault : plan) fault.at += world_.elapsed();
   faults_.emplace(world_, std::move(plan));
-  faults_->supervise(node_);
+  for (const NodeOfRun& node : nodes_) faults_->supervise(*node.host);
   faulty_ = true;
 }
 
@@ -298,7 +342,7 @@ std::string NodeRun::too_little(bool of_clients) const {
   const Floor floors[] = {
       {"operations", ledger_.operations()},
       {"faults", faults_->injected() - pauses_of_cores, true, false},
-      {"crashes", node_.crashes(), true, false},
+      {"crashes", crashes(), true, false},
       {"denials", workload_.denials, of_.has_any("denied")},
       {"messages-of-the-neighbour", ledger_.received_count(kNeighbourReader), of_.has_any("neighbour"),
        false},
@@ -333,7 +377,7 @@ void NodeRun::judge() {
 }
 
 ScenarioResult NodeRun::run() {
-  boot_node();
+  boot_nodes();
   prepare_clients();
   begin_load();
   begin_faults();
@@ -356,7 +400,7 @@ ScenarioResult NodeRun::result(const RunResult& end) {
   out.faults = faults_->injected();
   for (const auto& [kind, injected, skipped, met] : faults_->counts())
     out.fault_counts.push_back({to_string(kind), injected, skipped, met});
-  out.crashes = node_.crashes();
+  out.crashes = crashes();
   out.histories = contention_.histories.size();
   out.undecided = contention_.undecided;
   out.contended = contention_.contended;

@@ -52,8 +52,11 @@ runtime::Task<bool> prepare_topics(kafka::Client& client) {
 }  // namespace
 
 runtime::Task<void> prepare(runtime::Runtime& runtime, Workload& workload, bool& ready) {
-  while (true) {
-    auto client = co_await kafka::Client::connect(runtime, workload.kafka, kafka_options(workload));
+  for (std::size_t turn = 0;; ++turn) {
+    // Each in turn: one of them coordinates the group.
+    const std::size_t which = turn % (workload.other_kafkas.size() + 1);
+    const runtime::Endpoint to = which == 0 ? workload.kafka : workload.other_kafkas[which - 1];
+    auto client = co_await kafka::Client::connect(runtime, to, kafka_options(workload));
     if (client) {
       const bool done = (!workload.login || co_await make_denied_user(runtime, workload)) &&
                         (!workload.neighbour || co_await make_neighbour(runtime, workload)) &&

@@ -11,6 +11,7 @@ ScenarioResult run_case(const Case& of, const Observation& observe) {
     case System::kRaft:
       return run_raft(of, observe);
     case System::kNode:
+    case System::kCluster:
       break;
   }
   return run_node(of, observe);

@@ -86,14 +86,15 @@ bool Shadow::wants_hash(ShardId id) {
   return true;
 }
 
-void Shadow::on_hash(ShardId id, Lsn applied, std::uint64_t state_hash) {
+void Shadow::on_hash(ShardId id, Epoch epoch, Lsn applied, std::uint64_t state_hash) {
   Shard& shard = shards_[id];
+  if (epoch != shard.epoch) return;  // one that does not know yet that it owns the shard no more
   if (applied <= shard.committed) return;
   shard.hashes[applied] = state_hash;
 }
 
-void Shadow::on_snapshot(ShardId id, Lsn lsn, std::uint64_t state_hash) {
-  on_hash(id, lsn, state_hash);
+void Shadow::on_snapshot(ShardId id, Epoch epoch, Lsn lsn, std::uint64_t state_hash) {
+  on_hash(id, epoch, lsn, state_hash);
 }
 
 std::string Shadow::describe(const std::string& client_id) const {

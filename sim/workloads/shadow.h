@@ -32,9 +32,9 @@ class Shadow final : public broker::ShardObserver {
   void on_append(ShardId shard, Epoch epoch, Lsn lsn, std::string_view head, std::string_view body) override;
   void on_commit(ShardId shard, Epoch epoch, Lsn end) override;
   bool wants_hash(ShardId shard) override;
-  void on_hash(ShardId shard, Lsn applied, std::uint64_t state_hash) override;
+  void on_hash(ShardId shard, Epoch epoch, Lsn applied, std::uint64_t state_hash) override;
   void on_refused(ShardId) override { refused_at_ = world_.now(); }
-  void on_snapshot(ShardId shard, Lsn lsn, std::uint64_t state_hash) override;
+  void on_snapshot(ShardId shard, Epoch epoch, Lsn lsn, std::uint64_t state_hash) override;
 
   // When a shard last refused something new; Time::min() if none has.
   Time refused_at() const { return refused_at_; }

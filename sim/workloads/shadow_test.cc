@@ -55,11 +55,13 @@ TEST_F(ShadowTest, FollowsAnOwnerAndTheNext) {
   EXPECT_EQ(addresses_.size(), 0u) << "not committed yet";
   commit();
   publish("b");
-  shadow_.on_hash(kShard, owner_.state.next(), owner_.state.hash());
+  shadow_.on_hash(kShard, Epoch(1), owner_.state.next(), owner_.state.hash());
   commit();
   publish("c");  // appended and there when the next owner begins: committed by it
   begin(Epoch(2));
-  shadow_.on_snapshot(kShard, owner_.state.next(), owner_.state.hash());
+  shadow_.on_snapshot(kShard, Epoch(2), owner_.state.next(), owner_.state.hash());
+  // Of the one before, who does not know yet.
+  shadow_.on_hash(kShard, Epoch(1), owner_.state.next() + 1, 1);
   publish("d");
   commit();
   EXPECT_EQ(failure(), "");
@@ -148,7 +150,7 @@ TEST_F(ShadowTest, TimeThatGoesBackIsFound) {
 
 TEST_F(ShadowTest, AnOwnersStateThatIsNotTheFoldOfItsLogIsFound) {
   publish("a");
-  shadow_.on_hash(kShard, owner_.state.next(), owner_.state.hash() + 1);
+  shadow_.on_hash(kShard, Epoch(1), owner_.state.next(), owner_.state.hash() + 1);
   EXPECT_EQ(failure(), "");
   commit();
   EXPECT_EQ(failure(), "shard 5: the owner's state is not the fold of its log");
@@ -157,7 +159,7 @@ TEST_F(ShadowTest, AnOwnersStateThatIsNotTheFoldOfItsLogIsFound) {
 TEST_F(ShadowTest, ASnapshotOfAnythingButACommittedStateIsFound) {
   publish("a");
   publish("b");
-  shadow_.on_snapshot(kShard, Lsn(1), owner_.state.hash());  // it holds entry 1 already
+  shadow_.on_snapshot(kShard, Epoch(1), Lsn(1), owner_.state.hash());  // it holds entry 1 already
   commit();
   EXPECT_EQ(failure(), "shard 5: the owner's state is not the fold of its log");
 }

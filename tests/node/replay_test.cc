@@ -27,9 +27,9 @@ class Snapshots final : public broker::ShardObserver {
   void on_append(ShardId, Epoch, Lsn, std::string_view, std::string_view) override {}
   void on_commit(ShardId, Epoch, Lsn) override {}
   bool wants_hash(ShardId) override { return false; }
-  void on_hash(ShardId, Lsn, std::uint64_t) override {}
+  void on_hash(ShardId, Epoch, Lsn, std::uint64_t) override {}
   void on_refused(ShardId) override {}
-  void on_snapshot(ShardId shard, Lsn, std::uint64_t) override { of.push_back(shard); }
+  void on_snapshot(ShardId shard, Epoch, Lsn, std::uint64_t) override { of.push_back(shard); }
 };
 
 Task<void> produce(kafka::Client& client, std::int32_t partition, int kib) {
