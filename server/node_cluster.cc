@@ -62,7 +62,13 @@ Task<Result<void>> Node::enter_cluster() {
     co_await shared_->cluster->follow(core, *cores_[core]->meta);
   }
   STELE_CO_TRY(shared_->incarnation, co_await shared_->cluster->enter(*cores_.front()->meta, registration()));
+  shared_->cluster_admin =
+      std::make_unique<ClusterAdmin>(runtime_, *shared_->cluster, *cores_.front()->meta);
   co_return co_await make_administrator();
+}
+
+http::ClusterAdministration* Node::cluster_administration() {
+  return shared_->cluster_admin.get();
 }
 
 // Where segments lie is known from the metadata, and new ones go where nodes serve.
@@ -143,11 +149,11 @@ meta::RegisterNode Node::registration() const {
   if (serves_clients()) {
     add("mqtt", config_.mqtt, std::nullopt);
     add("kafka", config_.kafka, config_.advertise_kafka);
-    add("http", config_.http, std::nullopt);
     add("mqtt-tls", config_.mqtt_tls, std::nullopt);
     add("kafka-tls", config_.kafka_tls, config_.advertise_kafka_tls);
-    add("http-tls", config_.http_tls, std::nullopt);
   }
+  add("http", config_.http, std::nullopt);
+  add("http-tls", config_.http_tls, std::nullopt);
   if (has_journal()) out.disk = shared_->journal->store().incarnation();
   return out;
 }
