@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -63,7 +64,7 @@ class Program final : public sim::Program {
 
 class Admin : public ::testing::Test {
  protected:
-  void begin(std::uint32_t count) {
+  void prepare(std::uint32_t count, std::optional<std::uint32_t> roles = std::nullopt) {
     world_ = std::make_unique<sim::World>(1, sim::WorldConfig::draw(1));
     for (std::uint32_t i = 1; i <= count; ++i) {
       Member& member = members_[i];
@@ -74,16 +75,21 @@ class Admin : public ::testing::Test {
       ClusterConfig& cluster = member.config.cluster.emplace();
       cluster.node = NodeId(i);
       cluster.rpc = {name, 7000};
-      cluster.roles = i == 4 ? meta::kJournalRole : meta::kMetaRole | meta::kJournalRole;
+      cluster.roles = roles.value_or(i == 4 ? meta::kJournalRole : meta::kMetaRole | meta::kJournalRole);
       cluster.open_without_certificates = true;
       cluster.controller.leases = {.expiry = 2s, .drift = 50};
       if (i > 1) cluster.join = {{"n1", 7000}};
-      member.host->boot(
-          1, [&member](sim::ProcessContext& process) { return std::make_unique<Program>(process, member); });
     }
-    for (std::uint32_t i = 1; i <= count; ++i) {
-      ASSERT_TRUE(until([&] { return members_[i].program && members_[i].program->node().serving(); }));
-    }
+  }
+  void boot(std::uint32_t i) {
+    Member& member = members_[i];
+    member.host->boot(
+        1, [&member](sim::ProcessContext& process) { return std::make_unique<Program>(process, member); });
+    ASSERT_TRUE(until([&] { return member.program && member.program->node().serving(); }));
+  }
+  void begin(std::uint32_t count) {
+    prepare(count);
+    for (std::uint32_t i = 1; i <= count; ++i) ASSERT_NO_FATAL_FAILURE(boot(i));
     ASSERT_TRUE(until([&] { return group(1).voters.size() == std::min(count, 3U) && !group(1).joint(); }));
     world_->run_for(3s);  // until everybody knows
   }
@@ -144,6 +150,11 @@ class Admin : public ::testing::Test {
     }
     return out;
   }
+  std::vector<http::ClusterShard> shards(std::uint32_t by) {
+    auto found = ask<std::vector<http::ClusterShard>>(
+        by, [](http::ClusterAdministration& admin) { return admin.shards(); });
+    return found ? *std::move(found) : std::vector<http::ClusterShard>();
+  }
   http::ClusterAdministration& admin(std::uint32_t of) {
     return *members_[of].program->node().cluster_administration();
   }
@@ -178,10 +189,7 @@ TEST_F(Admin, TellsWhoIsThere) {
   EXPECT_EQ(all[NodeId(4)].meta, "learner");
   EXPECT_EQ(all[NodeId(4)].roles, std::vector<std::string>{"journal"});
   EXPECT_EQ(all[NodeId(1)].state, "live");
-  const auto shards = ask<std::vector<http::ClusterShard>>(
-      2, [](http::ClusterAdministration& admin) { return admin.shards(); });
-  ASSERT_TRUE(shards);
-  EXPECT_EQ(shards->size(), 8u);
+  EXPECT_EQ(shards(2).size(), 8u);
 
   EXPECT_TRUE(drain(4, 3));
   EXPECT_TRUE(nodes(4)[NodeId(3)].draining) << "known where it was asked for";
@@ -189,6 +197,32 @@ TEST_F(Admin, TellsWhoIsThere) {
   EXPECT_TRUE(has(refusal(remove(1, 2)), "lives"));
   EXPECT_TRUE(admin(2).voter(NodeId(3))->voter);
   EXPECT_TRUE(has(refusal(admin(2).voter(NodeId(4))), "role meta"));
+}
+
+// One that serves alone and another that comes: what is told is read again.
+TEST_F(Admin, TellsWhatLiesWhere) {
+  prepare(2, meta::kAllRoles);
+  ASSERT_NO_FATAL_FAILURE(boot(1));
+  ASSERT_TRUE(eventually([&] { return status(1)->shards.leaderless == 0; }));
+  EXPECT_EQ(shards(1)[0].replicas.size(), 1u);
+  EXPECT_EQ(status(1)->segments.under_replicated, 0u) << "there is one journal";
+  EXPECT_TRUE(has(why_not_stop(1), "8 shards would take nothing new"));
+  EXPECT_TRUE(has(refusal(drain(1, 1)), "nowhere to go"));
+
+  ASSERT_NO_FATAL_FAILURE(boot(2));
+  ASSERT_TRUE(eventually([&] { return status(1)->segments.under_replicated > 0; }));
+  ASSERT_TRUE(eventually([&] {
+    const auto all = shards(2);
+    return std::ranges::all_of(all, [](const auto& one) { return one.replicas.size() == 2; }) &&
+           nodes(2)[NodeId(2)].shards == 4;
+  }));
+  for (const http::ClusterShard& one : shards(2)) {
+    EXPECT_EQ(one.state, "served");
+    EXPECT_EQ(one.needed, 2u);
+    EXPECT_TRUE(one.replicas[0].present && one.replicas[1].present);
+  }
+  EXPECT_TRUE(drain(1, 2));
+  ASSERT_TRUE(eventually([&] { return nodes(1)[NodeId(2)].shards == 0; }));
 }
 
 TEST_F(Admin, WhoIsGoneIsTakenOut) {
