@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Of what is shown, and of what is counted.
+// Of what is shown, also to those who need not say who they are, and of what is counted.
 constexpr runtime::Duration kShownAge = 1s;
 constexpr runtime::Duration kCountedAge = 10s;
 
@@ -213,7 +213,7 @@ Task<Result<std::vector<std::string>>> ClusterAdmin::why_not_stop() {
   if (auto current = co_await part_.log()->member().read_barrier(); !current) {
     co_return std::unexpected(current.error().with_context("the meta service does not answer"));
   }
-  STELE_CO_TRY(const Chains chains, co_await this->chains(runtime::Duration::zero()));
+  STELE_CO_TRY(const Chains chains, co_await this->chains(kShownAge));
   co_return server::why_not_stop({.view = part_.log()->view(),
                                   .membership = part_.log()->member().status().membership,
                                   .shards = chains,

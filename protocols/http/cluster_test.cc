@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/base64.h"
-#include "broker/testing/anybody.h"
+#include "broker/access.h"
+#include "broker/administration.h"
 #include "meta/types.h"
 #include "protocols/http/client.h"
 #include "protocols/http/listener.h"
@@ -75,6 +75,24 @@ class NobodysFriend final : public broker::Authorizer, public broker::Administra
   static Task<Result<T>> no() {
     co_return error(ErrorCode::kInternal, "not asked here");
   }
+};
+
+// Everybody is the same, of that tenant.
+class OneOfATenant final : public broker::Authenticator {
+ public:
+  TenantId tenant = kDefaultTenant;
+  Result<broker::Principal> nobody() override { return broker::Principal{.name = "one", .tenant = tenant}; }
+  Result<broker::Principal> of_certificate(std::string_view) override { return nobody(); }
+  Task<Result<broker::Principal>> log_in(std::string, std::string, std::string) override {
+    co_return nobody();
+  }
+  Task<Result<broker::Principal>> log_in_with_token(std::string, std::string) override { co_return nobody(); }
+  Task<Result<std::unique_ptr<broker::ScramLogin>>> begin_scram(std::string, scram::Hash,
+                                                                std::string) override {
+    co_return error(ErrorCode::kUnauthorized, "no SCRAM in this test");
+  }
+  bool still_known(const broker::Principal&) override { return true; }
+  void watch(broker::IdentityWatcher&) override {}
 };
 
 class TestCluster final : public ClusterAdministration {
@@ -154,7 +172,7 @@ class TestNode final : public NodeInfo {
 struct World {
   Runtime& runtime;
   NobodysFriend access;
-  broker::testing::Anybody anybody;
+  OneOfATenant anybody;
   TestNode node;
   std::shared_ptr<const meta::MetaView> view = std::make_shared<const meta::MetaView>();
   HttpListener listener;
@@ -287,6 +305,10 @@ Task<void> refused(Runtime& rt) {
     EXPECT_EQ((co_await world.ask("GET", target)).first, 403) << target;
   }
   world.access.forbidden = {};
+  world.anybody.tenant = TenantId(7);  // whose administrator he is
+  EXPECT_EQ((co_await world.ask("DELETE", "/v1/cluster/nodes/2")).first, 403);
+  EXPECT_EQ((co_await world.ask("GET", "/v1/cluster")).first, 403);
+  world.anybody.tenant = kDefaultTenant;
   world.node.alone_ = true;
   const auto [status, body] = co_await world.ask("GET", "/v1/cluster");
   EXPECT_EQ(status, 501);

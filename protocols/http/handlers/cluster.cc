@@ -17,11 +17,14 @@ Error alone() {
 // The cluster, for who may do that with it; else what is answered.
 std::expected<ClusterAdministration*, Response> cluster_for(const HandlerContext& context,
                                                             broker::Action action) {
-  if (!context.backend.authorizer.allowed(context.principal, action, "")) {
+  // Like the node itself the cluster is nobody's but the default tenant's, whatever others administer.
+  if (!context.backend.authorizer.allowed(context.principal, action, "") ||
+      context.principal.tenant != kDefaultTenant) {
     const bool reads = action == broker::Action::kDescribe;
-    return std::unexpected(error_response(
-        Error{ErrorCode::kUnauthorized, reads ? "the cluster may not be described"
-                                              : "'" + context.principal.name + "' is no administrator"}));
+    return std::unexpected(
+        error_response(Error{ErrorCode::kUnauthorized,
+                             reads ? "the cluster may not be described"
+                                   : "'" + context.principal.name + "' is no administrator of the cluster"}));
   }
   if (ClusterAdministration* const cluster = context.node.cluster_administration()) return cluster;
   return std::unexpected(error_response(alone()));
