@@ -80,13 +80,12 @@ void add_methods(Corpus& corpus) {
   });
 }
 
-std::string handshake() {
+std::string handshake(std::string_view mechanism, std::string_view response) {
   ConnectionStartOk start;
-  const std::string response = plain_response({"guest", "guest"});
   const Table capabilities = Table().add("publisher_confirms", true).add("connection.blocked", true);
   const Table properties = Table().add("product", "test").add("capabilities", capabilities.view());
   start.client_properties = properties.view();
-  start.mechanism = "PLAIN";
+  start.mechanism = mechanism;
   start.response = response;
   start.locale = "en_US";
   ConnectionOpen open;
@@ -101,8 +100,30 @@ std::string publish(std::string_view body) {
   properties.content_type = "text/plain";
   properties.delivery_mode = kPersistent;
   STELE_ASSERT(append_content_header(out, 1, body.size(), properties));
-  append_body(out, 1, body, 4096);
+  append_body(out, 1, body, 8192);
   return out;
+}
+
+// A table of every type, as arguments of bindings and as headers.
+void add_tables(Corpus& corpus) {
+  const Array array = Array().add("x").add(std::int32_t{1}).add(Array().add(Void{}).view());
+  Table all = Table().add("void", Void{}).add("bool", true).add("i8", std::int8_t{-1});
+  all.add("u8", std::uint8_t{1}).add("i16", std::int16_t{-2}).add("u16", std::uint16_t{2});
+  all.add("i32", std::int32_t{-3}).add("u32", std::uint32_t{3}).add("i64", std::int64_t{-4});
+  all.add("float", 0.5f).add("double", -0.25).add("decimal", Decimal{2, 314}).add("time", Timestamp{1});
+  all.add("text", "t").add("bytes", ByteArray{"b"}).add("array", array.view());
+  all.add("table", Table(all).view()).add("text", "twice");
+  for (const std::string match : {"all", "any", "all-with-x", "any-with-x", "none"}) {
+    const Table arguments = Table(all).add("x-match", match).add("x-more", std::int32_t{1});
+    QueueBind bind;
+    bind.routing_key = "a.*.#";
+    bind.arguments = arguments.view();
+    BasicProperties properties;
+    properties.headers = arguments.view();
+    std::string content;
+    STELE_ASSERT(append_content_header(content, 1, 0, properties));
+    corpus.add("headers_" + match, 0, 13, frame_of(1, bind) + frame_of(1, BasicPublish{}) + content);
+  }
 }
 
 void add_wrong_ones(Corpus& corpus) {
@@ -117,13 +138,21 @@ void add_wrong_ones(Corpus& corpus) {
   corpus.add("wrong_heartbeat", 0, 0, std::string("\x08\0\1\0\0\0\0\xCE", 8));
   corpus.add("wrong_channel_of_content", 0, 0, std::string("\x02\0\0\0\0\0\0\xCE", 8));
   corpus.add("wrong_channel_of_method", 0, 0, frame_of(0, ChannelOpen{}) + frame_of(1, ConnectionClose{}));
+  corpus.add("wrong_channel_of_close", 0, 0, frame_of(1, ConnectionClose{}));
+  const auto with_octet = [&](const std::string& name, std::size_t at, char octet) {
+    std::string changed = good;
+    changed[good.find('\xCE') + 1 + kFrameHeadBytes + at] = octet;
+    corpus.add("wrong_" + name, 0, 0, changed);
+  };
+  with_octet("class_of_content", 1, 50);
+  with_octet("weight", 3, 1);
+  with_octet("body", 11, 2);
+  with_octet("body_too_large", 5, 1);
+  with_octet("flags", 13, 1);
+  with_octet("properties", 12, '\xFC');
   corpus.add("wrong_too_short", 0, 0, std::string("\x01\0\1\0\0\0\1\0\xCE", 9));
-  std::string too_long = good;
-  too_long[good.find('\xCE') + 1 + 7 + 11] = 2;  // the body's size
-  corpus.add("wrong_body", 0, 0, too_long);
-  std::string huge = good;
-  huge[good.find('\xCE') + 1 + 7 + 5] = 1;
-  corpus.add("wrong_body_too_large", 0, 0, huge);
+  corpus.add("wrong_unknown_method", 0, 0, std::string("\x01\0\1\0\0\0\4\0\x46\0\x0A\xCE", 12));
+  corpus.add("wrong_bytes_behind", 0, 0, std::string("\x01\0\1\0\0\0\5\0\x5A\0\x0A!\xCE", 13));
   std::string deep;
   for (int i = 0; i < 40; ++i) {
     std::string outer("\1dF", 3);
@@ -147,14 +176,19 @@ int main(int argc, char** argv) {
   std::filesystem::create_directories(argv[1]);
   Corpus corpus(argv[1]);
   add_methods(corpus);
-  corpus.add("handshake", 8, 0, handshake());
-  corpus.add("handshake_in_pieces", 8, 7, handshake());
+  const std::string plain = handshake("PLAIN", plain_response({"guest", "guest"}));
+  corpus.add("handshake", 8, 0, plain);
+  corpus.add("handshake_in_pieces", 8, 7, plain);
+  corpus.add("handshake_amqplain", 8, 8, handshake("AMQPLAIN", amqplain_response({"guest", "guest"})));
+  corpus.add("handshake_external", 8, 1, handshake("EXTERNAL", ""));
+  add_tables(corpus);
   corpus.add("header_of_1_0", 8, 0, std::string("AMQP\0\1\0\0", 8));
   corpus.add("header_of_http", 8, 0, "GET / HTTP/1.1");
   corpus.add("header_cut", 8, 0, "AMQ");
   corpus.add("publish", 0, 0, publish("hello") + publish("") + publish(std::string(9000, 'x')));
   corpus.add("publish_in_pieces", 0, 4, publish("hello") + publish("") + publish(std::string(9000, 'x')));
   corpus.add("publish_in_large_pieces", 0, 250, publish(std::string(9000, 'x')));
+  corpus.add("publishes_one_at_a_time", 0, 230, publish("a") + publish("b") + publish("c") + publish("d"));
   add_wrong_ones(corpus);
   if (corpus.failed()) std::fprintf(stderr, "cannot write in %s\n", argv[1]);
   return corpus.failed() ? 1 : 0;

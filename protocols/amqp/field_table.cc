@@ -134,13 +134,6 @@ bool same_number(std::int64_t integer, double floating) {
 
 }  // namespace
 
-Decoded<ArrayView> ArrayView::parse(std::string_view encoded, unsigned max_depth) {
-  if (const char* why = check(Reader(encoded), false, max_depth)) {
-    return protocol_error(ReplyCode::kSyntaxError, std::string("a field array ") + why);
-  }
-  return ArrayView(encoded);
-}
-
 Decoded<TableView> TableView::parse(std::string_view encoded, unsigned max_depth) {
   if (const char* why = check(Reader(encoded), true, max_depth)) {
     return protocol_error(ReplyCode::kSyntaxError, std::string("a field table ") + why);

@@ -61,9 +61,6 @@ struct Field;
 class ArrayView {
  public:
   ArrayView() = default;
-  // SYNTAX_ERROR if they are not well formed, or nested deeper than `max_depth`, this array included.
-  static Decoded<ArrayView> parse(std::string_view encoded, unsigned max_depth = kMaxTableDepth);
-
   std::string_view encoded() const { return encoded_; }
   bool empty() const { return encoded_.empty(); }
   ArrayIterator begin() const;
@@ -84,6 +81,7 @@ class ArrayView {
 class TableView {
  public:
   TableView() = default;
+  // SYNTAX_ERROR if they are not well formed, or nested deeper than `max_depth`, this table included.
   static Decoded<TableView> parse(std::string_view encoded, unsigned max_depth = kMaxTableDepth);
 
   std::string_view encoded() const { return encoded_; }

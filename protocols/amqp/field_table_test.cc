@@ -92,7 +92,6 @@ TEST(FieldTable, Depth) {
   EXPECT_EQ(too_deep.error().text, "a field table is nested too deep");
   EXPECT_FALSE(TableView::parse("\x01kA\0\0\0\0"s, 1));
   EXPECT_TRUE(TableView::parse("\x01kA\0\0\0\0"s, 2).has_value());
-  EXPECT_FALSE(ArrayView::parse("A\0\0\0\0"s, 1));
 }
 
 TEST(FieldTable, Malformed) {
@@ -192,11 +191,6 @@ RC_GTEST_PROP(FieldTableProperties, CutShortIsAnErrorOrFewerFields, ()) {
 }
 
 RC_GTEST_PROP(FieldTableProperties, GarbageIsReadToItsEndOrNotAtAll, (std::string garbage)) {
-  if (const auto array = ArrayView::parse(garbage)) {
-    Array again;
-    for (const FieldValue& value : *array) again.add(value);
-    RC_ASSERT(again.view().encoded().size() == garbage.size());
-  }
   if (const auto table = TableView::parse(garbage)) {
     RC_ASSERT(rebuilt(*table).view().encoded().size() == garbage.size());
   }
