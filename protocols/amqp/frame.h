@@ -43,7 +43,7 @@ Decoded<std::optional<std::size_t>> frame_size(std::string_view input, std::uint
 // and for a heartbeat with a payload.
 Decoded<std::optional<Frame>> next_frame(std::string_view input, std::uint32_t frame_max);
 
-// What the next bytes are a frame of, its head; `payload_size` bytes and kFrameEnd have to follow.
+// Appends the head of a frame; `payload_size` bytes and kFrameEnd have to follow.
 void append_frame_head(std::string& out, FrameType type, std::uint16_t channel, std::uint32_t payload_size);
 
 // A whole heartbeat.
