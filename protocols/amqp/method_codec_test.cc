@@ -135,7 +135,8 @@ TEST(Methods, Ack) {
 TEST(Methods, ReservedIsWrittenAsNothingAndNotLookedAt) {
   EXPECT_EQ(frame_of(ChannelOpen{}), "\x01\x00\x01\x00\x00\x00\x05\x00\x14\x00\x0A\x00\xCE"s);
   EXPECT_EQ(error_of("\x00\x14\x00\x0A\x03old"s), ReplyCode::kReplySuccess);
-  const auto open = decode<ConnectionOpen>("\x00\x0A\x00\x28\x01/\x03\xFF\xFE\xFD\x01"s);
+  const std::string payload = "\x00\x0A\x00\x28\x01/\x03\xFF\xFE\xFD\x01"s;
+  const auto open = decode<ConnectionOpen>(payload);
   ASSERT_TRUE(open.has_value());
   EXPECT_EQ(open->virtual_host, "/");
 }
