@@ -1,4 +1,5 @@
 // A node as part of a cluster.
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -88,6 +89,9 @@ Task<void> Node::join_brokers() {
       broker::ClusterOptions options;
       options.self = shared_->cluster->identity();
       options.channel = shared_->cluster->channel_options();
+      // Clients wait for what goes by these: a peer that is not heard of is given up after three seconds.
+      options.channel.ping_interval = std::min(options.channel.ping_interval, broker::kLinkPing);
+      options.channel.silent_after = std::min(options.channel.silent_after, broker::kLinkSilence);
       options.dial = shared_->cluster->dial();
       there.broker->join(std::move(options), *there.peer_server);
       co_return true;

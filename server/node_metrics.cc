@@ -93,6 +93,18 @@ void add_broker(Metrics& out, broker::Core& core) {
   out.count("core_mail_bundles_total", "Posts they went in.", stats.mail_bundles);
   out.count("core_live_behind_total",
             "Times that publishers waited for a core that was behind with live copies.", stats.live_behind);
+  out.count(
+      "live_lost_total",
+      "Times that live copies did not reach another node, as far as is known: of QoS 0 nobody else is told.",
+      stats.live_lost);
+  out.count("live_late_total",
+            "Times that live copies of another node came when others had overtaken them, and were dropped.",
+            stats.live_late);
+  out.count("live_gaps_total", "Times that live copies of another node were, or may have been, missing.",
+            stats.live_gaps);
+  out.count("live_gap_clients_total",
+            "MQTT clients sent away because live copies with QoS 1 or 2 may be missing.",
+            stats.live_gap_clients);
   out.count("live_deliveries_total", "Messages handed to live subscribers.", core.live().stats().deliveries);
   out.count("live_dropped_while_held_total", "Live messages dropped while a subscription was being made.",
             core.live().stats().dropped_while_held);
