@@ -137,7 +137,7 @@ void items_may_grow(std::size_t at) {
 }
 
 TEST(PeerCodecItems, MayGrow) {
-  items_may_grow<Live>(4 + 37);
+  items_may_grow<Live>(4 + 33);
   items_may_grow<Items>(0);
   items_may_grow<Settle>(0);
   items_may_grow<RouteBatch>(50);
