@@ -14,6 +14,8 @@ class Attached {
   virtual void on_taken_over() = 0;
   // The shard has lost it.
   virtual void on_session_lost(const Error& why) = 0;
+  // Live copies may be missing of which nobody else tells the client.
+  virtual void on_live_missed(const Error& why) = 0;
   // Users or rules have changed.
   virtual void on_rules() = 0;
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/assert.h"
 #include "broker/core.h"
+#include "runtime/for_each.h"
 
 namespace stele::broker {
 
@@ -18,8 +20,9 @@ constexpr std::string_view kListener = "rpc";
 Cluster::Cluster(Core& core, ClusterOptions options, PeerServer& server)
     : core_(core),
       channels_(core.runtime(), options.self, options.channel, options.dial),
-      lanes_(core),
-      server_(server) {
+      lanes_(*this, core.options().owner_patience),
+      server_(server),
+      inlet_(core) {
   server_.attach(core);
   if (core.runtime().core() == CoreId(0)) routes_ = std::make_unique<RouteSharing>(core);
 }
@@ -43,12 +46,30 @@ void Cluster::on_view(const meta::MetaView& view) {
     if (address == node.addresses.end()) continue;
     rpc::Channel& channel = channels_.set(id, {address->host, address->port});
     if (!links_.contains(id)) links_.emplace(id, std::make_unique<PeerLink>(core_, id, channel));
+    links_.at(id)->on_view();
   }
   if (routes_) routes_->on_view(view);
   lanes_.on_view();
 }
 
-void Cluster::send_data(Place to, DataMail mail) {
+runtime::Runtime& Cluster::runtime() {
+  return core_.runtime();
+}
+
+std::optional<Place> Cluster::place_of(ShardId shard) const {
+  return core_.place_of(shard);
+}
+
+Error Cluster::nobody_owns(ShardId shard) const {
+  return core_.nobody_owns(shard);
+}
+
+void Cluster::answer(DataAnswerMail answer) {
+  core_.answer_publisher(std::move(answer));
+}
+
+// By the lane of a publisher.
+void Cluster::send(Place to, DataMail mail) {
   if (to.here()) {
     mail.lane = Core::lane_of_core(core_.runtime().core());
     return core_.send(to.core(), std::move(mail));
@@ -58,6 +79,20 @@ void Cluster::send_data(Place to, DataMail mail) {
                   Error{ErrorCode::kUnavailable,
                         "node " + std::to_string(to.node().value) + " has no address for other nodes"},
                   false);
+}
+
+// By its own clock it is not one of the cluster's brokers any more: others may send it nothing.
+void Cluster::tick() {
+  inlet_.tick();
+  const runtime::Instant now = core_.runtime().now();
+  if (core_.may_accept()) {
+    cut_off_since_.reset();
+  } else if (!cut_off_since_) {
+    cut_off_since_ = now;
+  } else if (now - *cut_off_since_ >= LiveInlet::kMissingFor) {
+    cut_off_since_ = now;
+    core_.end_unkept(core_.not_accepting());
+  }
 }
 
 void Cluster::forget(std::uint64_t attachment) {
@@ -74,7 +109,10 @@ Task<void> Cluster::close() {
   give_up();
   if (routes_) co_await routes_->close();
   co_await server_.close();
-  for (auto& [node, link] : links_) co_await link->close();
+  std::vector<PeerLink*> links;
+  for (auto& [node, link] : links_) links.push_back(link.get());
+  co_await runtime::for_each(links.size(), links.size(),
+                             [&](std::size_t i) -> Task<void> { return links[i]->close(); });
 }
 
 }  // namespace stele::broker

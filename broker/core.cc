@@ -161,6 +161,7 @@ Task<void> Core::retake(ShardId id) {
 Task<void> Core::tick() {
   while (co_await runtime::sleep(runtime_, options_.tick, scope_.token())) {
     for (auto& [id, shard] : shards_) shard->tick();
+    if (cluster_) cluster_->tick();
     bound_replay();
     drop_lost();
   }
@@ -281,7 +282,8 @@ void Core::handle(DataMail&& mail) {
     early_.emplace_back(std::move(mail));
     return;
   }
-  Shard* here = refused_before(mail) ? nullptr : shard(mail.shard);
+  // Nothing either while it is not known here who wants what: live copies are sent from here.
+  Shard* here = refused_before(mail) || !may_accept() ? nullptr : shard(mail.shard);
   if (!here) {
     note_refused(mail);
     // It may hold the QoS 2 message from an earlier connection.
@@ -331,7 +333,8 @@ void Core::handle(ForwardAnswerMail&& mail) {
     if (cluster_) cluster_->server().on_answer(mail);
     return;
   }
-  if (Shard* here = shard(mail.source)) here->accept(std::move(mail));
+  const auto found = shards_.find(mail.source);
+  if (found != shards_.end() && found->second->owned()) found->second->accept(std::move(mail));
 }
 
 void Core::handle(SessionMail&& mail) {

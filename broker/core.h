@@ -204,6 +204,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
 
   // ---- core_cluster.cc
   Cluster& cluster();
+  bool in_cluster() const { return cluster_ != nullptr; }
   Error nobody_owns(ShardId shard) const;
   static std::uint64_t lane_of_core(CoreId core) { return std::uint64_t{core.value} + 1; }
   static std::uint64_t lane_of_peer(CoreId core, std::uint64_t connection) {
@@ -211,6 +212,9 @@ class Core final : public Broker, private runtime::TurnEndHook {
   }
   void answer_to(const ReplyTo& to, Error error, bool unknown);
   void answer_publisher(DataAnswerMail mail);
+  // Live copies of another node are missing: clients of this core that are promised them, and hear of it in
+  // no other way, are sent away.
+  void end_unkept(const Error& why);
   // Live copies that another node sends to this one.
   void deliver_of_node(LiveMail mail);
   void deliver_of_node(LiveBundle bundle);
@@ -266,6 +270,7 @@ class Core final : public Broker, private runtime::TurnEndHook {
   void tell_node(NodeId node, SessionAsk told);
   bool refused_before(const DataMail& mail) const;
   void note_refused(const DataMail& mail);
+  std::vector<std::uint64_t> attachments() const;  // in order
   void send_live_to_node(NodeId node, LiveMail mail);
   void send_live_to_node(NodeId node, TenantId tenant, std::uint64_t publisher_hash,
                          const MessageView& message);

@@ -39,19 +39,25 @@ void Core::begin_anew(meta::Incarnation incarnation) {
   STELE_MARK("broker: goes on as another incarnation");
   options_.incarnation = incarnation;
   accepting_ = false;
+  if (!cluster_) return;  // it has not begun yet
   if (cluster_->shares_routes()) cluster_->routes().begin_anew();
   const Error why{ErrorCode::kUnavailable, "the other nodes have taken this one for gone"};
   std::vector<std::shared_ptr<Shard>> shards;
   for (auto& [id, shard] : shards_) shards.push_back(shard);
   for (auto& shard : shards) shard->end_ownership(why);
-  std::vector<std::uint64_t> attachments;
-  for (const auto& [attachment, session] : sessions_) attachments.push_back(attachment);
-  std::ranges::sort(attachments);
-  for (const std::uint64_t attachment : attachments) {
+  cluster_->inlet().begin_anew();
+  for (const std::uint64_t attachment : attachments()) {
     if (Attached* session = attached(attachment)) session->on_session_lost(why);
   }
   assignments_changed_.wake_all();
   if (cluster_->shares_routes()) scope_.spawn(accept_when_complete());
+}
+
+std::vector<std::uint64_t> Core::attachments() const {
+  std::vector<std::uint64_t> all;
+  for (const auto& [attachment, session] : sessions_) all.push_back(attachment);
+  std::ranges::sort(all);
+  return all;
 }
 
 // On core 0, for all.
@@ -189,6 +195,12 @@ void Core::hear_routes(Place from, std::span<const RouteNews> news) {
 }
 
 // ---- live copies ----------------------------------------------------------------------------------------
+
+void Core::end_unkept(const Error& why) {
+  for (const std::uint64_t attachment : attachments()) {
+    if (Attached* session = attached(attachment)) session->on_live_missed(why);
+  }
+}
 
 void Core::send_live_to_node(NodeId node, LiveMail mail) {
   if (abandoned_) return;

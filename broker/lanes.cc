@@ -4,8 +4,6 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
-#include "broker/cluster.h"
-#include "broker/core.h"
 
 namespace stele::broker {
 
@@ -26,14 +24,14 @@ std::size_t Lanes::waiting() const {
 }
 
 bool Lanes::too_old(const Waiting& one) const {
-  return given_up_ || core_.runtime().now() - one.since >= core_.options().owner_patience;
+  return given_up_ || host_.runtime().now() - one.since >= patience_;
 }
 
 void Lanes::publish(DataMail mail) {
   const ShardId shard = mail.shard;
   Lane& lane = lanes_[shard];
   lane.waiting.push_back(
-      {.mail = std::move(mail), .since = core_.runtime().now(), .state = State::kUnsent, .refused = {}});
+      {.mail = std::move(mail), .since = host_.runtime().now(), .state = State::kUnsent, .refused = {}});
   send(shard, lane);
 }
 
@@ -50,28 +48,28 @@ void Lanes::give_up() {
 
 void Lanes::send(ShardId shard, Lane& lane) {
   if (lane.refused || lane.pausing || lane.sent == lane.waiting.size()) return;
-  const std::optional<Place> place = core_.place_of(shard);
+  const std::optional<Place> place = host_.place_of(shard);
   if (lane.under_way > 0 && lane.place != place) return;  // behind those that are under way elsewhere
   if (!place) {
     for (std::size_t i = lane.sent; i < lane.waiting.size(); ++i) {
       lane.waiting[i].state = State::kRefused;
-      lane.waiting[i].refused = core_.nobody_owns(shard);
+      lane.waiting[i].refused = host_.nobody_owns(shard);
     }
     lane.sent = lane.waiting.size();
     lane.refused = true;
     return begin_anew(shard, lane);
   }
   lane.place = place;
-  while (lane.sent < lane.waiting.size() && !lane.refused) {
+  while (lane.sent < lane.waiting.size() && !lane.refused && !lane.pausing) {
     Waiting& one = lane.waiting[lane.sent];
     const std::uint64_t number = lane.first + lane.sent++;
     one.state = State::kSent;
     ++lane.under_way;
     DataMail mail = one.mail;
     mail.data.room = std::move(one.mail.data.room);  // the first time: then the memory is the owner's
-    mail.reply = {ReplyTo::Kind::kLane, core_.runtime().core(), shard.value, number};
+    mail.reply = {ReplyTo::Kind::kLane, host_.runtime().core(), shard.value, number};
     mail.generation = lane.generation;
-    core_.cluster().send_data(*place, std::move(mail));  // may answer at once
+    host_.send(*place, std::move(mail));  // may answer at once
   }
 }
 
@@ -86,10 +84,13 @@ void Lanes::on_answer(const DataAnswerMail& answer) {
   if (one.state != State::kSent) return;
   STELE_ASSERT(lane.under_way > 0);
   --lane.under_way;
+  // What is lost with it may have to be sent again, and nothing of the same publisher before that.
+  if (answer.unknown) lane.refused = true;
   const bool kept_once = !answer.unknown || one.mail.once.has_value();
   if (answer.error && answer.error->code == ErrorCode::kUnavailable && kept_once && !too_old(one)) {
     one.state = State::kRefused;
     one.refused = answer.error;
+    one.unknown |= answer.unknown;
     lane.refused = true;
   } else {
     finish(one, answer);
@@ -108,8 +109,9 @@ void Lanes::finish(Waiting& one, const DataAnswerMail& answer) {
   one.state = State::kDone;
   DataAnswerMail told = answer;
   told.reply = one.mail.reply;
+  told.unknown |= told.error && one.unknown;
   one.mail = {};
-  core_.answer_publisher(std::move(told));
+  host_.answer(std::move(told));
 }
 
 // What was refused goes first, in its order, with all behind it; but what has waited too long is given up.
@@ -123,7 +125,7 @@ void Lanes::begin_anew(ShardId shard, Lane& lane) {
     if (one.state == State::kDone) continue;
     if (too_old(one)) {
       DataAnswerMail answer;
-      answer.error = one.refused ? *one.refused : core_.nobody_owns(shard);
+      answer.error = one.refused ? *one.refused : host_.nobody_owns(shard);
       finish(one, answer);
       continue;
     }
@@ -142,7 +144,7 @@ void Lanes::begin_anew(ShardId shard, Lane& lane) {
 }
 
 Task<void> Lanes::pause(ShardId shard) {
-  const bool slept = co_await runtime::sleep(core_.runtime(), kPause, scope_.token());
+  const bool slept = co_await runtime::sleep(host_.runtime(), kPause, scope_.token());
   Lane& lane = lanes_.at(shard);
   lane.pausing = false;
   if (slept) send(shard, lane);

@@ -19,16 +19,32 @@
 #include "broker/mail.h"
 #include "broker/place.h"
 #include "model/ids.h"
+#include "runtime/runtime.h"
 #include "runtime/scope.h"
+#include "runtime/task.h"
 #include "runtime/time.h"
 
 namespace stele::broker {
 
-class Core;
-
 class Lanes {
  public:
-  explicit Lanes(Core& core) : core_(core) {}
+  // What lanes need of the broker.
+  class Host {
+   public:
+    virtual runtime::Runtime& runtime() = 0;
+    // None: nobody owns it now.
+    virtual std::optional<Place> place_of(ShardId shard) const = 0;
+    virtual Error nobody_owns(ShardId shard) const = 0;
+    // The answer comes in any case, perhaps from within the call, by on_answer().
+    virtual void send(Place to, DataMail mail) = 0;
+    // To whom a publisher's mail is to be answered. May publish from within the call.
+    virtual void answer(DataAnswerMail answer) = 0;
+
+   protected:
+    ~Host() = default;
+  };
+
+  Lanes(Host& host, runtime::Duration patience) : host_(host), patience_(patience) {}
   ~Lanes();
 
   // A publisher's. The answer goes to where `mail.reply` says.
@@ -49,6 +65,7 @@ class Lanes {
     runtime::Instant since;
     State state = State::kUnsent;
     std::optional<Error> refused;  // why, the last time
+    bool unknown = false;          // it may be kept, from an earlier time
   };
   struct Lane {
     std::deque<Waiting> waiting;  // in order; the first has number `first`
@@ -57,7 +74,7 @@ class Lanes {
     std::uint32_t under_way = 0;
     std::uint32_t generation = 1;
     std::optional<Place> place;  // of those under way
-    bool refused = false;        // of this generation: nothing more is sent in it
+    bool refused = false;        // something of this generation, or lost: nothing more is sent in it
     bool pausing = false;
   };
 
@@ -67,7 +84,8 @@ class Lanes {
   runtime::Task<void> pause(ShardId shard);
   bool too_old(const Waiting& one) const;
 
-  Core& core_;
+  Host& host_;
+  const runtime::Duration patience_;
   std::map<ShardId, Lane> lanes_;
   bool given_up_ = false;
   runtime::Scope scope_;  // last

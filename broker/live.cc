@@ -90,12 +90,17 @@ void LiveTable::deliver_one(LiveSubscriber& to, const MessageView& message, cons
     to.handler->on_message(Delivery{message, owner, qos, retain, false, token, ids_, serial});
     return;
   }
+  const bool full = to.held.size() >= limits_.held_messages || to.held_bytes >= limits_.held_bytes;
+  if (full && (to.detour & LiveSubscriber::kPromised)) {
+    STELE_MARK("live: given before retained messages, which take long");
+    release(to);
+  }
   if (!to.holding()) {
-    if (message.retain) to.notes->note(message);
+    if (message.retain && to.notes) to.notes->note(message);
     to.handler->on_message(Delivery{message, owner, qos, retain, false, token, ids_, serial});
     return;
   }
-  if (to.held.size() >= limits_.held_messages || to.held_bytes >= limits_.held_bytes) {
+  if (full) {
     STELE_MARK("live: dropped while a subscribe is under way");
     ++stats_.dropped_while_held;
     if (token.kept()) to.settle_shared(token.lsn.value);
@@ -213,7 +218,7 @@ bool LiveTable::deliver_shared(TenantId tenant, const Bytes& share, const Messag
 }
 
 void LiveTable::release(LiveSubscriber& subscriber) {
-  subscriber.detour &= static_cast<std::uint8_t>(~LiveSubscriber::kHolding);
+  subscriber.detour &= static_cast<std::uint8_t>(~(LiveSubscriber::kHolding | LiveSubscriber::kPromised));
   while (!subscriber.held.empty()) {
     const LiveSubscriber::Held held = subscriber.held.take_front();
     for_each_message(

@@ -34,11 +34,15 @@ struct LiveSubscriber {
   bool durable = false;  // what has QoS > 0 comes from its shard
 
   // Why live copies do not simply go to the handler. For most there is no reason.
-  static constexpr std::uint8_t kHolding = 1;  // they wait in `held`: a subscribe is under way
-  static constexpr std::uint8_t kNoting = 2;   // there are `notes`: retained messages are on their way
+  static constexpr std::uint8_t kHolding = 1;   // they wait in `held`: a subscribe is under way
+  static constexpr std::uint8_t kNoting = 2;    // there are `notes`: retained messages are on their way
+  static constexpr std::uint8_t kPromised = 4;  // with kHolding: SUBACK is out, and none of them may be lost
   std::uint8_t detour = 0;
   bool holding() const { return (detour & kHolding) != 0; }
   void hold() { detour |= kHolding; }
+  void promise() {
+    if (holding()) detour |= kPromised;
+  }
   void begin_noting();
   void end_noting();
   std::unique_ptr<RetainedNotes> notes;

@@ -106,6 +106,22 @@ void put(Out& out, const LiveMail& from) {
   out.item([&] { put(out, from.data); });
 }
 
+void put(Out& out, const LiveHead& from) {
+  out.le(from.core).le(from.number).le(from.after).flag(from.unsettled);
+  out.le(from.last_of_cores).le(from.incarnation);
+}
+
+void take(In& in, LiveHead& to) {
+  to.core = in.le<std::uint32_t>();
+  to.number = in.le<std::uint64_t>();
+  to.after = in.le<std::uint64_t>();
+  if (to.after >= to.number) in.fail();
+  to.unsettled = in.flag();
+  to.last_of_cores = in.le<std::uint32_t>();
+  if (to.last_of_cores > 0 && to.core >= to.last_of_cores) in.fail();
+  to.incarnation = in.le<std::uint64_t>();
+}
+
 void take_part(In& in, Live& to) {
   switch (static_cast<LiveKind>(in.u8())) {
     case LiveKind::kBundle: {
@@ -127,6 +143,7 @@ void take_part(In& in, Live& to) {
 }
 
 void take(In& in, Live& to) {
+  in.item([&](In& part) { take(part, to.head); });
   const std::size_t count = in.count(4 + 2);
   to.parts.reserve(count);
   for (std::size_t i = 0; i < count && in.ok(); ++i) {
@@ -274,6 +291,7 @@ rpc::Payload encode(const ForwardAnswerMail& from) {
 
 rpc::Payload encode(const Live& from) {
   Out out;
+  out.item([&] { put(out, from.head); });
   out.list(from.parts,
            [&](const Live::Part& part) { std::visit([&](const auto& one) { put(out, one); }, part); });
   return out.finish();

@@ -25,6 +25,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "broker/live_bundle.h"
+#include "broker/live_numbers.h"
 #include "broker/mail.h"
 #include "broker/route_change.h"
 #include "broker/session_asks.h"
@@ -44,6 +45,7 @@ constexpr rpc::MethodId kRoutes{306};   // RouteBatch [RouteBatchAnswer]
 
 // What one turn of a core has for the live subscribers of another node, in order.
 struct Live {
+  LiveHead head;
   using Part = std::variant<LiveBundle, LiveMail>;
   std::vector<Part> parts;
 };

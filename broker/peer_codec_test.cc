@@ -137,7 +137,7 @@ void items_may_grow(std::size_t at) {
 }
 
 TEST(PeerCodecItems, MayGrow) {
-  items_may_grow<Live>(0);
+  items_may_grow<Live>(4 + 33);
   items_may_grow<Items>(0);
   items_may_grow<Settle>(0);
   items_may_grow<RouteBatch>(50);
@@ -277,6 +277,19 @@ TEST(PeerCodecSense, SessionsOfSharedSubscriptionsAreNotOpened) {
   EXPECT_TRUE(is_taken(SessionAsk(join)));
   join.join.request.filter = "a";
   EXPECT_FALSE(is_taken(SessionAsk(join)));
+}
+
+TEST(PeerCodecSense, HeadsOfLiveCopiesNameWhatIsBeforeThem) {
+  Live live;
+  EXPECT_FALSE(is_taken(live));
+  live.head.number = 1;
+  EXPECT_TRUE(is_taken(live));
+  live.head.after = 1;
+  EXPECT_FALSE(is_taken(live));
+  live.head = {.core = 2, .number = 1, .last_of_cores = 2};
+  EXPECT_FALSE(is_taken(live));
+  live.head.last_of_cores = 3;
+  EXPECT_TRUE(is_taken(live));
 }
 
 TEST(PeerCodecSense, KindsThatNobodyKnowsAreRefused) {

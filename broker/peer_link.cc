@@ -24,6 +24,7 @@ constexpr runtime::Duration kRoutesTimeout = 5s;
 // That many calls wait for what shards have for sessions here: one is filled while another is on its way.
 constexpr std::uint32_t kPulls = 2;
 constexpr runtime::Duration kCloseGrace = 1s;
+constexpr runtime::Duration kAnnounceAgainAfter = 100ms;
 
 Error unavailable(NodeId node, const Error& why) {
   return {ErrorCode::kUnavailable, "node " + std::to_string(node.value) + ": " + why.message};
@@ -31,8 +32,12 @@ Error unavailable(NodeId node, const Error& why) {
 }  // namespace
 
 PeerLink::PeerLink(Core& core, NodeId node, rpc::Channel& channel)
-    : core_(core), node_(node), channel_(channel) {
-  channel_.set_on_down([this](const Error& why) { on_down(why); });
+    : core_(core), node_(node), channel_(channel), numbers_(core.runtime().core().value) {
+  channel_.set_on_down([this](const Error& why) {
+    announced_ = false;
+    announce();
+    on_down(why);
+  });
 }
 
 PeerLink::~PeerLink() {
@@ -162,15 +167,25 @@ Task<void> PeerLink::call_forward(ForwardMail mail) {
 // ---- live copies ----------------------------------------------------------------------------------------
 
 void PeerLink::send_live(LiveMail mail) {
-  if (closed_) return;
+  if (closed_) {
+    live_dropped_ = true;
+    ++core_.stats().live_lost;
+    return;
+  }
   live_unsent_ += mail.data.batch.size() + mail.data.address.size();
+  live_counts_ = true;  // what QoS it has is in its batch
   live_.parts.emplace_back(std::move(mail));
   hook();
 }
 
 void PeerLink::send_live(TenantId tenant, std::uint64_t publisher_hash, const MessageView& message) {
-  if (closed_) return;
+  if (closed_) {
+    live_dropped_ |= message.qos > 0;
+    ++core_.stats().live_lost;
+    return;
+  }
   live_unsent_ += message.payload.size() + message.address.size();
+  live_counts_ |= message.qos > 0;
   LiveBundle* last = live_.parts.empty() ? nullptr : std::get_if<LiveBundle>(&live_.parts.back());
   if (last && last->append(tenant, publisher_hash, message)) return;
   LiveBundle fresh(last ? LiveBundle::kLarge : LiveBundle::kSmall);
@@ -185,7 +200,11 @@ void PeerLink::hook() {
 
 void PeerLink::on_turn_end() {
   if (!settled_.empty() && !closed_) scope_.spawn(call_settle(std::exchange(settled_, {})));
-  if (live_.parts.empty() || closed_) return;
+  flush_live();
+}
+
+void PeerLink::flush_live() {
+  if (live_.parts.empty()) return;
   const std::size_t bytes = std::exchange(live_unsent_, 0);
   live_bytes_ += bytes;
   if (!behind_ && live_bytes_ >= core_.options().max_live_bytes) {
@@ -193,19 +212,64 @@ void PeerLink::on_turn_end() {
     behind_ = true;
     core_.live_falls_behind();
   }
+  live_.head = numbers_.next(std::exchange(live_counts_, false));
   scope_.spawn(call_live(std::exchange(live_, {}), bytes));
 }
 
 Task<void> PeerLink::call_live(wire::Live live, std::size_t bytes) {
+  const std::uint64_t number = live.head.number;
   const auto answer = co_await channel_.call(wire::kLive, wire::encode(std::move(live)), kLiveTimeout);
-  if (!answer) {
+  if (answer) {
+    numbers_.on_answer(number);
+  } else {
     STELE_MARK("broker: live copies for another node lost");
     ++core_.stats().live_lost;
+    numbers_.on_lost(number);
+    announce();
   }
   live_bytes_ -= bytes;
   if (!behind_ || live_bytes_ > core_.options().max_live_bytes / 2) co_return;
   behind_ = false;
   core_.live_catches_up();
+}
+
+bool PeerLink::lives() const {
+  const auto view = core_.meta();
+  const auto found = view->nodes().find(node_);
+  return found != view->nodes().end() && found->second.lives;
+}
+
+void PeerLink::on_view() {
+  if (!announced_ || numbers_.untold()) announce();
+}
+
+void PeerLink::announce() {
+  if (announcing_ || closed_ || !lives()) return;
+  announcing_ = true;
+  scope_.spawn(call_announce());
+}
+
+Task<void> PeerLink::call_announce() {
+  runtime::Duration pause{};  // not in the call that told of it
+  while (co_await runtime::sleep(core_.runtime(), pause, scope_.token()) && !closed_ && lives()) {
+    wire::Live nothing;
+    nothing.head = numbers_.next(false);
+    const auto answer = co_await channel_.call(wire::kLive, wire::encode(nothing), kLiveTimeout);
+    pause = kAnnounceAgainAfter;
+    if (!answer) continue;
+    announced_ = true;
+    numbers_.on_answer(nothing.head.number);
+    if (!numbers_.untold()) break;
+  }
+  announcing_ = false;
+}
+
+Task<void> PeerLink::say_last() {
+  wire::Live last;
+  last.head = numbers_.next(false);
+  last.head.last_of_cores = core_.core_count();
+  last.head.incarnation = core_.options().incarnation.value;
+  (void)co_await channel_.call(wire::kLive, wire::encode(last), kCloseGrace);
 }
 
 // ---- routes ---------------------------------------------------------------------------------------------
@@ -225,6 +289,8 @@ void PeerLink::give_up() {
 
 Task<void> PeerLink::close() {
   closed_ = true;
+  flush_live();
+  if (!live_dropped_ && lives()) co_await say_last();
   co_await channel_.close(kCloseGrace);
   co_await scope_.close();
 }

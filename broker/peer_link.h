@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "broker/live_bundle.h"
+#include "broker/live_numbers.h"
 #include "broker/mail.h"
 #include "broker/peer_codec.h"
 #include "broker/session_asks.h"
@@ -45,12 +46,14 @@ class PeerLink final : private runtime::TurnEndHook {
   void send_live(TenantId tenant, std::uint64_t publisher_hash, const MessageView& message);
   runtime::Task<Result<RouteBatchAnswer>> send_routes(const RouteBatch& batch);
 
+  void on_view();
   // That client is gone.
   void forget(std::uint64_t attachment) { attached_.erase(attachment); }
   // So much has been sent to live subscribers there, and is not known to have arrived.
   std::size_t live_bytes() const { return live_bytes_; }
-  // Ends what waits for the other side, and nothing more is sent.
+  // Ends what waits for the other side, and nothing more is taken.
   void give_up();
+  // Sends what was taken, and if the other side has been sent all, says so.
   runtime::Task<void> close();
 
  private:
@@ -62,6 +65,12 @@ class PeerLink final : private runtime::TurnEndHook {
   runtime::Task<void> call_publish(DataMail mail);
   runtime::Task<void> call_forward(ForwardMail mail);
   runtime::Task<void> call_live(wire::Live live, std::size_t bytes);
+  void flush_live();
+  bool lives() const;
+  // Lets the other side know how far live copies have come, until it does.
+  void announce();
+  runtime::Task<void> call_announce();
+  runtime::Task<void> say_last();
   runtime::Task<void> pull();
   void deliver(wire::Items items);
   void hook();
@@ -73,6 +82,11 @@ class PeerLink final : private runtime::TurnEndHook {
   std::uint32_t pulls_ = 0;
   std::vector<SettleMail> settled_;
   wire::Live live_;
+  bool live_counts_ = false;  // it has what must not be lost unnoticed
+  LiveNumbers numbers_;
+  bool live_dropped_ = false;  // something was not even sent
+  bool announced_ = false;     // over the connection that there is
+  bool announcing_ = false;
   std::size_t live_unsent_ = 0;
   std::size_t live_bytes_ = 0;
   bool behind_ = false;

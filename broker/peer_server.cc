@@ -58,7 +58,9 @@ class PeerServer::PeerSession final : public Attached {
   void on_session_lost(const Error& why) override {
     server_.pass_on(connection_, wire::SessionLost{there_, why});
   }
-  void on_rules() override {}  // the client's own node looks after that
+  // The client's own node looks after these.
+  void on_live_missed(const Error&) override {}
+  void on_rules() override {}
 
   std::optional<ask::EndSession> open;    // how it ends when its connection does; none: it was not opened
   std::map<std::string, ShardId> shares;  // joined; and their homes
@@ -183,9 +185,21 @@ void PeerServer::on_answer(const ForwardAnswerMail& answer) {
 void PeerServer::on_live(rpc::Request request, rpc::Responder responder) {
   auto live = wire::decode<wire::Live>(request.payload);
   if (!live) return responder.fail(live.error());
-  for (wire::Live::Part& part : live->parts) {
-    std::visit([this](auto& one) { core_->deliver_of_node(std::move(one)); }, part);
-  }
+  const LiveHead head = live->head;
+  Connection& connection = connections_[request.peer->connection];
+  connection.node = request.peer->node;
+  connection.live_core = head.core;
+  core_->cluster().inlet().take(*request.peer, *std::move(live));
+  if (head.last_of_cores == 0) return responder.answer({});
+  scope_.spawn(note_last(request.peer->node, head, std::move(responder)));
+}
+
+// Answered when that is known where it is needed: then the node may be gone.
+Task<void> PeerServer::note_last(NodeId from, LiveHead head, rpc::Responder responder) {
+  (void)co_await core_->on_core<bool>(CoreId(0), [from, head](Core& first) -> Task<bool> {
+    first.cluster().inlet().note_last(from, head);
+    co_return true;
+  });
   responder.answer({});
 }
 
@@ -470,6 +484,8 @@ Task<void> PeerServer::look(ask::LookForRetained asked, rpc::Responder responder
 void PeerServer::end_connection(std::uint64_t id) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
+  if (found->second.live_core)
+    core_->cluster().inlet().on_gone(found->second.node, *found->second.live_core, id);
   if (!found->second.sessions.empty()) STELE_MARK("broker: sessions of another node end with its connection");
   for (const auto& [attachment, session] : found->second.sessions) {
     for (const auto& [share, home] : session->shares) {

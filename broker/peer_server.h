@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,6 +54,7 @@ class PeerServer final : private runtime::TurnEndHook {
     std::map<std::uint64_t, std::unique_ptr<PeerSession>> sessions;  // by their attachments there
     std::deque<wire::Items::Part> items;                             // for them
     std::deque<std::pair<rpc::Responder, runtime::Instant>> pulls;   // which wait for some
+    std::optional<std::uint32_t> live_core;                          // of the node, which sends live copies
   };
   using Forwards = std::deque<std::pair<Lsn, rpc::Responder>>;
 
@@ -60,6 +62,7 @@ class PeerServer final : private runtime::TurnEndHook {
   void on_publish(rpc::Request request, rpc::Responder responder);
   void on_forward(rpc::Request request, rpc::Responder responder);
   void on_live(rpc::Request request, rpc::Responder responder);
+  runtime::Task<void> note_last(NodeId from, LiveHead head, rpc::Responder responder);
   void on_settle(rpc::Request request, rpc::Responder responder);
   void on_pull(rpc::Request request, rpc::Responder responder);
   void on_ask(rpc::Request request, rpc::Responder responder);

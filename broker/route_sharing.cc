@@ -93,6 +93,7 @@ void RouteSharing::on_view(const meta::MetaView& view) {
       changes.clear();
       known.follower->source_ended(before.incarnation, changes);
       apply(id, std::move(changes));
+      core_.cluster().inlet().on_ended(id, before.incarnation);
     }
     if (node.lives && !known.lives) {
       known.lives = true;
@@ -108,6 +109,7 @@ void RouteSharing::on_view(const meta::MetaView& view) {
     changes.clear();
     known.follower->source_ended(known.incarnation, changes);
     apply(id, std::move(changes));
+    core_.cluster().inlet().on_ended(id, known.incarnation);
   }
   news_.wake_all();
   progress_.wake_all();

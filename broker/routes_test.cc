@@ -47,11 +47,11 @@ TEST(Routes, CoresTakeTurnsByTheirMembers) {
   table.members(2, 1);
   table.members(0, 2);
   std::map<std::uint32_t, int> turns;
-  for (int i = 0; i < 60; ++i) ++turns[table.route("a/x").shares.front()->next().value];
+  for (int i = 0; i < 60; ++i) ++turns[table.route("a/x").shares.front()->next().core().value];
   EXPECT_EQ(turns, (std::map<std::uint32_t, int>{{0, 20}, {1, 30}, {2, 10}}));
   table.members(1, 0);
   turns.clear();
-  for (int i = 0; i < 60; ++i) ++turns[table.route("a/x").shares.front()->next().value];
+  for (int i = 0; i < 60; ++i) ++turns[table.route("a/x").shares.front()->next().core().value];
   EXPECT_EQ(turns, (std::map<std::uint32_t, int>{{0, 40}, {2, 20}}));
 }
 

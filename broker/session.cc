@@ -78,7 +78,7 @@ Task<Result<void>> SessionImpl::open() {
     std::string filter = request.filter;
     filters_.insert_or_assign(std::move(filter), std::move(request));
   }
-  co_await route(std::move(first), true);
+  if (!filters_.empty()) co_await route(std::move(first), true);
   co_return Result<void>();
 }
 
@@ -99,6 +99,15 @@ bool SessionImpl::check_rights() {
   return true;
 }
 
+// To a session that outlives its connection, what has QoS > 0 comes from its shard.
+void SessionImpl::on_live_missed(const Error& why) {
+  if (ended_ || live_.durable) return;
+  if (std::ranges::none_of(filters_, [](const auto& one) { return one.second.qos > 0; })) return;
+  STELE_MARK("session: sent away, for live copies may be missing");
+  ++core_.stats().live_gap_clients;
+  live_.handler->on_session_lost(why);
+}
+
 void SessionImpl::start() {
   started_ = true;
   start_shares();
@@ -107,9 +116,10 @@ void SessionImpl::start() {
 }
 
 // Tells whoever routes that this core has, or has no longer, subscribers with these filters.
+// In a cluster it may be no news here, and still on its way to other nodes.
 Task<void> SessionImpl::route(std::vector<std::string> filters, bool interested) {
-  if (filters.empty()) co_return;
-  tell_interest(std::move(filters), interested);
+  if (filters.empty() && !(interested && core_.in_cluster())) co_return;
+  if (!filters.empty()) tell_interest(std::move(filters), interested);
   co_await core_.everybody_knows();
 }
 
@@ -199,7 +209,7 @@ Task<SubscribeAnswer> SessionImpl::subscribe(std::vector<SubscribeRequest> reque
   }
   // Rules may have changed while the shard kept it.
   if (!check_rights()) co_return answer;
-  co_await route(std::move(first), true);
+  if (!allowed.empty()) co_await route(std::move(first), true);
   co_await route_shares(std::move(shares));
   co_return answer;
 }

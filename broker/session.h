@@ -48,6 +48,7 @@ class SessionImpl final : public Session, public Attached {
   void on_items(SessionMail&& mail) override;
   void on_taken_over() override { live_.handler->on_taken_over(); }
   void on_session_lost(const Error& why) override { live_.handler->on_session_lost(why); }
+  void on_live_missed(const Error& why) override;
   void on_rules() override { check_rights(); }
   // Rules have changed: the session ends if it has subscriptions that are not allowed any more.
   // False: it has.

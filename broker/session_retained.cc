@@ -152,6 +152,7 @@ Task<void> SessionImpl::give_retained() {
   if (live_.durable && !ended_) {
     core_.tell(shard_, ask::FinishRetained{shard_, attachment_});
   }
+  live_.promise();
   for (const SubscribeRequest& request : std::exchange(to_look_up_, {})) look_up_later(request);
   start_shares();
   if (giving_ && !giving_->runs) co_await give(giving_);

@@ -461,6 +461,12 @@ Task<void> Shard::leave() {
     const Lsn last = log_->next();
     co_await committed(last);
   }
+  // Whoever published it would be told that nobody knows, and be sent away for it.
+  const runtime::Instant until = core_.runtime().now() + kForwardsMayTake;
+  while (serving_ && !awaiting_forwards_.empty() && core_.runtime().now() < until) {
+    STELE_MARK("shard: leaves when its forwards have arrived");
+    if (!co_await runtime::sleep(core_.runtime(), 5ms, scope_->token())) break;
+  }
   if (serving_) end({ErrorCode::kUnavailable, "the shard moves to another node"});
   scope_->request_stop();
   co_await scope_->join();

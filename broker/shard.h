@@ -68,6 +68,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   // Replayed; from here on it takes work.
   void serve();
   bool serving() const { return serving_ && !leaving_; }
+  // It still hears what its forwards have come to.
+  bool owned() const { return serving_; }
   ShardId id() const { return id_; }
   const ShardState& state() const { return state_; }
   const journal::ShardLog& log() const { return *log_; }
@@ -93,8 +95,10 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   // Another node owns it by now: nothing of it commits any more.
   void end_ownership(const Error& why);
   // Another node is to own it: writes a snapshot while it still serves, then takes no more, and ends once
-  // what is under way is committed. Whoever is connected is told that the session is lost here.
+  // what is under way is committed, and has arrived where it is forwarded to, if that does not take long.
+  // Whoever is connected is told that the session is lost here.
   runtime::Task<void> leave();
+  static constexpr runtime::Duration kForwardsMayTake = std::chrono::seconds(1);  // of leave()
 
   // Entries that other shards want and have not said to have taken.
   std::size_t forwards_unanswered() const;

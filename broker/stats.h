@@ -37,7 +37,10 @@ struct CoreStats {
   std::uint64_t mail_sent = 0;
   std::uint64_t mail_bundles = 0;
   std::uint64_t live_behind = 0;  // times that publishers had to wait for a core or node that was behind
-  std::uint64_t live_lost = 0;    // times that live copies did not reach another node
+  std::uint64_t live_lost = 0;    // times that live copies did not reach another node, as far as is known
+  std::uint64_t live_late = 0;    // times that some of another node came when others had overtaken them
+  std::uint64_t live_gaps = 0;    // times that some of another node were found missing, or may be
+  std::uint64_t live_gap_clients = 0;  // sent away for that
 };
 
 }  // namespace stele::broker

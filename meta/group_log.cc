@@ -115,6 +115,12 @@ Task<Result<void>> GroupLog::read(Reader reader) {
   co_return std::unexpected(closed());
 }
 
+Task<Result<void>> GroupLog::read_here(Reader reader) {
+  if (closed_ || failure_) co_return std::unexpected(closed());
+  co_await machine_->read(std::move(reader));
+  co_return Result<void>();
+}
+
 Task<void> GroupLog::close() {
   closed_ = true;
   [[maybe_unused]] const auto done = co_await member_->close();

@@ -86,6 +86,8 @@ class GroupLog final : public MetaLog {
   runtime::Task<Result<ProposalAnswer>> take(Bytes proposal);
   // A command of this member itself: applied if it leads and goes on to lead, and not otherwise.
   runtime::Task<Result<std::string>> propose_here(std::string command);
+  // Like read(), of what this member has applied, which others may be ahead of; so it needs no leader.
+  runtime::Task<Result<void>> read_here(Reader reader);
   // For what the transport brings, for status, and for changes of the group.
   raft::Member& member() { return *member_; }
   const raft::Member& member() const { return *member_; }

@@ -385,5 +385,17 @@ TEST(Hellos, HowLongSilenceIsBorne) {
   EXPECT_EQ(silence_allowed(10s, {0, UINT32_MAX}), 2min);
 }
 
+TEST(Hellos, WhoPingsMoreOftenIsHeardAndGivenUpSooner) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(ping_interval_for(2s, terms_of(0, 500ms)), 500ms);
+  EXPECT_EQ(ping_interval_for(2s, terms_of(0, 5s)), 2s);
+  EXPECT_EQ(ping_interval_for(2s, terms_of(0, 1ms)), 100ms);
+  EXPECT_EQ(ping_interval_for(2s, terms_of(0, 0s)), 2s);
+  EXPECT_EQ(silence_for(10s, terms_of(0, 500ms)), 3s);
+  EXPECT_EQ(silence_for(10s, terms_of(0, 2s)), 10s);
+  EXPECT_EQ(silence_for(10s, terms_of(0, 5s)), 20s);
+  EXPECT_EQ(silence_for(10s, terms_of(0, 0s)), 10s);
+}
+
 }  // namespace
 }  // namespace stele::rpc

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t kMaxText = 500;
 constexpr std::chrono::minutes kMaxSilence(2);  // whatever the other end says of its pings
+constexpr std::chrono::milliseconds kShortestPing(100);
+constexpr int kPingsMissed = 6;
 
 // None of these tables holds another one.
 constexpr flatbuffers::uoffset_t kMaxDepth = 4;
@@ -135,6 +137,19 @@ std::chrono::nanoseconds silence_allowed(std::chrono::nanoseconds usual, const T
   const std::chrono::milliseconds some_pings(4 * std::uint64_t(theirs.ping_interval_ms));
   return std::max<std::chrono::nanoseconds>(usual,
                                             std::min<std::chrono::milliseconds>(some_pings, kMaxSilence));
+}
+
+std::chrono::nanoseconds ping_interval_for(std::chrono::nanoseconds usual, const Terms& theirs) {
+  if (theirs.ping_interval_ms == 0) return usual;
+  const std::chrono::milliseconds wanted(theirs.ping_interval_ms);
+  return std::min<std::chrono::nanoseconds>(usual, std::max(wanted, kShortestPing));
+}
+
+std::chrono::nanoseconds silence_for(std::chrono::nanoseconds usual, const Terms& theirs) {
+  if (theirs.ping_interval_ms == 0) return usual;
+  const std::chrono::milliseconds wanted(theirs.ping_interval_ms);
+  const std::chrono::nanoseconds some_pings = kPingsMissed * std::max(wanted, kShortestPing);
+  return silence_allowed(std::min(usual, some_pings), theirs);
 }
 
 std::string_view to_string(Reason reason) {

@@ -62,6 +62,10 @@ struct Terms {
 Terms terms_of(std::uint32_t max_payload_bytes, std::chrono::nanoseconds ping_interval);
 // How long the other end may be silent before it is given up: some pings may be late.
 std::chrono::nanoseconds silence_allowed(std::chrono::nanoseconds usual, const Terms& theirs);
+// A server does as its peer wants that pings more often than usual, to know sooner of a connection that
+// carries nothing: it pings as often, though not more than ten times a second, and gives up after six pings.
+std::chrono::nanoseconds ping_interval_for(std::chrono::nanoseconds usual, const Terms& theirs);
+std::chrono::nanoseconds silence_for(std::chrono::nanoseconds usual, const Terms& theirs);
 
 struct Hello {
   Identity from;

@@ -548,6 +548,21 @@ TEST(RpcLiveness, AConnectionThatCarriesNothingIsGivenUpByBothEnds) {
   EXPECT_TRUE(two.a.to(2).up());
 }
 
+TEST(RpcLiveness, AConnectionThatIsToBeGivenUpSoonerIsByBothEnds) {
+  NodeOptions quick;
+  quick.channel.ping_interval = 500ms;
+  quick.channel.silent_after = 3s;
+  Two two(quick);
+  two.boot();
+  ASSERT_TRUE(two.meet());
+  two.world.run_for(1min);
+  ASSERT_TRUE(two.a.to(2).up()) << "pings keep it";
+  two.world.fabric().split(two.a.host(), two.b.host());
+  two.world.run_for(5s);
+  EXPECT_EQ(two.a.to(2).stats().silent, 1u);
+  EXPECT_EQ(two.b.server().stats().silent, 1u);
+}
+
 TEST(RpcLiveness, AProcessThatStoodStillKeepsItsConnections) {
   Two two;
   two.boot();

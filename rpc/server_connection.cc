@@ -94,7 +94,7 @@ void ServerConnection::on_timer() {
     return drop();
   }
   // Who is not read from cannot be heard; nor can anybody by a process that stood still.
-  if (held_ || now > next_tick_ + options.ping_interval) heard_ = now;
+  if (held_ || now > next_tick_ + ping_interval_) heard_ = now;
   if (now - heard_ > silent_after_) {
     STELE_MARK("rpc: a server closed a silent connection");
     ++server_->stats_.silent;
@@ -113,7 +113,7 @@ void ServerConnection::on_timer() {
   if (held_) runtime_.at_turn_end(*this);
   if (!output_.take_sent()) output_.send(FrameKind::kPing, {});
   output_.take_sent();
-  next_tick_ = now + options.ping_interval;
+  next_tick_ = now + ping_interval_;
   runtime_.arm(*this, next_tick_);
 }
 
@@ -218,22 +218,23 @@ void ServerConnection::welcome(const Hello& hello) {
            .certificate = std::string(connection_->peer_name()),
            .joins = hello.joins,
            .connection = ++server_->stats_.welcomed});
+  ping_interval_ = ping_interval_for(options.ping_interval, hello.terms);
+  silent_after_ = silence_for(options.silent_after, hello.terms);
   HelloAnswer answer;
   answer.welcome = {.from = server_->self_,
                     .version = peer_->version,
                     .nonce = {},
-                    .terms = terms_of(options.max_payload_bytes, options.ping_interval)};
+                    .terms = terms_of(options.max_payload_bytes, ping_interval_)};
   Nonce& nonce = answer.welcome.nonce;
   runtime_.fill_secret(nonce);
   output_.send(FrameKind::kHelloAnswer, encode(answer));
   output_.bind(tag_of(hello.nonce, nonce, false));
   reader_.bind(tag_of(hello.nonce, nonce, true), options.max_payload_bytes);
   peer_max_payload_ = hello.terms.max_payload_bytes;
-  silent_after_ = silence_allowed(options.silent_after, hello.terms);
   state_ = State::kOpen;
   --server_->unknown_;
   ++server_->open_;
-  next_tick_ = runtime_.now() + options.ping_interval;
+  next_tick_ = runtime_.now() + ping_interval_;
   runtime_.arm(*this, next_tick_);
 }
 

@@ -87,6 +87,7 @@ class ServerConnection final : public ListNode<InServer>,
   FrameOutput output_;
   std::shared_ptr<const Peer> peer_;  // null before the hello
   std::uint32_t peer_max_payload_ = 0;
+  runtime::Duration ping_interval_{};
   runtime::Duration silent_after_{};
   std::uint32_t refs_ = 1;
   State state_ = State::kHello;

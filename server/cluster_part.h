@@ -96,6 +96,8 @@ class ClusterPart {
   // As long as the node runs; null before listen().
   rpc::Peers* peers(std::size_t core) { return cores_[core]->peers.get(); }
   const meta::GroupLog* log() const { return log_; }
+  meta::GroupLog* log() { return log_; }
+  const ClusterConfig& config() const { return config_; }
   const meta::Controller* controller() const { return controller_ ? &*controller_ : nullptr; }
   const ClusterFile& file() const { return file_; }
 

@@ -495,7 +495,7 @@ Result<void> check_cluster(const Config& config) {
                  "--rpc-key, --rpc-ca), or --rpc-without-tls says that they may do without");
   }
   if (tls && config.rpc_without_tls) return wrong("--rpc-without-tls is there, and so are certificates");
-  if (!(config.roles & meta::kBrokerRole) && config.tls_wanted())
+  if (!(config.roles & meta::kBrokerRole) && (!config.mqtt_tls.empty() || !config.kafka_tls.empty()))
     return wrong("clients are served by nodes with the role broker, and this one is to listen for them");
   return {};
 }

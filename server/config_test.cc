@@ -192,6 +192,11 @@ TEST(Config, ANodeOfACluster) {
                      {"roles", {"journal,broker"}},
                      {"zone", {"a"}}}),
             "");
+  EXPECT_TRUE(has(refused({{"rpc", {"127.0.0.1:7000"}}, {"roles", {"meta"}}, {"mqtt-tls", {"127.0.0.1:1"}}}),
+                  "nodes with the role broker"));
+  EXPECT_TRUE(has(refused({{"rpc", {"127.0.0.1:7000"}}, {"roles", {"meta"}}, {"http-tls", {"127.0.0.1:1"}}}),
+                  "no --tls-certificate"))
+      << "HTTP is for every node";
   EXPECT_TRUE(has(refused({{"join", {"h:1"}}}), "--join is for a node of a cluster"));
   EXPECT_TRUE(has(refused({{"roles", {"meta"}}}), "there is no --rpc"));
   EXPECT_TRUE(has(refused({{"rpc", {"127.0.0.1:7000"}}, {"roles", {"meta,king"}}}), "'king' is none of"));

@@ -29,6 +29,8 @@ Node::~Node() {
   }
   if (shared_->cluster) shared_->cluster->abandon();
   shared_->http.clear();
+  shared_->administrator.reset();
+  shared_->cluster_admin.reset();
   // Calls that are still under way work on what is destroyed below.
   for (auto& core : cores_) core->calls.reset();
   for (auto& core : cores_) {
@@ -97,7 +99,6 @@ Task<Result<void>> Node::start_parts() {
   STELE_CO_CHECK(go_on());
   STELE_CO_CHECK(co_await make_brokers());
   STELE_CO_CHECK(go_on());
-  if (!serves_clients()) co_return Result<void>();
   co_return co_await listen();
 }
 
@@ -292,17 +293,19 @@ Error while_listening(const Error& error, std::string_view protocol, const runti
 }
 }  // namespace
 
-// The first core finds the ports; the others share them.
+// The first core finds the ports; the others share them. Without the role broker there is HTTP only.
 Task<Result<void>> Node::listen() {
-  at_ = {.mqtt = config_.mqtt,
-         .kafka = config_.kafka,
-         .mqtt_tls = config_.mqtt_tls,
-         .kafka_tls = config_.kafka_tls};
+  if (serves_clients()) {
+    at_ = {.mqtt = config_.mqtt,
+           .kafka = config_.kafka,
+           .mqtt_tls = config_.mqtt_tls,
+           .kafka_tls = config_.kafka_tls};
+  }
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     STELE_CO_TRY(at_, co_await on_core<Result<Listening>>(
                           core, [this](OnCore& there) { return listen_here(there, config_, at_); }));
   }
-  serve_websockets();
+  if (serves_clients()) serve_websockets();
   STELE_CO_CHECK(listen_http(nullptr, config_.http, http_at_));
   STELE_CO_CHECK(listen_http(cores_.front()->tls.get(), config_.http_tls, http_tls_at_));
   if (config_.access.required && cores_.front()->meta->view()->identities()->users.empty()) {
@@ -365,6 +368,20 @@ void Node::serve_websockets() {
   here.websocket = std::make_unique<MqttOverWebSocket>(*here.broker, config_.mqtt_options);
 }
 
+http::Backend Node::http_backend() {
+  OnCore& here = *cores_.front();
+  if (here.broker) return http::backend_of(*here.broker);
+  if (!shared_->administrator) {
+    shared_->administrator = std::make_unique<broker::Administrator>(here.runtime, *here.meta, *here.access);
+  }
+  return {.runtime = here.runtime,
+          .node = config_.node,
+          .authorizer = *here.access,
+          .authenticator = *here.access,
+          .administration = *shared_->administrator,
+          .view = [meta = here.meta.get()] { return meta->view(); }};
+}
+
 Result<void> Node::listen_http(runtime::tls::Server* tls, const std::vector<runtime::Endpoint>& wanted,
                                std::vector<runtime::Endpoint>& at) {
   for (const runtime::Endpoint& endpoint : wanted) {
@@ -372,7 +389,7 @@ Result<void> Node::listen_http(runtime::tls::Server* tls, const std::vector<runt
     options.transport = tls;
     options.origins.name_is_proven = tls != nullptr;
     if (cores_.front()->websocket) options.websockets.emplace("/mqtt", cores_.front()->websocket.get());
-    auto listener = std::make_unique<http::HttpListener>(*cores_.front()->broker, *this, options);
+    auto listener = std::make_unique<http::HttpListener>(http_backend(), *this, options);
     if (auto listening = listener->listen(endpoint); !listening) {
       return std::unexpected(while_listening(listening.error(), tls ? "http-tls" : "http", endpoint));
     }
@@ -443,6 +460,7 @@ Task<void> Node::stop() {
   // What start() still works on must not be closed under it.
   while (starting_) co_await started_.wait();
   for (auto& listener : shared_->http) co_await listener->stop();
+  if (shared_->cluster_admin) co_await shared_->cluster_admin->close();
   // At once: each may have to wait for clients that do not take their last bytes.
   co_await runtime::for_each(cores_.size(), cores_.size(), [this](std::size_t core) -> Task<void> {
     co_await on_core<bool>(core, [](OnCore& there) { return close_listeners(there); });
@@ -470,6 +488,8 @@ Task<void> Node::stop() {
     co_await on_core<bool>(core, [](OnCore& there) { return drop_meta(there); });
   }
   shared_->http.clear();
+  shared_->administrator.reset();
+  shared_->cluster_admin.reset();
   cores_.front()->tls.reset();
   if (shared_->cluster) shared_->cluster->abandon();
   shared_->meta.reset();

@@ -20,6 +20,7 @@
 #include "journal/server.h"
 #include "meta/commands.h"
 #include "meta/service.h"
+#include "protocols/http/backend.h"
 #include "protocols/http/listener.h"
 #include "protocols/http/node_info.h"
 #include "protocols/kafka/server/listener.h"
@@ -111,6 +112,7 @@ class Node final : public http::NodeInfo {
   bool ready() const override { return serving_; }
   http::NodeDescription describe() const override;
   runtime::Task<std::vector<http::MetricFamily>> metrics() override;
+  http::ClusterAdministration* cluster_administration() override;
 
   // None: a node alone, or it has not come so far. On core 0.
   const ClusterPart* cluster() const;
@@ -153,6 +155,7 @@ class Node final : public http::NodeInfo {
   static Result<void> listen_kafka(OnCore& there, const NodeConfig& config, runtime::tls::Server* tls,
                                    std::vector<runtime::Endpoint>& at);
   void serve_websockets();
+  http::Backend http_backend();
   Result<void> listen_http(runtime::tls::Server* tls, const std::vector<runtime::Endpoint>& wanted,
                            std::vector<runtime::Endpoint>& at);
   // On their core.

@@ -1,4 +1,5 @@
 // A node as part of a cluster.
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -62,7 +63,12 @@ Task<Result<void>> Node::enter_cluster() {
     co_await shared_->cluster->follow(core, *cores_[core]->meta);
   }
   STELE_CO_TRY(shared_->incarnation, co_await shared_->cluster->enter(*cores_.front()->meta, registration()));
+  shared_->cluster_admin = std::make_unique<ClusterAdmin>(runtime_, *shared_->cluster, *cores_.front()->meta);
   co_return co_await make_administrator();
+}
+
+http::ClusterAdministration* Node::cluster_administration() {
+  return shared_->cluster_admin.get();
 }
 
 // Where segments lie is known from the metadata, and new ones go where nodes serve.
@@ -88,6 +94,9 @@ Task<void> Node::join_brokers() {
       broker::ClusterOptions options;
       options.self = shared_->cluster->identity();
       options.channel = shared_->cluster->channel_options();
+      // Clients wait for what goes by these: a peer that is not heard of is given up after three seconds.
+      options.channel.ping_interval = std::min(options.channel.ping_interval, broker::kLinkPing);
+      options.channel.silent_after = std::min(options.channel.silent_after, broker::kLinkSilence);
       options.dial = shared_->cluster->dial();
       there.broker->join(std::move(options), *there.peer_server);
       co_return true;
@@ -143,11 +152,11 @@ meta::RegisterNode Node::registration() const {
   if (serves_clients()) {
     add("mqtt", config_.mqtt, std::nullopt);
     add("kafka", config_.kafka, config_.advertise_kafka);
-    add("http", config_.http, std::nullopt);
     add("mqtt-tls", config_.mqtt_tls, std::nullopt);
     add("kafka-tls", config_.kafka_tls, config_.advertise_kafka_tls);
-    add("http-tls", config_.http_tls, std::nullopt);
   }
+  add("http", config_.http, std::nullopt);
+  add("http-tls", config_.http_tls, std::nullopt);
   if (has_journal()) out.disk = shared_->journal->store().incarnation();
   return out;
 }

@@ -52,8 +52,9 @@ NodeConfig to_node_config(const Config& config) {
     cluster.join = config.join;
     cluster.open_without_certificates = config.rpc_without_tls;
     if (!(config.roles & meta::kBrokerRole)) {
-      // The listeners have defaults, which mean nothing where nobody serves clients.
-      for (auto* list : {&out.mqtt, &out.kafka, &out.http}) list->clear();
+      // The listeners have defaults, which mean nothing where nobody serves clients; HTTP is for those who
+      // look after the node.
+      for (auto* list : {&out.mqtt, &out.kafka}) list->clear();
     }
   }
 

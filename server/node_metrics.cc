@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "broker/shard.h"
+#include "server/cluster_health.h"
 #include "server/node_parts.h"
 
 namespace stele::server {
@@ -93,6 +94,18 @@ void add_broker(Metrics& out, broker::Core& core) {
   out.count("core_mail_bundles_total", "Posts they went in.", stats.mail_bundles);
   out.count("core_live_behind_total",
             "Times that publishers waited for a core that was behind with live copies.", stats.live_behind);
+  out.count(
+      "live_lost_total",
+      "Times that live copies did not reach another node, as far as is known: of QoS 0 nobody else is told.",
+      stats.live_lost);
+  out.count("live_late_total",
+            "Times that live copies of another node came when others had overtaken them, and were dropped.",
+            stats.live_late);
+  out.count("live_gaps_total", "Times that live copies of another node were, or may have been, missing.",
+            stats.live_gaps);
+  out.count("live_gap_clients_total",
+            "MQTT clients sent away because live copies with QoS 1 or 2 may be missing.",
+            stats.live_gap_clients);
   out.count("live_deliveries_total", "Messages handed to live subscribers.", core.live().stats().deliveries);
   out.count("live_dropped_while_held_total", "Live messages dropped while a subscription was being made.",
             core.live().stats().dropped_while_held);
@@ -301,17 +314,46 @@ void add_group(Metrics& out, const ClusterPart& cluster) {
             log->stats().given_up);
   out.gauge("cluster_lease", "1 while this node may take itself to be part of the cluster.",
             cluster.holds_lease() ? 1 : 0);
-  std::uint64_t live = 0;
+  if (status.role == raft::Role::kLeader) {
+    std::uint64_t lag = 0;
+    for (const auto& [node, peer] : status.peers) {
+      if (peer.active) lag = std::max(lag, status.last.value - std::min(status.last, peer.match).value);
+    }
+    out.gauge("meta_lag_entries",
+              "At the leader: entries of the meta log that some member lacks, of those who are there.", lag);
+  }
+  std::uint64_t live = 0, draining = 0, leaderless = 0, moving = 0;
   const auto view = log->view();
-  for (const auto& [id, node] : view->nodes()) live += node.lives;
+  for (const auto& [id, node] : view->nodes()) {
+    live += node.lives;
+    draining += node.draining;
+  }
+  for (const meta::ShardPlace& place : view->shards()) {
+    const ShardState state = state_of(place, view->nodes());
+    leaderless += state == ShardState::kLeaderless;
+    moving += state == ShardState::kMoving;
+  }
   out.gauge("cluster_nodes", "Nodes of the cluster.", view->nodes().size());
   out.gauge("cluster_nodes_live", "Of them, those whose lease has not ended.", live);
+  out.gauge("cluster_nodes_draining", "Nodes that are being drained.", draining);
+  out.gauge("cluster_shards_leaderless", "Shards that nobody serves, as this node knows.", leaderless);
+  out.gauge("cluster_shards_moving", "Shards that are to go to another node.", moving);
   if (!cluster.controller()) return;
   const meta::ControllerStats& controller = cluster.controller()->stats();
   out.count("controller_renewals_total", "Leases renewed by this node as leader.", controller.renewals);
   out.count("controller_incarnations_ended_total", "Nodes taken for gone.", controller.ended);
   out.count("controller_shards_assigned_total", "Shards given to a node.", controller.assigned);
   out.count("controller_shards_moved_total", "Of them, only for balance.", controller.moved);
+}
+
+void add_segments(Metrics& out, const SegmentCounts& counts) {
+  out.gauge("cluster_segments", "At the leader of the meta service: segments of all shards.", counts.all);
+  out.gauge("cluster_segments_under_replicated",
+            "Of them, those that have fewer replicas on live nodes than a segment should have.",
+            counts.under_replicated);
+  out.gauge("cluster_segments_without_quorum", "Of them, open ones that cannot commit for want of replicas.",
+            counts.without_quorum);
+  out.gauge("cluster_segments_unreadable", "Of them, those of which no replica is there.", counts.unreadable);
 }
 
 }  // namespace
@@ -345,6 +387,9 @@ Task<std::vector<MetricFamily>> Node::metrics() {
           co_await on_core<Metrics>(core, [cluster, core](OnCore&) { return Counting::rpc(cluster, core); }));
     }
     add_group(all, *cluster);
+    if (shared_->cluster_admin) {
+      if (const auto counts = co_await shared_->cluster_admin->count_segments()) add_segments(all, *counts);
+    }
   }
   for (const auto& listener : shared_->http) add_http(all, *listener);
   if (shared_->journal) add_journal(all, *shared_->journal);

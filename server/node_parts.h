@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/access_control.h"
+#include "broker/administrator.h"
 #include "broker/peer_server.h"
 #include "journal/client.h"
 #include "journal/cluster_replicas.h"
@@ -17,6 +18,7 @@
 #include "meta/service.h"
 #include "runtime/files.h"
 #include "runtime/scope.h"
+#include "server/cluster_admin.h"
 #include "server/cluster_part.h"
 #include "server/core_call.h"
 #include "server/node.h"
@@ -66,6 +68,9 @@ struct Node::Shared {
   std::unique_ptr<journal::JournalServer> journal;
   meta::Incarnation incarnation;
   std::int64_t started_ms = 0;
+  std::unique_ptr<ClusterAdmin> cluster_admin;  // of a node that has entered its cluster
+  // Of a node without a broker, which has its own.
+  std::unique_ptr<broker::Administrator> administrator;
   std::vector<std::unique_ptr<http::HttpListener>> http;
 };
 

@@ -204,11 +204,11 @@ class Service {
     if (config_.roles & meta::kBrokerRole) {
       for (const auto& at : config_.mqtt) STELE_CO_CHECK(check_port_is_free(runtime, "mqtt", at));
       for (const auto& at : config_.kafka) STELE_CO_CHECK(check_port_is_free(runtime, "kafka", at));
-      for (const auto& at : config_.http) STELE_CO_CHECK(check_port_is_free(runtime, "http", at));
       for (const auto& at : config_.mqtt_tls) STELE_CO_CHECK(check_port_is_free(runtime, "mqtt-tls", at));
       for (const auto& at : config_.kafka_tls) STELE_CO_CHECK(check_port_is_free(runtime, "kafka-tls", at));
-      for (const auto& at : config_.http_tls) STELE_CO_CHECK(check_port_is_free(runtime, "http-tls", at));
     }
+    for (const auto& at : config_.http) STELE_CO_CHECK(check_port_is_free(runtime, "http", at));
+    for (const auto& at : config_.http_tls) STELE_CO_CHECK(check_port_is_free(runtime, "http-tls", at));
     STELE_CO_CHECK(co_await check_directory(runtime, config_.data));
     began_ = true;
     co_return co_await node_->start();

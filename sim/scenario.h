@@ -39,8 +39,8 @@ struct ScenarioResult {
 };
 
 ScenarioResult run_case(const Case& of, const Observation& observe = {});
-// Of one system each: the node, or the nodes of a cluster, with clients (node_run.cc), the write-ahead log alone (log_run.cc), all
-// that keeps a shard's log (store_run.cc), a group of Raft members (raft_run.cc).
+// Of one system each: the node, or the nodes of a cluster, with clients (node_run.cc), the write-ahead log
+// alone (log_run.cc), all that keeps a shard's log (store_run.cc), a group of Raft members (raft_run.cc).
 ScenarioResult run_node(const Case& of, const Observation& observe);
 ScenarioResult run_log(const Case& of, const Observation& observe);
 ScenarioResult run_store(const Case& of, const Observation& observe);

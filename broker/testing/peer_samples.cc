@@ -161,7 +161,18 @@ void PeerSamples::fill(ForwardAnswerMail& to) {
   if (coin()) to.error = make<Error>();
 }
 
+void PeerSamples::fill(LiveHead& to) {
+  to.core = static_cast<std::uint32_t>(below(64));
+  to.number = 1 + number() / 2;
+  to.after = below(to.number);
+  to.unsettled = coin();
+  if (coin()) return;
+  to.last_of_cores = to.core + 1 + static_cast<std::uint32_t>(below(64));
+  to.incarnation = number();
+}
+
 void PeerSamples::fill(Live& to) {
+  fill(to.head);
   for (std::uint64_t parts = below(4); parts > 0; --parts) {
     if (coin()) {
       to.parts.emplace_back(bundle());

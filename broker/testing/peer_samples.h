@@ -38,6 +38,7 @@ class PeerSamples {
   void fill(DataAnswerMail& to);
   void fill(ForwardMail& to);
   void fill(ForwardAnswerMail& to);
+  void fill(LiveHead& to);
   void fill(Live& to);
   void fill(Items& to);
   void fill(Settle& to);
@@ -155,9 +156,13 @@ inline auto travels(const LiveMail& of) {
   const auto& [data, share, tries] = of;
   return std::tie(data, share, tries);
 }
+inline auto travels(const LiveHead& of) {
+  const auto& [core, number, after, unsettled, last_of_cores, incarnation] = of;
+  return std::tie(core, number, after, unsettled, last_of_cores, incarnation);
+}
 inline auto travels(const Live& of) {
-  const auto& [parts] = of;
-  return std::tie(parts);
+  const auto& [head, parts] = of;
+  return std::tie(head, parts);
 }
 inline auto travels(const SessionItem& of) {
   const auto& [token, qos, retain, redelivered, ids, tenant, address, allowed, batch] = of;

@@ -42,7 +42,7 @@ class HttpConnection final : private runtime::ConnectionHandler,
   void close();
   void watch();
 
-  runtime::Runtime& runtime() { return listener_.broker_.runtime(); }
+  runtime::Runtime& runtime() { return listener_.backend_.runtime; }
 
   HttpListener& listener_;
   const std::uint64_t id_;

@@ -7,13 +7,13 @@
 
 namespace stele::http {
 
-HttpListener::HttpListener(broker::Broker& broker, NodeInfo& node, HttpOptions options)
-    : broker_(broker), node_(node), options_(std::move(options)) {}
+HttpListener::HttpListener(Backend backend, NodeInfo& node, HttpOptions options)
+    : backend_(std::move(backend)), node_(node), options_(std::move(options)) {}
 
 HttpListener::~HttpListener() = default;
 
 Result<void> HttpListener::listen(const runtime::Endpoint& at) {
-  runtime::Transport& transport = options_.transport ? *options_.transport : broker_.runtime().network();
+  runtime::Transport& transport = options_.transport ? *options_.transport : backend_.runtime.network();
   STELE_TRY(listener_, transport.listen(at, {}, *this));
   return {};
 }

@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "broker/api.h"
+#include "protocols/http/backend.h"
 #include "protocols/http/node_info.h"
 #include "protocols/http/parser.h"
 #include "protocols/http/websocket.h"
@@ -60,7 +60,7 @@ class HttpConnection;
 class HttpListener final : private runtime::AcceptHandler {
  public:
   // `node` outlives it.
-  HttpListener(broker::Broker& broker, NodeInfo& node, HttpOptions options);
+  HttpListener(Backend backend, NodeInfo& node, HttpOptions options);
   ~HttpListener() override;
 
   // Port 0 picks one; local() tells which.
@@ -78,7 +78,7 @@ class HttpListener final : private runtime::AcceptHandler {
   void gone(std::uint64_t id);
   WebSocketService* websocket_at(std::string_view target) const;
 
-  broker::Broker& broker_;
+  const Backend backend_;
   NodeInfo& node_;
   const HttpOptions options_;
   HttpStats stats_;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/http/cluster_info.h"
 #include "protocols/http/metrics.h"
 #include "runtime/task.h"
 
@@ -30,6 +31,8 @@ class NodeInfo {
   virtual NodeDescription describe() const = 0;
   // Of all cores.
   virtual runtime::Task<std::vector<MetricFamily>> metrics() = 0;
+  // Null: the node is alone. As long as a listener.
+  virtual ClusterAdministration* cluster_administration() { return nullptr; }
 };
 
 }  // namespace stele::http

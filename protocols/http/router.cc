@@ -23,6 +23,7 @@ const std::vector<Route>& routes() {
   static const std::vector<Route> the = {
       {"GET", {"health", "live"}, handle_live, true},
       {"GET", {"health", "ready"}, handle_ready, true},
+      {"GET", {"health", "cluster"}, handle_cluster_health, true},
       {"GET", {"metrics"}, handle_metrics},
       {"GET", {"v1", "node"}, handle_node},
       {"GET", {"v1", "topics"}, handle_list_topics},
@@ -43,6 +44,13 @@ const std::vector<Route>& routes() {
       {"GET", {"v1", "tenants"}, handle_list_tenants},
       {"POST", {"v1", "tenants"}, handle_create_tenant},
       {"DELETE", {"v1", "tenants", kAny}, handle_delete_tenant},
+      {"GET", {"v1", "cluster"}, handle_cluster},
+      {"GET", {"v1", "cluster", "nodes"}, handle_list_nodes},
+      {"GET", {"v1", "cluster", "nodes", kAny}, handle_describe_node},
+      {"PATCH", {"v1", "cluster", "nodes", kAny}, handle_alter_node},
+      {"DELETE", {"v1", "cluster", "nodes", kAny}, handle_remove_node},
+      {"PUT", {"v1", "cluster", "voters", kAny}, handle_add_voter},
+      {"GET", {"v1", "cluster", "shards"}, handle_list_shards},
   };
   return the;
 }
@@ -97,7 +105,7 @@ namespace {
 
 // "Basic" of RFC 7617, "Bearer" of RFC 6750.
 runtime::Task<Result<broker::Principal>> log_in(HandlerContext& context, const Headers& headers) {
-  broker::Authenticator& authenticator = context.broker.authenticator();
+  broker::Authenticator& authenticator = context.backend.authenticator;
   const std::string* header = headers.find("authorization");
   if (!header) {
     co_return context.certificate.empty() ? authenticator.nobody()

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "broker/api.h"
+#include "broker/access.h"
+#include "protocols/http/backend.h"
 #include "protocols/http/message.h"
 #include "protocols/http/node_info.h"
 #include "runtime/task.h"
@@ -16,7 +17,7 @@ namespace stele::http {
 
 // What a handler works with. Outlives the request.
 struct HandlerContext {
-  broker::Broker& broker;
+  const Backend& backend;
   NodeInfo& node;
   std::string address;          // the client's host
   std::string certificate;      // whose it has shown; empty: nobody's
@@ -41,6 +42,7 @@ Response error_response(int status, std::string_view code, std::string_view mess
 // One per path and method.
 runtime::Task<Response> handle_live(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_ready(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_cluster_health(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_metrics(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_node(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_list_topics(HandlerContext& context, RoutedRequest request);
@@ -61,5 +63,12 @@ runtime::Task<Response> handle_delete_token(HandlerContext& context, RoutedReque
 runtime::Task<Response> handle_list_tenants(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_create_tenant(HandlerContext& context, RoutedRequest request);
 runtime::Task<Response> handle_delete_tenant(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_cluster(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_list_nodes(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_describe_node(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_alter_node(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_remove_node(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_add_voter(HandlerContext& context, RoutedRequest request);
+runtime::Task<Response> handle_list_shards(HandlerContext& context, RoutedRequest request);
 
 }  // namespace stele::http

@@ -233,7 +233,8 @@ struct World {
   TestNode node;
   HttpListener listener;
 
-  explicit World(Runtime& rt, HttpOptions options = {}) : runtime(rt), listener(broker, node, options) {
+  explicit World(Runtime& rt, HttpOptions options = {})
+      : runtime(rt), listener(backend_of(broker), node, options) {
     EXPECT_TRUE(listener.listen({"127.0.0.1", 0}));
   }
   std::string authorization;  // of what is asked from now on

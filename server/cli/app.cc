@@ -99,6 +99,7 @@ int run(int argc, const char* const* argv, const std::map<std::string, std::stri
   add_user(app, chosen, environment);
   add_acl(app, chosen, environment);
   add_tenant(app, chosen, environment);
+  add_cluster(app, chosen, environment);
   add_pub(app, chosen, environment);
   add_sub(app, chosen, environment);
   add_bench(app, chosen);

@@ -37,6 +37,7 @@ TEST(CommandLine, HelpGoesToStandardOutput) {
   for (const auto& words : std::vector<std::vector<const char*>>{{"--help"},
                                                                  {"serve", "--help"},
                                                                  {"topic", "create", "-h"},
+                                                                 {"cluster", "add-meta", "--help"},
                                                                  {"bench", "kafka", "produce", "--help"}}) {
     const Said said = call(words);
     EXPECT_EQ(said.status, kDone);
@@ -51,6 +52,8 @@ TEST(CommandLine, AMisspeltWordIsToldTheNearest) {
   refuses({"serv"}, {"'serv'", "'serve'"});
   refuses({"serve", "--durabilty", "fsync"}, {"--durabilty", "--durability"});
   refuses({"topic", "lst"}, {"'lst'", "'list'"});
+  refuses({"cluster", "node"}, {"'node'", "'nodes'"});
+  refuses({"cluster", "addmeta", "3"}, {"'addmeta'", "'add-meta'"});
   refuses({"topic", "create", "x", "--partitons=3"}, {"'--partitons'", "'--partitions'"});
 }
 
@@ -58,6 +61,8 @@ TEST(CommandLine, WhatIsMissingIsSaid) {
   refuses({}, {"subcommand", "stele --help"});
   refuses({"topic"}, {"stele topic --help"});
   refuses({"topic", "create"}, {"name"});
+  refuses({"cluster"}, {"stele cluster --help"});
+  refuses({"cluster", "drain"}, {"node"});
   refuses({"pub"}, {"topic"});
   refuses({"sub"}, {"--topic"});
 }
@@ -73,6 +78,10 @@ TEST(CommandLine, WrongValues) {
   refuses({"bench", "mqtt", "--mode", "sideways"}, {"--mode", "fanout"});
   refuses({"bench", "kafka", "consume", "--rate", "5"}, {"--rate"});
   refuses({"topic", "create", "x", "--config", "retention.ms"}, {"--config", "NAME=VALUE"});
+  for (const char* command : {"drain", "undrain", "remove", "add-meta"}) {
+    for (const char* node : {"0", "-1", "n1"}) refuses({"cluster", command, node}, {"node"});
+  }
+  refuses({"cluster", "drain", "2", "--wait", "-5"}, {"--wait"});
 }
 
 TEST(CommandLine, Version) {

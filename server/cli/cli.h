@@ -25,6 +25,7 @@ void add_topic(CLI::App& app, Chosen& chosen, const std::map<std::string, std::s
 void add_user(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
 void add_acl(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
 void add_tenant(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
+void add_cluster(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
 void add_pub(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
 void add_sub(CLI::App& app, Chosen& chosen, const std::map<std::string, std::string>& environment);
 void add_bench(CLI::App& app, Chosen& chosen);

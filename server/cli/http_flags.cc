@@ -28,10 +28,13 @@ CLI::App* add_http_command(CLI::App& group, Chosen& chosen, HttpFlags& flags, co
                            const char* help, std::function<Task<int>(runtime::Runtime&)> run) {
   CLI::App* command = group.add_subcommand(name, help);
   add_http_flags(*command, flags);
-  command->callback([&chosen, run = std::move(run)] {
-    chosen.run = [run] {
-      return run_on_one_core(
-          [run](runtime::Runtime& runtime, const runtime::StopToken&) { return run(runtime); });
+  // What `flags` is part of lives in `run`.
+  command->callback([&chosen, &flags, run = std::move(run)] {
+    chosen.run = [run, &flags] {
+      return run_on_one_core([run, &flags](runtime::Runtime& runtime, const runtime::StopToken& stop) {
+        flags.stop = stop;
+        return run(runtime);
+      });
     };
   });
   return command;

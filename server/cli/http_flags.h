@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "protocols/http/client.h"
 #include "runtime/runtime.h"
+#include "runtime/stop.h"
 #include "runtime/task.h"
 #include "server/cli/cli.h"
 #include "server/cli/tls_flags.h"
@@ -25,6 +26,7 @@ struct HttpFlags {
   TlsFlags tls;
   bool json = false;
   const std::map<std::string, std::string>* environment = nullptr;
+  runtime::StopToken stop = {};  // once it runs: SIGINT or SIGTERM, for what waits
 };
 void add_http_flags(CLI::App& command, HttpFlags& flags);
 

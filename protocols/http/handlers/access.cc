@@ -207,7 +207,7 @@ Json show(const meta::MetaView&, const meta::Tenant& tenant) {
 template <class T>
 Response show_all(HandlerContext& context, const char* name, const Result<std::vector<T>>& all) {
   if (!all) return error_response(all.error());
-  const auto view = context.broker.meta();
+  const auto view = context.backend.view();
   Json list = Json::array();
   for (const T& one : *all) list.push_back(show(*view, one));
   return json_response(200, {{name, std::move(list)}});
@@ -216,7 +216,7 @@ Response show_all(HandlerContext& context, const char* name, const Result<std::v
 template <class T>
 Response show_one(HandlerContext& context, int status, const Result<T>& one) {
   if (!one) return error_response(one.error());
-  return json_response(status, show(*context.broker.meta(), *one));
+  return json_response(status, show(*context.backend.view(), *one));
 }
 
 template <class T>
@@ -229,7 +229,7 @@ Response deleted(const Result<T>& one) {
 // ---- users -----------------------------------------------------------------------------------------------
 
 runtime::Task<Response> handle_list_users(HandlerContext& context, RoutedRequest) {
-  co_return show_all(context, "users", context.broker.administration().users(context.principal));
+  co_return show_all(context, "users", context.backend.administration.users(context.principal));
 }
 
 runtime::Task<Response> handle_create_user(HandlerContext& context, RoutedRequest request) {
@@ -247,7 +247,7 @@ runtime::Task<Response> handle_create_user(HandlerContext& context, RoutedReques
   if (!has_password) {
     co_return error_response(wrong_request("'password' is missing; null for a user that has none"));
   }
-  const auto made = co_await context.broker.administration().create_user(context.principal, std::move(user));
+  const auto made = co_await context.backend.administration.create_user(context.principal, std::move(user));
   co_return show_one(context, 201, made);
 }
 
@@ -259,25 +259,25 @@ runtime::Task<Response> handle_alter_user(HandlerContext& context, RoutedRequest
   const auto read = read_object(request.body, {{"password", password}, {"super_user", super_user}});
   if (!read) co_return error_response(read.error());
   const auto altered =
-      co_await context.broker.administration().alter_user(context.principal, std::move(change));
+      co_await context.backend.administration.alter_user(context.principal, std::move(change));
   co_return show_one(context, 200, altered);
 }
 
 runtime::Task<Response> handle_delete_user(HandlerContext& context, RoutedRequest request) {
   co_return deleted(
-      co_await context.broker.administration().delete_user(context.principal, request.path.back()));
+      co_await context.backend.administration.delete_user(context.principal, request.path.back()));
 }
 
 // ---- rules -----------------------------------------------------------------------------------------------
 
 runtime::Task<Response> handle_list_acls(HandlerContext& context, RoutedRequest) {
-  co_return show_all(context, "acls", context.broker.administration().rules(context.principal));
+  co_return show_all(context, "acls", context.backend.administration.rules(context.principal));
 }
 
 runtime::Task<Response> handle_create_acl(HandlerContext& context, RoutedRequest request) {
   auto rule = read_rule(request.body);
   if (!rule) co_return error_response(rule.error());
-  const auto made = co_await context.broker.administration().create_rule(context.principal, *std::move(rule));
+  const auto made = co_await context.backend.administration.create_rule(context.principal, *std::move(rule));
   co_return show_one(context, 201, made);
 }
 
@@ -288,13 +288,13 @@ runtime::Task<Response> handle_delete_acl(HandlerContext& context, RoutedRequest
   if (failed != std::errc() || end != text.data() + text.size()) {
     co_return error_response(wrong_request("'" + text + "' is not the id of a rule"));
   }
-  co_return deleted(co_await context.broker.administration().delete_rule(context.principal, meta::AclId(id)));
+  co_return deleted(co_await context.backend.administration.delete_rule(context.principal, meta::AclId(id)));
 }
 
 // ---- tokens ----------------------------------------------------------------------------------------------
 
 runtime::Task<Response> handle_list_tokens(HandlerContext& context, RoutedRequest) {
-  co_return show_all(context, "tokens", context.broker.administration().tokens(context.principal));
+  co_return show_all(context, "tokens", context.backend.administration.tokens(context.principal));
 }
 
 runtime::Task<Response> handle_create_token(HandlerContext& context, RoutedRequest request) {
@@ -309,37 +309,35 @@ runtime::Task<Response> handle_create_token(HandlerContext& context, RoutedReque
   };
   const auto read = read_object(request.body, {{"name", text_into(token.name)}, {"expires_ms", expires}});
   if (!read) co_return error_response(read.error());
-  const auto made =
-      co_await context.broker.administration().create_token(context.principal, std::move(token));
+  const auto made = co_await context.backend.administration.create_token(context.principal, std::move(token));
   if (!made) co_return error_response(made.error());
-  Json body = show(*context.broker.meta(), made->token);
+  Json body = show(*context.backend.view(), made->token);
   body["token"] = made->text;
   co_return json_response(201, body);
 }
 
 runtime::Task<Response> handle_delete_token(HandlerContext& context, RoutedRequest request) {
-  co_return deleted(co_await context.broker.administration().delete_token(context.principal, request.path[2],
-                                                                          request.path.back()));
+  co_return deleted(co_await context.backend.administration.delete_token(context.principal, request.path[2],
+                                                                         request.path.back()));
 }
 
 // ---- tenants ---------------------------------------------------------------------------------------------
 
 runtime::Task<Response> handle_list_tenants(HandlerContext& context, RoutedRequest) {
-  co_return show_all(context, "tenants", context.broker.administration().tenants(context.principal));
+  co_return show_all(context, "tenants", context.backend.administration.tenants(context.principal));
 }
 
 runtime::Task<Response> handle_create_tenant(HandlerContext& context, RoutedRequest request) {
   std::string name;
   const auto read = read_object(request.body, {{"name", text_into(name)}});
   if (!read) co_return error_response(read.error());
-  const auto made =
-      co_await context.broker.administration().create_tenant(context.principal, std::move(name));
+  const auto made = co_await context.backend.administration.create_tenant(context.principal, std::move(name));
   co_return show_one(context, 201, made);
 }
 
 runtime::Task<Response> handle_delete_tenant(HandlerContext& context, RoutedRequest request) {
   co_return deleted(
-      co_await context.broker.administration().delete_tenant(context.principal, request.path.back()));
+      co_await context.backend.administration.delete_tenant(context.principal, request.path.back()));
 }
 
 }  // namespace stele::http

@@ -4,6 +4,14 @@
 #include "protocols/http/router.h"
 
 namespace stele::http {
+namespace {
+
+bool is_ready(const HandlerContext& context) {
+  const broker::Broker* broker = context.backend.broker;
+  return context.node.ready() && !(broker && broker->stopping());
+}
+
+}  // namespace
 
 runtime::Task<Response> handle_live(HandlerContext&, RoutedRequest) {
   Response response;
@@ -12,7 +20,7 @@ runtime::Task<Response> handle_live(HandlerContext&, RoutedRequest) {
 }
 
 runtime::Task<Response> handle_ready(HandlerContext& context, RoutedRequest) {
-  if (!context.node.ready() || context.broker.stopping()) {
+  if (!is_ready(context)) {
     co_return error_response(503, "unavailable", "the node starts or stops");
   }
   Response response;
@@ -21,7 +29,7 @@ runtime::Task<Response> handle_ready(HandlerContext& context, RoutedRequest) {
 }
 
 runtime::Task<Response> handle_metrics(HandlerContext& context, RoutedRequest) {
-  if (!context.broker.authorizer().allowed(context.principal, broker::Action::kDescribe, "")) {
+  if (!context.backend.authorizer.allowed(context.principal, broker::Action::kDescribe, "")) {
     co_return error_response(Error{ErrorCode::kUnauthorized, "metrics may not be read"});
   }
   Response response;
@@ -31,17 +39,17 @@ runtime::Task<Response> handle_metrics(HandlerContext& context, RoutedRequest) {
 }
 
 runtime::Task<Response> handle_node(HandlerContext& context, RoutedRequest) {
-  if (!context.broker.authorizer().allowed(context.principal, broker::Action::kDescribe, "")) {
+  if (!context.backend.authorizer.allowed(context.principal, broker::Action::kDescribe, "")) {
     co_return error_response(Error{ErrorCode::kUnauthorized, "the node may not be described"});
   }
   const NodeDescription node = context.node.describe();
-  const auto view = context.broker.meta();
+  const auto view = context.backend.view();
   auto listeners = nlohmann::ordered_json::object();
   for (const auto& [protocol, addresses] : node.listeners) listeners[protocol] = addresses;
-  const nlohmann::ordered_json body = {{"node", context.broker.node_id().value},
+  const nlohmann::ordered_json body = {{"node", context.backend.node.value},
                                        {"cluster", view->cluster().id},
                                        {"version", node.version},
-                                       {"ready", context.node.ready() && !context.broker.stopping()},
+                                       {"ready", is_ready(context)},
                                        {"durability", node.durability},
                                        {"cores", node.cores},
                                        {"shards", view->cluster().shard_count},

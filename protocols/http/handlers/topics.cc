@@ -126,9 +126,23 @@ Result<AlterTopic> read_alter(const std::string& text) {
 // Null if there is none, or none that this principal may see.
 const meta::Topic* find_topic(const HandlerContext& context, const meta::MetaView& view,
                               const std::string& name) {
-  if (!context.broker.authorizer().allowed(context.principal, broker::Action::kDescribe, name))
-    return nullptr;
+  if (!context.backend.authorizer.allowed(context.principal, broker::Action::kDescribe, name)) return nullptr;
   return view.find_topic(context.principal.tenant, name);
+}
+
+const Error& without_broker() {
+  static const Error kError{ErrorCode::kUnsupported,
+                            "this node does not have the role broker: ask one that has, about topics"};
+  return kError;
+}
+
+Response no_broker() {
+  return error_response(without_broker());
+}
+
+runtime::Task<Result<broker::StreamStatus>> status_of(HandlerContext& context, StreamId stream) {
+  if (!context.backend.broker) co_return std::unexpected(without_broker());
+  co_return co_await context.backend.broker->stream_status(context.principal, stream);
 }
 
 Response no_such_topic(const std::string& name) {
@@ -138,11 +152,11 @@ Response no_such_topic(const std::string& name) {
 }  // namespace
 
 runtime::Task<Response> handle_list_topics(HandlerContext& context, RoutedRequest) {
-  const auto view = context.broker.meta();
+  const auto view = context.backend.view();
   Json topics = Json::array();
   for (const auto& [key, topic] : view->topics_by_name()) {
     if (key.tenant != context.principal.tenant) continue;
-    if (!context.broker.authorizer().allowed(context.principal, broker::Action::kDescribe, topic->name))
+    if (!context.backend.authorizer.allowed(context.principal, broker::Action::kDescribe, topic->name))
       continue;
     topics.push_back(summary(*topic));
   }
@@ -150,11 +164,13 @@ runtime::Task<Response> handle_list_topics(HandlerContext& context, RoutedReques
 }
 
 runtime::Task<Response> handle_create_topic(HandlerContext& context, RoutedRequest request) {
-  auto create = read_create(request.body, context.broker.default_partitions());
+  broker::Broker* const broker = context.backend.broker;
+  if (!broker) co_return no_broker();
+  auto create = read_create(request.body, broker->default_partitions());
   if (!create) co_return error_response(create.error());
   const bool validate_only = create->validate_only;
-  const auto made = co_await context.broker.create_topic(context.principal, create->name, create->partitions,
-                                                         create->config, validate_only);
+  const auto made = co_await broker->create_topic(context.principal, create->name, create->partitions,
+                                                  create->config, validate_only);
   if (!made) co_return error_response(made.error());
   Json body = summary(*made);
   if (validate_only) body.erase("id");
@@ -164,13 +180,12 @@ runtime::Task<Response> handle_create_topic(HandlerContext& context, RoutedReque
 
 runtime::Task<Response> handle_describe_topic(HandlerContext& context, RoutedRequest request) {
   const std::string& name = request.path.back();
-  const auto view = context.broker.meta();
+  const auto view = context.backend.view();
   const meta::Topic* topic = find_topic(context, *view, name);
   if (!topic) co_return no_such_topic(name);
   Json partitions = Json::array();
   for (std::int32_t i = 0; i < topic->partition_count(); ++i) {
-    const auto status =
-        co_await context.broker.stream_status(context.principal, StreamId{topic->id, PartitionId(i)});
+    const auto status = co_await status_of(context, StreamId{topic->id, PartitionId(i)});
     Json one = {{"partition", i}, {"shard", topic->shards[static_cast<std::size_t>(i)].value}};
     if (status) {
       one["epoch"] = status->epoch.value;
@@ -192,14 +207,16 @@ runtime::Task<Response> handle_describe_topic(HandlerContext& context, RoutedReq
 
 runtime::Task<Response> handle_alter_topic(HandlerContext& context, RoutedRequest request) {
   const std::string& name = request.path.back();
+  broker::Broker* const broker = context.backend.broker;
+  if (!broker) co_return no_broker();
   auto alter = read_alter(request.body);
   if (!alter) co_return error_response(alter.error());
-  auto altered = alter->partitions
-                     ? co_await context.broker.add_partitions(context.principal, name, *alter->partitions,
-                                                              alter->validate_only)
-                     : co_await context.broker.alter_topic(
-                           context.principal, name,
-                           {.settings = *std::move(alter->changes), .validate_only = alter->validate_only});
+  auto altered =
+      alter->partitions
+          ? co_await broker->add_partitions(context.principal, name, *alter->partitions, alter->validate_only)
+          : co_await broker->alter_topic(
+                context.principal, name,
+                {.settings = *std::move(alter->changes), .validate_only = alter->validate_only});
   if (!altered) co_return error_response(altered.error());
   Json body = summary(*altered);
   body["configs"] = configs_of(*altered);
@@ -208,7 +225,8 @@ runtime::Task<Response> handle_alter_topic(HandlerContext& context, RoutedReques
 
 runtime::Task<Response> handle_delete_topic(HandlerContext& context, RoutedRequest request) {
   const std::string& name = request.path.back();
-  const auto deleted = co_await context.broker.delete_topic(context.principal, name);
+  if (!context.backend.broker) co_return no_broker();
+  const auto deleted = co_await context.backend.broker->delete_topic(context.principal, name);
   if (!deleted) co_return error_response(deleted.error());
   co_return no_content();
 }

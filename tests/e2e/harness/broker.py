@@ -60,7 +60,7 @@ class Stele:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log)
         line = read_line(self.process.stdout, START_LIMIT_S, "the ready line")
-        match = re.fullmatch(r"ready mqtt=(\S+) kafka=(\S+) http=(\S+)((?: \w+-tls=\S+)*)\n", line)
+        match = re.fullmatch(r"ready mqtt=(\S+) kafka=(\S+) http=(\S+)((?: \w+-tls=\S+)*)(?: rpc=\S+)?\n", line)
         if not match:
             raise Failure(f"the ready line is {line!r}")
         self.mqtt, self.kafka, self.http, tls = match.groups()

@@ -54,7 +54,7 @@ TEST_F(KafkaCluster, whoever_owns_the_shard_leads_and_coordinates) {
 TEST_F(KafkaCluster, where_nobody_leads_the_client_asks_again) {
   broker.add_topic("t");
   broker.owner = std::nullopt;
-  const auto& partition = metadata().topics.at(0).partitions.at(0);
+  const auto partition = metadata().topics.at(0).partitions.at(0);
   EXPECT_EQ(partition.error, KafkaError::kLeaderNotAvailable);
   EXPECT_EQ(partition.leader_id, -1);
   EXPECT_EQ(coordinator().error, KafkaError::kCoordinatorNotAvailable);
