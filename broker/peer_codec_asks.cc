@@ -185,11 +185,13 @@ concept OfMember = std::is_same_v<Ask, ask::LeaveShare> || std::is_same_v<Ask, a
 void put(Out& out, const OfMember auto& from) {
   out.le(from.home.value).le(from.attachment);
   out.item([&] { put(out, from.member); });
+  if constexpr (requires { from.for_good; }) out.flag(from.for_good);
 }
 void take(In& in, OfMember auto& to) {
   to.home = take_id<ShardId>(in);
   to.attachment = in.le<std::uint64_t>();
   in.item([&](In& part) { take(part, to.member); });
+  if constexpr (requires { to.for_good; }) to.for_good = in.flag();
 }
 
 void put(Out& out, const ask::AreMembers& from) {

@@ -397,7 +397,11 @@ void PeerServer::take(const rpc::Peer& peer, ask::LeaveShare asked, rpc::Respond
     return responder.answer(wire::encode(SessionAnswer(Result<void>(std::unexpected(session_gone())))));
   session->shares.erase(asked.member.share);
   asked.attachment = session->here();
-  ask(asked.home, std::move(asked), std::move(responder));
+  if (asked.for_good) {
+    ask(asked.home, std::move(asked), std::move(responder));
+  } else {
+    tell(asked.home, std::move(asked), std::move(responder));
+  }
   drop_if_idle(peer, attachment);
 }
 

@@ -218,7 +218,7 @@ Task<Result<std::vector<bool>>> SessionImpl::unsubscribe(std::vector<std::string
   for (const std::string& filter : filters) {
     if (!is_shared(filter) || !filters_.contains(filter)) continue;
     const ShardId home = home_of(filter);
-    STELE_CO_CHECK(co_await core_.ask(home, ask::LeaveShare{home, member_of(filter), attachment_}));
+    STELE_CO_CHECK(co_await core_.ask(home, ask::LeaveShare{home, member_of(filter), attachment_, true}));
   }
   if (live_.durable) {
     STELE_CO_CHECK(co_await core_.ask(shard_, ask::Unsubscribe{shard_, attachment_, filters}));

@@ -89,11 +89,13 @@ struct JoinShare {
   ShardId home;
   ShareJoin join;
 };
-// An unsubscribe, or what was joined is not to be. Answer: Result<void>, once committed.
+// The connection has ended, or what was joined is not to be: told to the home of the shared subscription.
+// `for_good`: an unsubscribe; asked, and answered with Result<void> once that is committed.
 struct LeaveShare {
   ShardId home;
   ShareMemberName member;
   std::uint64_t attachment = 0;
+  bool for_good = false;
 };
 // The subscription is routed, and SUBACK may be out. Answer: none (monostate).
 struct StartShare {

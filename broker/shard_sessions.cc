@@ -63,6 +63,8 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, std::optional<Wi
   if (decided && (decided->entry || state_.wills().any_of(key))) {
     if (auto can = writable(); !can) decided = std::unexpected(can.error());
   }
+  if (decided && state_.wills().any_of(key) && !core_.may_accept())
+    decided = std::unexpected(core_.not_accepting());
   if (!decided) {
     disconnect(key, attachment, {.expiry_s = {}, .goodbye = true});
     co_return std::unexpected(decided.error());

@@ -17,18 +17,27 @@
 
 namespace stele::broker {
 
+namespace {
+
+// Before that this node does not know who wants them, or may not know it any more; due ones wait.
+bool knows_who_wants(const Core& core) {
+  return core.have_all_started() && core.may_accept();
+}
+
+}  // namespace
+
 // The end of a connection that had one. A session's end has said it already.
 void Shard::end_will(const Connected& connected, bool goodbye) {
   if (!connected.will) return;
   const auto* will = state_.wills().find(*connected.will);
   if (will && will->second.armed()) append(control::will_ended(now(), *connected.will, goodbye));
   will = state_.wills().find(*connected.will);
-  if (will && will->second.due_at_ms <= state_.time().ms && writable()) publish_will(*connected.will);
+  if (!will || will->second.due_at_ms > state_.time().ms || !writable()) return;
+  if (knows_who_wants(core_)) publish_will(*connected.will);
 }
 
 void Shard::publish_due_wills() {
-  // Before that nobody knows who wants them.
-  if (!core_.have_all_started() || mutant(Mutant::kWillForgotten)) return;
+  if (!knows_who_wants(core_) || mutant(Mutant::kWillForgotten)) return;
   for (const Lsn will : state_.wills().due(now(), kMaxExpiredAtOnce)) publish_will(will);
 }
 

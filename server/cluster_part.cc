@@ -374,6 +374,7 @@ Task<Result<std::unique_ptr<meta::MetaService>>> ClusterPart::serve(meta::MetaSe
   group.begins = founding;
   STELE_CO_TRY(own_log_, co_await meta::GroupLog::open(runtime_, group, *group_peers_, *group_peers_));
   log_ = own_log_.get();
+  log_->on_failure(options.on_failure);  // also of a start that waits for it
   controller_.emplace(runtime_, *log_, config_.controller);
   keeper_.emplace(runtime_, *log_, *controller_, *group_peers_, config_.controller.leases);
   group_peers_->attach(log_, &*controller_);

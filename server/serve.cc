@@ -161,7 +161,7 @@ class Service {
 
   Task<void> run() {
     if (auto started = co_await prepare(); !started) {
-      complain(started.error().message);
+      complain((failed_early_ ? *failed_early_ : started.error()).message);
       status_ = 1;
     } else if (failed_early_) {
       on_failure(*failed_early_);

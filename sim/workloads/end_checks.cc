@@ -4,7 +4,19 @@
 #include <string>
 #include <tuple>
 
+#include "broker/subscription.h"
+
 namespace stele::sim {
+
+namespace {
+
+std::string fate_of(const Workload& workload, const std::string& will) {
+  if (workload.wills.is_published(will)) return "published";
+  if (!workload.has_will) return "nobody knows";
+  return workload.has_will(will) ? "still kept" : "neither kept nor published";
+}
+
+}  // namespace
 
 std::string missing_at_the_end(const Workload& workload,
                                const std::function<std::string(const std::string&)>& describe) {
@@ -15,12 +27,13 @@ std::string missing_at_the_end(const Workload& workload,
   std::string out;
   if (workload.wills.missing() > 0) {
     out += "; " + std::to_string(workload.wills.missing()) + " wills have not come, the first " +
-           workload.wills.first_missing();
+           workload.wills.first_missing() + " (" + fate_of(workload, workload.wills.first_missing()) + ")";
   }
   const auto crew_lacks = workload.ledger.missing("crew", wanted_by_crew(workload));
   if (!crew_lacks.empty()) {
     out +=
         "; the crew lacks " + std::to_string(crew_lacks.size()) + ", the first " + crew_lacks.front().text();
+    if (describe) out += " (" + describe(broker::share_session_id("$share/crew/sensors/#")) + ")";
   }
   for (const char* who : {"keeper-of-all", "keeper-too", "keeper-once", "keeper-mosquitto",
                           "keeper-mosquitto-old", "sensor-consumer-sensors"}) {
