@@ -109,7 +109,10 @@ void Lanes::finish(Waiting& one, const DataAnswerMail& answer) {
   one.state = State::kDone;
   DataAnswerMail told = answer;
   told.reply = one.mail.reply;
-  told.unknown |= told.error && one.unknown;
+  // With QoS 2 the shard may have it from an earlier connection, and has not looked. An error that is certain
+  // would say that the packet identifier is free.
+  const bool not_looked = one.mail.once && told.error && told.error->code == ErrorCode::kUnavailable;
+  told.unknown |= told.error && (one.unknown || not_looked);
   one.mail = {};
   host_.answer(std::move(told));
 }

@@ -52,9 +52,23 @@ void PublisherImpl::join(const Session& session) {
 
 bool PublisherImpl::try_publish(const MessageView& message, const Bytes& owner, std::uint32_t token,
                                 bool answer) {
-  // Of QoS 2 the session's shard may have it from before: that is for the next connection to find out.
   if (!core_.may_accept()) [[unlikely]] {
-    done_now(token, answer, false, core_.not_accepting());
+    if (message.qos != 2 || !exactly_once_) {
+      done_now(token, answer, false, core_.not_accepting());
+      return true;
+    }
+    // The session's shard may have it from before: a refusal would say that its identifier is free. That is for
+    // the next connection to find out.
+    STELE_MARK("publisher: QoS 2 of unknown fate where nothing is accepted");
+    waiting_.push_back({.address_hash = 0,
+                        .token = token,
+                        .bytes = 0,
+                        .answer = answer,
+                        .done = true,
+                        .unknown = true,
+                        .error = std::make_unique<Error>(core_.not_accepting())});
+    lost_order_ = true;
+    if (waiting_.size() == 1) drain();
     return true;
   }
   if (!mutant(Mutant::kAclNotAsked) && !core_.authorizer().allowed(who_, Action::kPublish, message.address))

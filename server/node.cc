@@ -65,6 +65,15 @@ meta::MetaClient& Node::meta(CoreId core) {
 
 Task<Result<void>> Node::start() {
   starting_ = true;
+  if (config_.cluster) {
+    config_.on_failure = [this, also = std::move(config_.on_failure)](const Error& why) {
+      if (starting_ && shared_->cluster) {
+        STELE_MARK("node: nothing can be stored any more while it starts");
+        shared_->cluster->request_stop();  // or it might wait for others for ever
+      }
+      if (also) also(why);
+    };
+  }
   auto started = co_await start_parts();
   starting_ = false;
   serving_ = started.has_value() && !stopping_;

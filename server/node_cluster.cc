@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "base/marks.h"
 #include "broker/cluster.h"
 #include "server/cluster_file.h"
 #include "server/node.h"
@@ -57,11 +56,7 @@ Task<Result<void>> Node::listen_between_nodes() {
 Task<Result<void>> Node::enter_cluster() {
   meta::MetaServiceOptions options = config_.meta;
   options.shard_count = config_.shards;
-  options.on_failure = [this](const Error& why) {
-    STELE_MARK("node: its meta service has failed");
-    if (starting_) shared_->cluster->request_stop();  // it would wait for ever
-    if (config_.on_failure) config_.on_failure(why);
-  };
+  options.on_failure = config_.on_failure;
   STELE_CO_TRY(shared_->meta, co_await shared_->cluster->serve(std::move(options)));
   STELE_CO_CHECK(co_await connect_meta_everywhere());
   for (std::size_t core = 0; core < cores_.size(); ++core) {

@@ -56,7 +56,8 @@ class NodeRun {
   void end_faults();
   void judge();
   void start_failed(std::uint32_t number, const Error& error, std::uint64_t incarnation);
-  bool serves() const;  // all of them
+  bool serves() const;         // all of them
+  std::string silent() const;  // those that do not
   // Of a node's present process, or the last one.
   struct NodeOfRun {
     Host* host = nullptr;
@@ -221,6 +222,16 @@ bool NodeRun::serves() const {
   });
 }
 
+std::string NodeRun::silent() const {
+  std::string out;
+  for (const NodeOfRun& node : nodes_) {
+    const auto* program = static_cast<const NodeProgram*>(node.host->program());
+    if (program && program->serves()) continue;
+    out += " " + node.host->name() + (program ? "" : " (no process)");
+  }
+  return out;
+}
+
 std::uint64_t NodeRun::crashes() const {
   std::uint64_t all = 0;
   for (const NodeOfRun& node : nodes_) all += node.host->crashes();
@@ -281,7 +292,7 @@ void NodeRun::end_faults() {
   // The calm begins with a node that serves: one that was asked to end may not have come to it.
   if (!world_.failed()) {
     const RunResult result = world_.run_until([this] { return serves(); }, kCalmDown);
-    if (result.reason == StopReason::kTime) world_.fail("after the faults, the node does not serve");
+    if (result.reason == StopReason::kTime) world_.fail("after the faults, there are nodes that do not serve:" + silent());
   }
   // In an unlucky run hardly anybody was served: its clients go on until they have shown something.
   if (!world_.failed() && !too_little(true).empty()) {
