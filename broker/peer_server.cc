@@ -77,7 +77,7 @@ PeerServer::PeerServer(rpc::Server& server) {
   const auto serve = [this, &server](rpc::MethodId method,
                                      void (PeerServer::*take)(rpc::Request, rpc::Responder)) {
     server.on_request(method, [this, take](rpc::Request request, rpc::Responder responder) {
-      if (!core_) return responder.not_taken(Error{ErrorCode::kUnavailable, "the broker does not serve"});
+      if (!core_ || closing_) return responder.not_taken(Error{ErrorCode::kUnavailable, "the broker does not serve"});
       (this->*take)(std::move(request), std::move(responder));
     });
   };
@@ -104,6 +104,7 @@ void PeerServer::attach(Core& core) {
 }
 
 Task<void> PeerServer::close() {
+  closing_ = true;
   while (!connections_.empty()) end_connection(connections_.begin()->first);
   publishes_.clear();
   forwards_.clear();

@@ -102,6 +102,7 @@ class PeerServer final : private runtime::TurnEndHook {
   void hook();
 
   Core* core_ = nullptr;
+  bool closing_ = false;  // nothing more is taken
   std::map<std::uint64_t, Connection> connections_;  // by rpc::Peer::connection
   std::map<std::uint64_t, rpc::Responder> publishes_;
   std::uint64_t next_publish_ = 1;

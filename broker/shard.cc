@@ -438,7 +438,8 @@ Task<void> Shard::stop() {
       while (snapshotting_) co_await scope_->join();
     }
   }
-  serving_ = false;
+  // Clients of other nodes may wait for something.
+  if (serving_) end({ErrorCode::kUnavailable, "the node stops"});
   scope_->request_stop();
   co_await scope_->join();
 }
