@@ -64,7 +64,7 @@ std::vector<std::uint64_t> Core::attachments() const {
 Task<void> Core::accept_when_complete() {
   const meta::Incarnation incarnation = options_.incarnation;
   co_await cluster_->routes().wait_until_complete();
-  if (incarnation != options_.incarnation || stopping_) co_return;
+  if (incarnation != options_.incarnation || stopping_ || given_up_) co_return;
   co_await on_every_core([](Core& there) { there.accepting_ = true; });
 }
 

@@ -67,9 +67,9 @@ Task<Result<void>> Node::start() {
   starting_ = true;
   if (config_.cluster) {
     config_.on_failure = [this, also = std::move(config_.on_failure)](const Error& why) {
-      if (starting_ && shared_->cluster) {
+      if (starting_) {
         STELE_MARK("node: nothing can be stored any more while it starts");
-        shared_->cluster->request_stop();  // or it might wait for others for ever
+        give_up_starting();
       }
       if (also) also(why);
     };
@@ -83,7 +83,7 @@ Task<Result<void>> Node::start() {
 
 Task<Result<void>> Node::start_parts() {
   const auto go_on = [this]() -> Result<void> {
-    if (!stopping_) return {};
+    if (!stopping_ && !start_given_up_) return {};
     STELE_MARK("node: stopped while it starts");
     return error(ErrorCode::kCancelled, "the node was stopped while it started");
   };
@@ -261,7 +261,7 @@ Task<Result<void>> Node::make_brokers() {
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     STELE_CO_CHECK(co_await on_core<Result<void>>(core, [](OnCore& there) { return there.broker->start(); }));
   }
-  if (config_.cluster) co_await let_brokers_accept();
+  if (config_.cluster && !start_given_up_) co_await let_brokers_accept();
   for (std::size_t core = 0; core < cores_.size(); ++core) {
     co_await on_core<bool>(core, [](OnCore& there) { return all_started(there); });
   }
@@ -462,8 +462,7 @@ constexpr runtime::Duration kGrace = std::chrono::seconds(1);  // for connection
 Task<void> Node::stop() {
   stopping_ = true;
   serving_ = false;
-  // A start waits for others, which may never come.
-  if (shared_->cluster && starting_) shared_->cluster->request_stop();
+  if (starting_) give_up_starting();
   runtime::Scope patience;
   patience.spawn(lose_patience(patience.token()));
   // What start() still works on must not be closed under it.
@@ -508,6 +507,14 @@ Task<void> Node::stop() {
 }
 
 // Connections and shards end when what they wait for is stored, which a log may never be able to again.
+// In a cluster it waits for others, which may never come.
+void Node::give_up_starting() {
+  if (!shared_->cluster) return;
+  start_given_up_ = true;
+  shared_->cluster->request_stop();
+  if (auto& broker = cores_.front()->broker) broker->give_up();
+}
+
 Task<void> Node::lose_patience(runtime::StopToken stop) {
   while (co_await runtime::sleep(runtime_, kPatience, stop)) {
     for (std::size_t core = 0; core < cores_.size(); ++core) {

@@ -172,6 +172,7 @@ class Node final : public http::NodeInfo {
   static runtime::Task<bool> introduce(OnCore& there, std::vector<broker::Core*> brokers);
   static runtime::Task<bool> all_started(OnCore& there);
   static runtime::Task<Result<Listening>> listen_here(OnCore& there, const NodeConfig& config, Listening at);
+  void give_up_starting();
   runtime::Task<void> lose_patience(runtime::StopToken stop);
   static runtime::Task<bool> give_up(OnCore& there);
   static runtime::Task<bool> close_listeners(OnCore& there);
@@ -193,6 +194,7 @@ class Node final : public http::NodeInfo {
   bool serving_ = false;
   bool stopping_ = false;
   bool starting_ = false;
+  bool start_given_up_ = false;
   runtime::Notification started_;  // or failed to
 };
 
