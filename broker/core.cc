@@ -160,7 +160,10 @@ Task<void> Core::retake(ShardId id) {
 
 Task<void> Core::tick() {
   while (co_await runtime::sleep(runtime_, options_.tick, scope_.token())) {
-    for (auto& [id, shard] : shards_) shard->tick();
+    // One that loses its log by it may be dropped at once, for it was leaving.
+    std::vector<std::shared_ptr<Shard>> shards;
+    for (const auto& [id, shard] : shards_) shards.push_back(shard);
+    for (const auto& shard : shards) shard->tick();
     if (cluster_) cluster_->tick();
     bound_replay();
     drop_lost();

@@ -53,6 +53,7 @@ void PublisherImpl::join(const Session& session) {
 bool PublisherImpl::try_publish(const MessageView& message, const Bytes& owner, std::uint32_t token,
                                 bool answer) {
   if (!core_.may_accept()) [[unlikely]] {
+    if (auto* observer = core_.options().observer) observer->on_refused(session_shard_);
     if (message.qos != 2 || !exactly_once_) {
       done_now(token, answer, false, core_.not_accepting());
       return true;
@@ -246,6 +247,8 @@ void PublisherImpl::on_answer(const DataAnswerMail& answer) {
   core_.publishing_bytes() -= waiting.bytes;
   auto in_flight = in_flight_.find(waiting.address_hash);
   STELE_ASSERT(in_flight != in_flight_.end());
+  auto* observer = core_.options().observer;
+  if (answer.error && observer) observer->on_refused(in_flight->second.home);
   if (--in_flight->second.count == 0) in_flight_.erase(in_flight);
   // Whether it will be there nobody knows: what waits for it must not come before it. The listener is told,
   // and ends the connection.

@@ -429,6 +429,7 @@ Task<void> Shard::trim_below(Lsn below) {
 Task<void> Shard::stop() {
   const auto self = shared_from_this();
   stop_began_ = core_.runtime().now();
+  if (letting_go_) co_return;  // which is as good, and is waited for too
   if (serving_) {
     flush_settled();
     flush_qos2();
@@ -447,12 +448,14 @@ Task<void> Shard::stop() {
 // The snapshot takes longest, and what comes meanwhile is soon replayed by the next owner.
 Task<void> Shard::leave() {
   const auto self = shared_from_this();
+  letting_go_ = true;
   while (serving_) {
     start_snapshot();
     while (snapshotting_) co_await scope_->join();
     // The next owner could do nothing with a file of this node. Others wait as long as that for the shard,
     // and this one serves it.
-    if (!snapshot_is_a_file_ || !co_await runtime::sleep(core_.runtime(), 1s, scope_->token())) break;
+    if (!snapshot_is_a_file_ || stop_began_) break;
+    if (!co_await runtime::sleep(core_.runtime(), 1s, scope_->token())) break;
     STELE_MARK("shard: leaves only with a snapshot that others can load");
   }
   leaving_ = true;

@@ -463,7 +463,8 @@ class Shard final : public std::enable_shared_from_this<Shard>,
   ShardState state_;
   std::optional<OwnerClock> clock_;
   bool serving_ = false;
-  bool leaving_ = false;  // takes no more
+  bool letting_go_ = false;  // leave() has begun
+  bool leaving_ = false;     // takes no more
   ApplyResult applied_;   // of the latest append
   Lsn retained_end_;      // behind the latest entry of this ownership that changed a retained message
   std::optional<runtime::Instant> no_room_since_;

@@ -22,6 +22,8 @@ class Shadow final : public broker::ShardObserver {
  public:
   explicit Shadow(World& world) : world_(world) {}
 
+  bool several_nodes = false;
+
   // Called with each data entry once it is committed (and once more never).
   std::function<void(const broker::DataEntry& data, std::string_view batch)> on_data;
 
