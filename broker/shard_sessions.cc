@@ -69,6 +69,7 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, std::optional<Wi
     disconnect(key, attachment, {.expiry_s = {}, .goodbye = true});
     co_return std::unexpected(decided.error());
   }
+  const bool connects_with_will = will.has_value();
   SessionOpened opened;
   opened.present = decided->present;
   opened.durable = decided->durable;
@@ -99,7 +100,13 @@ Task<Result<SessionOpened>> Shard::open(SessionOptions options, std::optional<Wi
   }
   if (!kept) {
     if (serving_) disconnect(key, attachment, {.expiry_s = {}, .goodbye = true});
-    co_return std::unexpected(not_committed());
+    // Asked again, the next owner would publish the will of this one for a connection that was never lost.
+    Error why = not_committed();
+    if (connects_with_will) {
+      STELE_MARK("shard: a CONNECT with a will is not tried again");
+      why.code = ErrorCode::kTimedOut;
+    }
+    co_return std::unexpected(std::move(why));
   }
   // The connection may have ended meanwhile.
   if (!by_attachment_.contains(attachment)) co_return error(ErrorCode::kCancelled, "the client is gone");
