@@ -366,7 +366,11 @@ void PeerServer::take(const rpc::Peer& peer, ask::StartDelivery told, rpc::Respo
 void PeerServer::take(const rpc::Peer& peer, ask::EndSession asked, rpc::Responder responder) {
   const std::uint64_t attachment = asked.attachment;
   PeerSession* session = find(peer, attachment);
-  if (!session) return responder.answer(wire::encode(SessionAnswer(false)));
+  if (!session && !asked.wait) return responder.answer(wire::encode(SessionAnswer(false)));
+  if (!session) {
+    asked.attachment = 0;  // nobody's: whether anything is left of it
+    return ask(asked.shard, std::move(asked), std::move(responder));
+  }
   asked.attachment = session->here();
   session->open.reset();
   if (asked.wait) {

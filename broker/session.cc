@@ -396,7 +396,13 @@ Task<void> SessionImpl::leave(std::optional<std::uint32_t> expiry_s) {
   if (ended_) co_return;
   if (!has_will_) co_return end(EndOfSession::kNormal, expiry_s);
   const SessionEnd ending = finish(EndOfSession::kNormal, expiry_s);
-  co_await core_.ask(shard_, ending_of(ending, true));
+  const runtime::Instant until = core_.runtime().now() + core_.patience();
+  bool gone = co_await core_.ask(shard_, ending_of(ending, true));
+  while (!gone && core_.in_cluster() && core_.runtime().now() < until && !given_up_) {
+    STELE_MARK("session: a goodbye waits for its shard's next owner");
+    co_await runtime::sleep(core_.runtime(), kBetweenOwners);
+    gone = co_await core_.ask(shard_, ending_of(ending, true));
+  }
 }
 
 ask::EndSession SessionImpl::ending_of(const SessionEnd& ending, bool wait) const {

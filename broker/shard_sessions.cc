@@ -131,7 +131,11 @@ Task<bool> Shard::end_session_for_good(Core& there, ShardId id, TenantId tenant,
                                        std::uint64_t attachment, SessionEnd ending) {
   const std::shared_ptr<Shard> shard = there.shard_ptr(id);
   if (!shard) co_return false;
-  shard->disconnect({tenant, std::move(client_id)}, attachment, ending);
+  const SessionKey key(tenant, std::move(client_id));
+  const bool is_here = shard->by_attachment_.contains(attachment);
+  shard->disconnect(key, attachment, ending);
+  // An earlier owner knew it: its will is left to this one, who publishes it.
+  if (!is_here && shard->state_.wills().any_of(key)) co_return false;
   co_return co_await shard->committed(shard->state_.next());
 }
 

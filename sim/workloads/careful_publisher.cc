@@ -40,11 +40,9 @@ MessageId CarefulPublisher::send(MqttPeer& peer) {
   const auto address = static_cast<std::uint32_t>(runtime_.random().below(options_.addresses));
   const MessageId id{options_.publisher, address, ++last_sequence_[address]};
   const std::uint8_t qos = draw_qos();
-  workload_.ledger.sent(id);
+  workload_.ledger.sent(id, qos);
   if (qos == 0) {
     sent_once_.push_back(id);
-    // Between nodes one may be sent again while what has QoS 2 passes it: on one connection, too.
-    if (!workload_.mqtt.others.empty()) workload_.ledger.refused(id);
     publish(peer, id, 0, 0, false);
     return id;
   }

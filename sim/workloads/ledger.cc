@@ -72,7 +72,9 @@ void Ledger::received(const std::string& who, const MessageId& id, bool duplicat
       judge_.fail(who + " received message " + id.text() + " twice, not marked as such");
     return;
   }
-  std::uint64_t& highest = receiver.highest[{id.publisher, id.address}];
+  const auto qos = qos_.find(id);
+  std::uint64_t& highest =
+      receiver.highest[{id.publisher, id.address, qos == qos_.end() ? std::uint8_t(0) : qos->second}];
   if (id.sequence < highest) {
     if ((gaps && sent_again_.contains(id)) || refused_.contains(id)) return;
     return judge_.fail(who + " received message " + id.text() + " for the first time after message " +

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,13 @@ class Ledger {
 
   // ---- publishing
   void sent(const MessageId& id) { sent_.insert(id); }
+  void sent(const MessageId& id, std::uint8_t qos) {
+    sent(id);
+    if (order_of_each_qos) qos_[id] = qos;
+  }
+  // What has different QoS may overtake each other [MQTT-4.6.0-6], as it does between nodes; one node keeps
+  // the order of all.
+  bool order_of_each_qos = false;
   // Once more: receivers that may miss messages can see it out of order from now on.
   void sent_again(const MessageId& id) { sent_again_.insert(id); }
   void acknowledged(const MessageId& id);
@@ -90,9 +98,11 @@ class Ledger {
   std::optional<std::pair<std::uint32_t, std::string>> apart_;
   MessageSet sent_, sent_again_, committed_, refused_;
   std::set<MessageId> acknowledged_;
+  std::map<MessageId, std::uint8_t> qos_;
   struct Receiver {
     MessageSet seen;
-    std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> highest;  // + 1
+    using Line = std::tuple<std::uint32_t, std::uint32_t, std::uint8_t>;  // publisher, address, QoS
+    std::map<Line, std::uint64_t> highest;                                 // + 1
   };
   std::map<std::string, Receiver> receivers_;
   std::uint64_t operations_ = 0;

@@ -117,7 +117,7 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
       nodes_(of.system == System::kCluster ? kClusterNodes : 1),
       clients_(add_hosts()) {
   if (observe.any()) observer_.emplace(world_, observe);
-  shadow_.several_nodes = is_cluster();
+  shadow_.several_nodes = ledger_.order_of_each_qos = is_cluster();
   shadow_.on_data = [this](const broker::DataEntry& data, std::string_view batch) {
     note_committed(data, batch);
   };
