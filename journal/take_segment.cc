@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "journal/copy_entries.h"
 #include "journal/quorum.h"
 #include "runtime/notification.h"
@@ -92,9 +93,15 @@ void note(Taking& taking, std::size_t index, const Result<FenceAnswer>& answer) 
 Task<void> ask(Taking& taking, std::size_t index) {
   SegmentReplica& replica = *taking.replicas[index];
   while (!taking.over()) {
+    std::optional<std::uint64_t> end_before;
+    if (mutant(mutants::kReadBeforeFence)) {
+      const auto held = co_await replica.describe({taking.segment});
+      if (held && held->at(0)) end_before = held->at(0)->stored;
+    }
     auto answers = co_await replica.fence({{taking.segment, taking.epoch}});
     if (answers) {
       STELE_ASSERT(answers->size() == 1);
+      if (end_before && answers->at(0)) answers->at(0)->end = *end_before;
       note(taking, index, answers->at(0));
       const bool gets_more = taking.known_end && !taking.may_copy;
       if (answers->at(0) && !(gets_more && *taking.ends[index] < *taking.known_end)) co_return;
