@@ -178,22 +178,38 @@ void JournalOwner::on_lost(const Error& why) {
     load_.judge.fail("shard " + std::to_string(shard_.value) + " is lost: " + why.to_string());
 }
 
-Task<bool> JournalOwner::read_replicas(JournalOwner& self) {
-  const std::vector<meta::Segment> segments(self.log_->chain().segments().begin(),
-                                            self.log_->chain().segments().end());
-  for (const meta::Segment& segment : segments) {
-    const Lsn end = segment.end.value_or(self.log_->committed());
-    for (const meta::Replica& which : segment.replicas) {
-      journal::SegmentReplica* const replica = self.place_.replicas.find(which);
-      if (!replica) co_return false;
-      for (Lsn at = std::max(segment.base, self.load_.ledger.trimmed(self.shard_)); at < end;) {
-        const auto entries = co_await replica->read(segment.id, at - segment.base, 100'000);
-        if (!entries || entries->empty() || self.leaves()) co_return false;
-        for (const LogEntry& entry : *entries) {
-          if (at < end) self.load_.ledger.read(self.shard_, at, text_of(entry));
-          ++at;
-        }
+// Of one replica, which may be reached only after a while.
+Task<bool> JournalOwner::read_replica(JournalOwner& self, meta::Segment segment, meta::Replica which) {
+  const Lsn end = segment.end.value_or(self.log_->committed());
+  int misses = 0;
+  for (Lsn at = std::max(segment.base, self.load_.ledger.trimmed(self.shard_)); at < end;) {
+    journal::SegmentReplica* const replica = self.place_.replicas.find(which);
+    Result<std::vector<LogEntry>> entries = error(ErrorCode::kUnavailable, "it is gone");
+    if (replica) entries = co_await replica->read(segment.id, at - segment.base, 100'000);
+    if (self.replaced() || self.leaves()) co_return false;
+    if (!entries || entries->empty()) {
+      if (++misses < kMisses) {
+        co_await runtime::sleep(self.place_.runtime, 100ms);
+        continue;
       }
+      self.load_.judge.fail(name_of(self.shard_, segment) + ": entry " + std::to_string(at.value) +
+                            " cannot be read at node " + std::to_string(which.node.value) + ": " +
+                            (entries ? "none" : entries.error().to_string()));
+      co_return false;
+    }
+    for (const LogEntry& entry : *entries) {
+      if (at < end) self.load_.ledger.read(self.shard_, at, text_of(entry));
+      ++at;
+    }
+  }
+  co_return true;
+}
+
+Task<bool> JournalOwner::read_replicas(JournalOwner& self) {
+  const std::vector<meta::Segment> segments = self.log_->chain().segments();
+  for (const meta::Segment& segment : segments) {
+    for (const meta::Replica& which : segment.replicas) {
+      if (!co_await read_replica(self, segment, which)) co_return false;
     }
   }
   co_return true;

@@ -63,13 +63,14 @@ class JournalOwner final : private journal::ShardLog::Listener {
   const journal::ShardLog& log() const { return *log_; }
   ShardId shard() const { return shard_; }
   Epoch epoch() const { return epoch_; }
-  // Each replica of each segment is read by itself. False: one could not be.
+  // Each replica of each segment is read by itself. False: somebody else owns the shard by now.
   static runtime::Task<bool> read_replicas(JournalOwner& self);
 
  private:
   bool replaced() const { return !load_.ledger.owns(shard_, epoch_); }
   bool leaves() const { return lost_ || place_.stopping; }
   static runtime::Task<bool> read(JournalOwner& self, Lsn from, Lsn to);
+  static runtime::Task<bool> read_replica(JournalOwner& self, meta::Segment segment, meta::Replica which);
   static runtime::Task<void> act(JournalOwner& self);
   static runtime::Task<void> trim(JournalOwner& self);
   void append();

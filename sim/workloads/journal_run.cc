@@ -96,7 +96,7 @@ class JournalNode final : public Program {
   // Reads every replica of the shards that it owns.
   void look() {
     looked_.reset();
-    owners_scope_->spawn(look_once(*this));
+    last_core().post(last_core().core(), [this] { owners_scope_->spawn(look_once(*this)); });
   }
   std::optional<bool> looked() const { return looked_; }
 
@@ -290,6 +290,8 @@ Task<void> JournalNode::take(JournalNode& self, std::vector<ShardId> shards) {
       co_await ShardLog::take_over_each(*self.replicas_, self.meta(), self.member_.self(),
                                         self.member_.incarnation(), std::move(shards), self.run_.load().log);
   const auto look_at = [&self](const Error& why) {
+    self.run_.world().note("node " + std::to_string(self.member_.self().value) +
+                           " does not get a shard: " + why.to_string());
     if (why.code == ErrorCode::kCorrupt || why.code == ErrorCode::kInvalidArgument)
       self.run_.load().judge.fail("a shard cannot be taken over: " + why.to_string());
   };
@@ -303,6 +305,8 @@ Task<void> JournalNode::take(JournalNode& self, std::vector<ShardId> shards) {
                            .meta = self.meta(),
                            .replicas = *self.replicas_,
                            .stopping = self.stopping_};
+    self.run_.world().note("node " + std::to_string(self.member_.self().value) + " owns a shard in an epoch",
+                           {(*log)->shard().value, (*log)->epoch().value});
     self.owners_.push_back(std::make_unique<JournalOwner>(self.run_.load(), place, *std::move(log)));
     self.owners_scope_->spawn(JournalOwner::run(*self.owners_.back()));
   }
@@ -443,10 +447,16 @@ std::string JournalRun::unsettled(ShardId shard) const {
     const std::uint64_t end = segment.end ? *segment.end - segment.base
                                           : std::max(owner->log().committed(), segment.base) - segment.base;
     std::size_t whole = 0;
-    for (const meta::Replica& which : segment.replicas) whole += has(which, segment.id, end);
+    std::string lacking;
+    for (const meta::Replica& which : segment.replicas) {
+      const bool has_all = has(which, segment.id, end);
+      whole += has_all;
+      if (!has_all) lacking += " " + std::to_string(which.node.value);
+    }
     if (whole < std::min<std::size_t>(nodes, 3) || whole < segment.replicas.size())
-      return name + ", segment " + std::to_string(segment.id.value) + ", is whole on " +
-             std::to_string(whole) + " of " + std::to_string(segment.replicas.size()) + " replicas;";
+      return name + (segment.end ? ", segment " : ", open segment ") + std::to_string(segment.id.value) +
+             " of " + std::to_string(end) + " entries, is whole on " + std::to_string(whole) + " of " +
+             std::to_string(segment.replicas.size()) + " replicas, and not on" + lacking + ";";
   }
   return "";
 }
@@ -469,35 +479,25 @@ void JournalRun::wait_for(RunResult& result, const std::function<bool()>& done,
   if (result.reason == StopReason::kTime) world_.fail(otherwise + ":" + unsettled());
 }
 
-// Every replica by itself, after nothing is appended any more.
+// Every replica by itself, after nothing is appended any more. Who is replaced meanwhile is followed by
+// another, who begins anew.
 void JournalRun::read_replicas(RunResult& result) {
-  wait_for(result, [&] { return unsettled().empty(); }, "in the end segments lack replicas");
-  if (world_.failed() || result.broken()) return;
-  const auto begin = [&] {
-    for (Host* host : hosts_) {
-      JournalNode* const at = node(*host);
-      if (at)
-        at->member()
-            .core(at->member().cores() - 1)
-            .post(CoreId(static_cast<std::uint32_t>(at->member().cores() - 1)), [at] { at->look(); });
-    }
-  };
-  begin();
-  bool good = false;
-  wait_for(
-      result,
-      [&] {
-        bool all = true, well = true;
-        for (const Host* host : hosts_) {
-          const JournalNode* const at = node(*host);
-          all = all && at && at->looked();
-          well = well && all && *at->looked();
-        }
-        good = well;
-        return all;
-      },
-      "in the end replicas are not read");
-  if (!world_.failed() && !result.broken() && !good) world_.fail("in the end a replica cannot be read");
+  for (int tries = 0; tries < 10; ++tries) {
+    wait_for(result, [&] { return unsettled().empty(); }, "in the end segments lack replicas");
+    if (world_.failed() || result.broken()) return;
+    std::vector<JournalNode*> looking;
+    for (const Host* host : hosts_) looking.push_back(node(*host));
+    for (JournalNode* at : looking) at->look();
+    const auto all = [&](const auto& is) {
+      return std::ranges::all_of(hosts_, [&](const Host* host) { return node(*host) && is(*node(*host)); });
+    };
+    wait_for(
+        result, [&] { return all([](const JournalNode& at) { return at.looked().has_value(); }); },
+        "in the end replicas are not read");
+    if (world_.failed() || result.broken()) return;
+    if (all([](const JournalNode& at) { return *at.looked(); })) return;
+  }
+  world_.fail("in the end owners replace each other");
 }
 
 // The faults are over: every shard is served, what is appended commits, and all segments have all replicas

@@ -62,8 +62,6 @@ Task<void> change(MetaClients clients, std::size_t core, std::string name, C com
   const auto answer = co_await clients.member.client(core).execute(std::move(command));
   if (!answer) {
     ledger.refused(name, answer.error());
-    if (answer.error().code != ErrorCode::kUnavailable)
-      ++clients.load.generations[name.substr(0, name.rfind('.'))];
     co_return;
   }
   if constexpr (std::is_same_v<C, meta::DeleteTopic>) {
@@ -78,7 +76,11 @@ Task<void> change(MetaClients clients, std::size_t core, std::string name, C com
 Task<void> change_topic(MetaClients clients, std::size_t core) {
   runtime::Random& random = clients.member.core(core).random();
   const std::string slot = "t" + who(clients, core) + "-" + std::to_string(random.below(kTopics));
-  const std::string name = slot + "." + std::to_string(clients.load.generations[slot]);
+  std::uint64_t& generation = clients.load.generations[slot];
+  // A process that was there before has not heard what came of it either.
+  const auto name_of = [&] { return slot + "." + std::to_string(generation); };
+  if (clients.load.ledger.doubtful(name_of())) ++generation;
+  const std::string name = name_of();
   const meta::Topic* there = clients.load.ledger.topic(name);
   if (!there) {
     co_return co_await change(clients, core, name,

@@ -29,6 +29,7 @@ class MetaLedger {
   // None: it is not there.
   const meta::Topic* topic(const std::string& name) const;
   void changing(const std::string& name) { doubtful_.insert(name); }
+  bool doubtful(const std::string& name) const { return doubtful_.contains(name); }
   void changed(const std::string& name, const meta::Topic& topic);
   void removed(const std::string& name);
   // Of a command that would have been done: it may have been done or not; kUnavailable: it was not.

@@ -66,7 +66,8 @@ Task<void> MetaMember::listen(RegisterServices register_services) {
     OnCore& there = *cores_[i];
     co_await go_to(first, there.runtime);
     if (register_services) register_services(i, there.server);
-    const auto listening = there.server.listen(there.runtime.network(), {process_.host().name(), kPort});
+    // Not by its name, which may not be found.
+    const auto listening = there.server.listen(there.runtime.network(), {"0.0.0.0", kPort});
     if (!listening) process_.host().world().fail("a node cannot listen: " + listening.error().to_string());
     co_await go_to(there.runtime, first);
   }
