@@ -96,6 +96,10 @@ inline constexpr Mutant kSegmentBeforeChain{1103};
 inline constexpr Mutant kDamagedTailCertain{1104};
 inline constexpr Mutant kRepairedTooEarly{1105};
 inline constexpr Mutant kSealWithoutSync{1106};
+inline constexpr Mutant kAwayTakenForWhole{1107};
+inline constexpr Mutant kTrimmedNotLeftOut{1108};
+inline constexpr Mutant kGoneWaitedFor{1109};
+inline constexpr Mutant kRemovedForGood{1110};
 // Of meta/.
 inline constexpr Mutant kSwapInAnyEpoch{1200};
 inline constexpr Mutant kTrimTooFar{1201};
@@ -165,6 +169,23 @@ inline constexpr MutantInfo kMutantsOfCluster[] = {
      .name = "journal-seal-without-sync",
      .what = "a writer seals its segment without asking who has it on the disk",
      .scenario = ""},
+    // Of the following four the scenario has found the likes by itself.
+    {.mutant = mutants::kAwayTakenForWhole,
+     .name = "journal-away-taken-for-whole",
+     .what = "a replica that was away when its segment was looked after is taken for one that has all of it",
+     .scenario = "journal"},
+    {.mutant = mutants::kTrimmedNotLeftOut,
+     .name = "journal-trimmed-not-left-out",
+     .what = "a take-over cannot copy a segment whose beginning is trimmed",
+     .scenario = "journal"},
+    {.mutant = mutants::kGoneWaitedFor,
+     .name = "journal-gone-waited-for",
+     .what = "a take-over waits for a replica that is gone for good, though those that are left have all",
+     .scenario = "journal"},
+    {.mutant = mutants::kRemovedForGood,
+     .name = "journal-removed-for-good",
+     .what = "a node never again takes a segment that it has removed",
+     .scenario = "journal"},
     {.mutant = mutants::kSwapInAnyEpoch,
      .name = "meta-swap-in-any-epoch",
      .what = "a chain changes for an owner of an earlier epoch",

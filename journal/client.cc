@@ -104,7 +104,7 @@ Task<Result<std::vector<Result<FenceAnswer>>>> fence_there_for_peer(ServerImpl& 
   std::vector<FenceRequest> asked;
   std::vector<Result<void>> admitted;
   for (const FenceRequest& request : requests) {
-    admitted.push_back(server.admitted(request.segment));
+    admitted.push_back(server.admitted(request));
     if (admitted.back()) asked.push_back(request);
   }
   std::vector<Result<FenceAnswer>> answers;

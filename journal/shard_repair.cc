@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "journal/quorum.h"
 #include "journal/repair.h"
 #include "journal/shard_log_impl.h"
@@ -139,6 +140,7 @@ Task<bool> ShardLog::Impl::look_after(meta::Segment segment) {
   }
   // Who was away was not asked: it may lack some when it is back.
   std::vector<meta::Replica>& whole = cares_[segment.id].whole;
+  if (mutant(mutants::kAwayTakenForWhole) && complete.size() == targets) whole = segment.replicas;
   for (const meta::Replica& which : complete) {
     if (!contains(whole, which)) whole.push_back(which);
   }

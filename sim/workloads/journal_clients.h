@@ -27,6 +27,7 @@ struct JournalLoad {
   const std::uint32_t shards;
   WorldJudge judge{world};
   JournalLedger ledger;
+  ChainLedger chains{judge};
   journal::ShardLogOptions log;
   Duration pause{};  // between two acts of an owner, on average
   bool trims = true;

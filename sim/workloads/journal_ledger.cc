@@ -6,6 +6,41 @@
 
 namespace stele::sim {
 
+void ChainLedger::seen(std::uint64_t applied, const std::vector<meta::Shard>& shards) {
+  for (const meta::Shard& shard : shards) {
+    check(shard);
+    if (applied >= applied_) latest_[shard.id] = shard;
+  }
+  applied_ = std::max(applied_, applied);
+}
+
+void ChainLedger::check(const meta::Shard& shard) {
+  const std::string name = "shard " + std::to_string(shard.id.value) + ": ";
+  for (std::size_t i = 0; i < shard.chain.size(); ++i) {
+    const meta::Segment& segment = shard.chain[i];
+    const std::string which = name + "segment " + std::to_string(segment.id.value);
+    const bool last = i + 1 == shard.chain.size();
+    if (last == segment.end.has_value())
+      return judge_.fail(which + (last ? " is sealed, and the last" : " is open"));
+    if (!last && *segment.end != shard.chain[i + 1].base)
+      return judge_.fail(which + " does not end where the next begins");
+    const auto [at, fresh] = segments_.try_emplace(
+        segment.id,
+        Segment{.shard = shard.id, .base = segment.base, .epoch = segment.epoch, .end = segment.end});
+    Segment& known = at->second;
+    if (known.shard != shard.id || known.base != segment.base || known.epoch != segment.epoch)
+      return judge_.fail(which + " is another than it was");
+    if (known.end && segment.end && *known.end != *segment.end)
+      return judge_.fail(which + " was sealed twice");
+    if (segment.end) known.end = segment.end;
+  }
+}
+
+const meta::Shard* ChainLedger::latest(ShardId shard) const {
+  const auto found = latest_.find(shard);
+  return found == latest_.end() ? nullptr : &found->second;
+}
+
 void JournalLedger::fail(ShardId shard, const std::string& what) {
   judge_.fail("shard " + std::to_string(shard.value) + ": " + what);
 }

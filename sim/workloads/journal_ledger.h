@@ -4,14 +4,41 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "meta/types.h"
 #include "model/ids.h"
 #include "sim/workloads/judge.h"
 
 namespace stele::sim {
+
+// The chains as databases of the meta service have them, one after the other. A segment is sealed once, and
+// is what it was when it was opened.
+class ChainLedger {
+ public:
+  explicit ChainLedger(Judge& judge) : judge_(judge) {}
+  // Of some node, as of that index of the log.
+  void seen(std::uint64_t applied, const std::vector<meta::Shard>& shards);
+  // As of the highest index; null: nobody has looked.
+  const meta::Shard* latest(ShardId shard) const;
+
+ private:
+  struct Segment {
+    ShardId shard;
+    Lsn base;
+    Epoch epoch;
+    std::optional<Lsn> end;
+  };
+  void check(const meta::Shard& shard);
+  Judge& judge_;
+  std::uint64_t applied_ = 0;
+  std::map<ShardId, meta::Shard> latest_;
+  std::map<SegmentId, Segment> segments_;
+};
 
 class JournalLedger {
  public:

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "journal/quorum.h"
 #include "journal/replica_service.h"
 #include "journal/server.h"
 #include "runtime/scope.h"
@@ -36,6 +37,7 @@ constexpr std::uint32_t kVoters = 3, kShards = 3;
 constexpr std::int64_t kActs = 1500;  // of an owner, in a run of any length
 constexpr std::size_t kOwnersKept = 8;
 constexpr Duration kBetweenMoves = 12s;  // on average, of each node
+constexpr Duration kBetweenLooks = 1s;   // at the chains
 const std::string kJournal = "/journal";
 
 std::string host_of(std::uint32_t number) {
@@ -109,6 +111,7 @@ class JournalNode final : public Program {
   static Task<void> act_as_operator(JournalNode& self);
   static Task<void> move_some(JournalNode& self);
   static Task<void> drain_some(JournalNode& self);
+  static Task<void> watch_chains(JournalNode& self);
   static Task<void> look_once(JournalNode& self);
   runtime::Runtime& last_core() const { return member_.core(member_.cores() - 1); }
   meta::MetaClient& meta() const { return member_.client(member_.cores() - 1); }
@@ -152,6 +155,7 @@ class JournalRun {
   bool tamper(const Fault& fault, Host& host);
   JournalLoad::Holders holders(const meta::Segment& segment, std::uint64_t end) const;
   bool has(const meta::Replica& which, SegmentId segment, std::uint64_t end) const;
+  bool is_beyond_repair(ShardId shard) const;
   std::string unsettled(ShardId shard) const;
   std::string unsettled() const;
   void wait_for(RunResult& result, const std::function<bool()>& done, const std::string& otherwise);
@@ -244,6 +248,7 @@ Task<void> JournalNode::run(JournalNode& self) {
   }
   if (self.stopping_) co_return;
   self.serving_ = true;
+  self.scope_.spawn(watch_chains(self));
   self.owners_scope_->spawn(own(self));
   self.owners_scope_->spawn(act_as_operator(self));
 }
@@ -348,6 +353,29 @@ Task<void> JournalNode::drain_some(JournalNode& self) {
   }
 }
 
+// What the chains are, for who judges. On core 0, where the database is.
+Task<void> JournalNode::watch_chains(JournalNode& self) {
+  co_await go_to(self.last_core(), self.member_.core(0));
+  std::vector<ShardId> all;
+  for (std::uint32_t id = 0; id < kShards; ++id) all.emplace_back(id);
+  while (!self.stopping_) {
+    struct Seen {
+      std::uint64_t applied = 0;
+      std::vector<meta::Shard> shards;
+    };
+    auto seen = std::make_shared<Seen>();
+    (void)co_await self.member_.log().read_here([seen, all](meta::StateMachine& machine,
+                                                            runtime::BlockingFiles& files,
+                                                            meta::StateMachine::Inputs inputs) {
+      auto shards = machine.read_shards(files, all, inputs);
+      if (shards) seen->shards = *std::move(shards);
+      seen->applied = machine.applied();
+    });
+    if (!seen->shards.empty()) self.run_.load().chains.seen(seen->applied, seen->shards);
+    co_await runtime::sleep(self.member_.core(0), kBetweenLooks);
+  }
+}
+
 Task<void> JournalNode::look_once(JournalNode& self) {
   bool good = true;
   self.looking_ = true;
@@ -437,10 +465,24 @@ JournalOwner* JournalRun::owner(ShardId shard) const {
   return nullptr;
 }
 
+// More replicas of its last segment are gone than the configuration promises to survive: of two, one. It may
+// wait for ever for one that is certain of what it has.
+bool JournalRun::is_beyond_repair(ShardId shard) const {
+  const meta::Shard* const seen = load_.chains.latest(shard);
+  if (!seen || seen->chain.empty()) return false;
+  const std::vector<meta::Replica>& replicas = seen->chain.back().replicas;
+  const auto gone = static_cast<std::size_t>(std::ranges::count_if(replicas, [&](const meta::Replica& which) {
+    const JournalNode* const at = node(which.node);
+    return at && at->journal() && at->disk() != which.disk;
+  }));
+  return gone > replicas.size() - journal::Quorum::of(replicas.size()).acks;
+}
+
 // What a shard still lacks; empty: nothing.
 std::string JournalRun::unsettled(ShardId shard) const {
   const std::string name = " shard " + std::to_string(shard.value);
   const JournalOwner* const owner = this->owner(shard);
+  if (!owner && load_.calm && is_beyond_repair(shard)) return "";
   if (!owner) return name + " has no owner;";
   if (!owner->log().writable()) return name + " is not writable;";
   for (const meta::Segment& segment : owner->log().chain().segments()) {
@@ -508,7 +550,13 @@ void JournalRun::calm_down(RunResult& result) {
   const std::uint64_t commits = load_.ledger.commits();
   wait_for(
       result,
-      [&] { return load_.ledger.commits() > commits + 20 && load_.ledger.commits() >= floor("operations"); },
+      [&] {
+        bool none = true;
+        for (std::uint32_t shard = 0; shard < kShards; ++shard)
+          none = none && !owner(ShardId(shard)) && is_beyond_repair(ShardId(shard));
+        return none ||
+               (load_.ledger.commits() > commits + 20 && load_.ledger.commits() >= floor("operations"));
+      },
       "after the faults, nothing commits");
   load_.over = true;
   wait_for(
@@ -516,7 +564,7 @@ void JournalRun::calm_down(RunResult& result) {
       [&] {
         for (std::uint32_t shard = 0; shard < kShards; ++shard) {
           const JournalOwner* const at = owner(ShardId(shard));
-          if (!at || !at->all_committed()) return false;
+          if (at ? !at->all_committed() : !is_beyond_repair(ShardId(shard))) return false;
         }
         return true;
       },

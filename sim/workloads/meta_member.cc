@@ -68,7 +68,9 @@ Task<void> MetaMember::listen(RegisterServices register_services) {
     if (register_services) register_services(i, there.server);
     // Not by its name, which may not be found.
     const auto listening = there.server.listen(there.runtime.network(), {"0.0.0.0", kPort});
-    if (!listening) process_.host().world().fail("a node cannot listen: " + listening.error().to_string());
+    // Unless the process has just crashed.
+    if (!listening && listening.error().code != ErrorCode::kUnavailable)
+      process_.host().world().fail("a node cannot listen: " + listening.error().to_string());
     co_await go_to(there.runtime, first);
   }
 }

@@ -166,6 +166,9 @@ bool MetaRun::all_equal() const {
     const raft::MemberStatus status = at->member().log().member().status();
     if (status.applied != status.last || (applied && *applied != status.applied)) return false;
     applied = status.applied;
+    for (std::size_t core = 0; core < at->member().cores(); ++core) {
+      if (at->member().client(core).view()->version() != at->member().log().view()->version()) return false;
+    }
   }
   return true;
 }
