@@ -64,7 +64,8 @@ Task<bool> JournalOwner::read(JournalOwner& self, Lsn from, Lsn to) {
     if (!entries) {
       // One that holds it may be out of reach now.
       const ErrorCode code = entries.error().code;
-      const bool passes = code == ErrorCode::kUnavailable || code == ErrorCode::kClosed;
+      const bool passes =
+          code == ErrorCode::kUnavailable || code == ErrorCode::kClosed || code == ErrorCode::kIo;
       if (!passes || (self.load_.calm && ++misses > kMisses)) {
         self.load_.judge.fail("shard " + std::to_string(self.shard_.value) + ": entry " +
                               std::to_string(at.value) + " cannot be read: " + entries.error().to_string());
@@ -188,6 +189,9 @@ Task<bool> JournalOwner::read_replica(JournalOwner& self, meta::Segment segment,
     if (replica) entries = co_await replica->read(segment.id, at - segment.base, 100'000);
     if (self.replaced() || self.leaves()) co_return false;
     if (!entries || entries->empty()) {
+      // It may lie elsewhere by now, or be trimmed.
+      const meta::Segment* const now = self.log_->chain().find(segment.id);
+      if (!now || std::ranges::find(now->replicas, which) == now->replicas.end()) co_return true;
       if (++misses < kMisses) {
         co_await runtime::sleep(self.place_.runtime, 100ms);
         continue;

@@ -18,6 +18,7 @@
 #include "sim/faults.h"
 #include "sim/host.h"
 #include "sim/scenario.h"
+#include "sim/workloads/garble.h"
 #include "sim/workloads/journal_clients.h"
 #include "sim/workloads/meta_member.h"
 #include "sim/workloads/node_knobs.h"
@@ -431,7 +432,9 @@ bool JournalRun::tamper(const Fault& fault, Host& host) {
     ++tampered_;
     return true;
   }
-  return false;
+  const bool done = damage_tail(host.disk(), kJournal, fault.amount);
+  tampered_ += done;
+  return done;
 }
 
 bool JournalRun::has(const meta::Replica& which, SegmentId segment, std::uint64_t end) const {
@@ -505,6 +508,9 @@ std::string JournalRun::unsettled(ShardId shard) const {
 
 std::string JournalRun::unsettled() const {
   std::string out;
+  for (const Host* host : hosts_) {
+    if (!node(*host) || !node(*host)->serving()) out += " " + host->name() + " does not serve;";
+  }
   for (std::uint32_t shard = 0; shard < kShards; ++shard) out += unsettled(ShardId(shard));
   return out;
 }
