@@ -73,8 +73,10 @@ constexpr MutantInfo kMutants[] = {
      "how long a turn takes depends on memory that nobody has set", false},
 };
 constexpr auto kAll = [] {
-  std::array<MutantInfo, std::size(kMutants) + std::size(kMutantsOfRaft)> all{};
-  std::ranges::copy(kMutantsOfRaft, std::ranges::copy(kMutants, all.begin()).out);
+  std::array<MutantInfo, std::size(kMutants) + std::size(kMutantsOfRaft) + std::size(kMutantsOfCluster)>
+      all{};
+  const auto more = std::ranges::copy(kMutantsOfRaft, std::ranges::copy(kMutants, all.begin()).out).out;
+  std::ranges::copy(kMutantsOfCluster, more);
   return all;
 }();
 Mutant selected = Mutant::kNone;

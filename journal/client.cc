@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/mutants_of_raft.h"
 #include "journal/client_impl.h"
 #include "journal/server.h"
 #include "journal/server_impl.h"
@@ -71,11 +72,28 @@ Task<Result<T>> on_journal_core(runtime::Runtime& here, internal::ServerInbox to
   co_return co_await CallAwaiter<T>{std::move(call)};
 }
 
+Task<void> fence_later(ServerImpl& server, std::vector<FenceRequest> requests) {
+  (void)co_await server.store().fence_many(std::move(requests));
+}
+
 Task<Result<std::vector<Result<FenceAnswer>>>> fence_there(ServerImpl& server,
                                                            std::vector<FenceRequest> requests) {
+  if (mutant(mutants::kFenceNotStored)) {
+    std::vector<Result<FenceAnswer>> early;
+    for (const FenceRequest& request : requests) {
+      const auto info = server.store().info(request.segment);
+      if (!info || info->fence > request.epoch) break;
+      early.emplace_back(FenceAnswer{.begin = info->begin, .end = info->end, .certain = info->certain});
+    }
+    if (early.size() == requests.size()) {
+      server.scope().spawn(fence_later(server, std::move(requests)));
+      co_return early;
+    }
+  }
   auto answers = co_await server.store().fence_many(std::move(requests));
-  for (const auto& answer : answers) {
+  for (auto& answer : answers) {
     if (!answer) server.note_failure(answer.error());
+    if (answer && mutant(mutants::kDamagedTailCertain)) answer->certain = true;
   }
   co_return answers;
 }
@@ -86,7 +104,7 @@ Task<Result<std::vector<Result<FenceAnswer>>>> fence_there_for_peer(ServerImpl& 
   std::vector<FenceRequest> asked;
   std::vector<Result<void>> admitted;
   for (const FenceRequest& request : requests) {
-    admitted.push_back(server.admitted(request.segment));
+    admitted.push_back(server.admitted(request));
     if (admitted.back()) asked.push_back(request);
   }
   std::vector<Result<FenceAnswer>> answers;

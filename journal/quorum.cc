@@ -89,6 +89,19 @@ bool FenceAnswers::enough() const {
   return certain >= needed || answers == quorum_.replicas;
 }
 
+// How many must have what is kept: A, or all that are left, if some are gone for good and these are fewer. Of
+// the A that acknowledged an entry one is left as long as fewer than A are gone, and it has the entry if it
+// is certain of what it acknowledged.
+std::size_t FenceAnswers::acks_left() const {
+  std::size_t gone = 0, certain = 0;
+  for (const Replica& one : replicas_) {
+    gone += one.state == State::kGone;
+    certain += one.state == State::kCertain;
+  }
+  const bool all_are_certain = gone + certain == replicas_.size() && !stele::mutant(mutants::kGoneWaitedFor);
+  return gone < quorum_.acks && all_are_certain ? std::min(quorum_.acks, certain) : quorum_.acks;
+}
+
 std::optional<SealPlan> FenceAnswers::plan() const {
   if (!enough()) return std::nullopt;
   SealPlan plan;
@@ -109,8 +122,9 @@ std::optional<SealPlan> FenceAnswers::plan() const {
   std::ranges::sort(plan.behind, [this](std::size_t x, std::size_t y) {
     return replicas_[x].end != replicas_[y].end ? replicas_[x].end > replicas_[y].end : x < y;
   });
-  if (plan.holders.size() + plan.behind.size() < quorum_.acks) return std::nullopt;
-  plan.copies = quorum_.acks - std::min(quorum_.acks, plan.holders.size());
+  const std::size_t acks = acks_left();
+  if (plan.holders.size() + plan.behind.size() < acks) return std::nullopt;
+  plan.copies = acks - std::min(acks, plan.holders.size());
   if (mutant(QuorumMutant::kCopiedToTooFew)) plan.copies = 0;
   return plan;
 }

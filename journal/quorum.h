@@ -118,6 +118,7 @@ class FenceAnswers {
     std::uint64_t end = 0;
     bool there() const { return state == State::kCertain || state == State::kUncertain; }
   };
+  std::size_t acks_left() const;
 
   Quorum quorum_;
   std::vector<Replica> replicas_;

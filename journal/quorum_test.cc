@@ -125,6 +125,47 @@ TEST(FenceAnswers, WhoIsGoneHasAnsweredButIsNotCopiedTo) {
   EXPECT_FALSE(answers.plan()) << "nobody to copy to";
 }
 
+// Both had to acknowledge every entry.
+TEST(FenceAnswers, OfTwoOneIsEnoughOnceTheOtherIsGone) {
+  FenceAnswers answers(Quorum::of(2));
+  answers.answered(1, 7, true);
+  EXPECT_FALSE(answers.plan()) << "the other may come back, and be copied to";
+  answers.gone(0);
+  EXPECT_EQ(answers.plan(), (SealPlan{.end = 7, .holders = {1}, .behind = {}, .copies = 0}));
+  answers.answered(1, 7, false);
+  EXPECT_FALSE(answers.plan()) << "it may have lost what nobody else has";
+  FenceAnswers nobody(Quorum::of(2));
+  nobody.gone(0);
+  nobody.gone(1);
+  EXPECT_FALSE(nobody.plan());
+}
+
+// However many are gone: no plan, or one that has whatever was committed.
+TEST(FenceAnswers, NoCommittedEntryIsLeftOutThoughSomeAreGone) {
+  EXPECT_TRUE(rc::check([] {
+    const Quorum quorum = Quorum::of(*rc::gen::inRange<std::size_t>(1, 8));
+    std::vector<std::uint64_t> stored;
+    for (std::size_t i = 0; i < quorum.replicas; ++i)
+      stored.push_back(*rc::gen::inRange<std::uint64_t>(0, 10));
+    std::vector<std::uint64_t> sorted = stored;
+    std::ranges::sort(sorted, std::greater<>());
+    const std::uint64_t committed = sorted[quorum.acks - 1];
+    FenceAnswers answers(quorum);
+    std::size_t gone = 0;
+    for (std::size_t i = 0; i < quorum.replicas; ++i) {
+      if (*rc::gen::inRange(0, 3) == 0) {
+        ++gone;
+        answers.gone(i);
+      } else {
+        answers.answered(i, stored[i], true);
+      }
+      const auto plan = answers.plan();
+      RC_ASSERT(!plan || plan->end >= committed);
+    }
+    RC_ASSERT(answers.plan().has_value() == (gone < quorum.acks));
+  }));
+}
+
 TEST(FenceAnswers, OneReplicaIsBelievedWhateverItSays) {
   FenceAnswers answers(Quorum::of(1));
   answers.answered(0, 4, false);

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "journal/copy_entries.h"
 
 namespace stele::journal {
@@ -74,6 +75,10 @@ Task<Result<RepairOutcome>> complete_segment(std::vector<SegmentReplica*> replic
     if (!answers[i] || has_all(answers[i])) continue;
     STELE_MARK("journal: a segment is copied to a replica that lacks it");
     const std::uint64_t before = answers[i]->end;
+    if (mutant(mutants::kRepairedTooEarly)) {
+      answers[i]->end = end;
+      continue;
+    }
     co_await fill(replicas, answers, i, segment, epoch, end, options);
     // What it answers to a fence behind them is on its disk, whatever its durability.
     STELE_CO_CHECK(co_await ask(*replicas[i], segment, epoch, answers[i]));

@@ -20,6 +20,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "journal/shard_log_impl.h"
 
 namespace stele::journal {
@@ -37,6 +38,14 @@ void remove_segments(Replicas& replicas, const std::vector<meta::Segment>& segme
   for (auto& [which, ids] : by_disk) {
     if (SegmentReplica* const replica = replicas.find(which)) replica->remove(std::move(ids));
   }
+}
+
+// For what is planted.
+Task<Result<void>> done_at_once() {
+  co_return Result<void>();
+}
+Task<void> swap_later(std::shared_ptr<ChainKeeper> keeper, meta::SealAndOpenItem item) {
+  (void)co_await keeper->seal_and_open({std::move(item)});
 }
 }  // namespace
 
@@ -98,6 +107,7 @@ Task<bool> ShardLog::Impl::may_change() {
 Task<Result<void>> ShardLog::Impl::sync_to_seal(Lsn end) {
   const meta::Segment& last = chain_.last();
   if (only_ || end == last.base) return sync();
+  if (mutant(mutants::kSealWithoutSync)) return done_at_once();
   TakeSegmentOptions options = options_.take;
   options.give_up_after = std::min<runtime::Duration>(options.give_up_after, 2s);
   return sync_segment(runtime_, find_all(replicas_, last), last.id, epoch_, index_in(last, end),
@@ -118,6 +128,16 @@ Task<ShardLog::Impl::Swap> ShardLog::Impl::try_swap(Lsn end) {
   if (!replicas) {
     stuck_ = replicas.error();
     co_return Swap::kNotYet;
+  }
+  if (mutant(mutants::kSegmentBeforeChain)) {
+    const meta::SealAndOpenItem item{
+        .shard = shard_, .epoch = epoch_, .last = chain_.last().id, .end = end, .replicas = *replicas};
+    scope_.spawn(swap_later(keeper_, item));
+    co_return adopt(end, meta::Segment{.id = SegmentId(chain_.last().id.value + 1),
+                                       .base = end,
+                                       .end = std::nullopt,
+                                       .epoch = epoch_,
+                                       .replicas = item.replicas});
   }
   auto answers = co_await keeper_->seal_and_open({{.shard = shard_,
                                                    .epoch = epoch_,

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "journal/server_impl.h"
 
 namespace stele::journal {
@@ -88,7 +89,23 @@ Result<void> ServerImpl::admitted(SegmentId segment) const {
   return error(ErrorCode::kFenced, "no chain has " + name + " any more");
 }
 
+// A segment that was removed here may come back, by who copies it: its fence says in which epoch. It is as
+// if it had never been removed then, and had lost its entries; a fence of its own writer, which would take it
+// for a new one, is not enough.
+Result<void> ServerImpl::admitted(const storage::FenceRequest& request) const {
+  auto may = admitted(request.segment);
+  if (may || request.fresh || mutant(mutants::kRemovedForGood)) return may;
+  const auto removed = removed_fences_.find(request.segment);
+  if (removed == removed_fences_.end() || request.epoch < removed->second) return may;
+  STELE_MARK("journal: a removed segment comes back");
+  return {};
+}
+
 void ServerImpl::remove(SegmentId segment) {
+  if (const auto info = store_->info(segment)) {
+    Epoch& fence = removed_fences_[segment];
+    fence = std::max(fence, info->fence);
+  }
   store_->remove(segment);
   if (admission_) admission_->removed(segment);
 }

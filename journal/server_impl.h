@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,8 @@ class ServerImpl final : private runtime::TurnEndHook, private runtime::Timer {
   void admit(SegmentAdmission admission) { admission_ = std::move(admission); }
   // Whether a peer may use the segment: it is known, or may be begun. kFenced: it may not, ever.
   Result<void> admitted(SegmentId segment) const;
+  // Likewise of a fence.
+  Result<void> admitted(const storage::FenceRequest& request) const;
   void remove(SegmentId segment);
   // An append or a fence has failed.
   void note_failure(const Error& why);
@@ -90,6 +93,7 @@ class ServerImpl final : private runtime::TurnEndHook, private runtime::Timer {
   std::optional<Error> failure_;  // not told yet
   bool failed_ = false;
   std::optional<SegmentAdmission> admission_;
+  std::map<SegmentId, Epoch> removed_fences_;  // while this process lives: of segments that it has removed
   JournalStats stats_;
   std::unique_ptr<storage::SegmentStore> store_;
   runtime::Scope scope_;  // last: its tasks use all of the above

@@ -111,8 +111,9 @@ class ShardLog::Impl final : private AppendListener,
   runtime::Task<void> trim_chain();
 
   // ---- shard_repair.cc
-  struct Care {             // of a sealed segment
-    bool complete = false;  // its replicas were asked, and have all of it
+  struct Care {  // of a sealed segment
+    // Those of its replicas that were asked, and have all of it.
+    std::vector<meta::Replica> whole;
     std::optional<runtime::Instant> lacking_since;
     runtime::Instant not_before;
     runtime::Duration pause = runtime::Duration::zero();

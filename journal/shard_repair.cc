@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "journal/quorum.h"
 #include "journal/repair.h"
 #include "journal/shard_log_impl.h"
@@ -30,6 +31,9 @@ constexpr runtime::Duration kFirstPause = 1s, kLongestPause = 30s;
 
 bool contains(const std::vector<meta::Replica>& replicas, const meta::Replica& which) {
   return std::ranges::find(replicas, which) != replicas.end();
+}
+bool contains_all(const std::vector<meta::Replica>& replicas, const std::vector<meta::Replica>& these) {
+  return std::ranges::all_of(these, [&](const meta::Replica& which) { return contains(replicas, which); });
 }
 }  // namespace
 
@@ -46,7 +50,7 @@ std::optional<runtime::Instant> ShardLog::Impl::look_after_at(const meta::Segmen
   const bool lacks = kept < segment.replicas.size() || kept < replicas_.wanted();
   if (!lacks) {
     care.lacking_since.reset();
-    if (care.complete) {
+    if (contains_all(care.whole, segment.replicas)) {
       care.pause = runtime::Duration::zero();
       return std::nullopt;
     }
@@ -116,7 +120,8 @@ Task<bool> ShardLog::Impl::look_after(meta::Segment segment) {
   const std::size_t targets = asked.size();
   const bool nowhere_else = targets == had && had < wanted;
   const bool as_it_should_be = had == segment.replicas.size();
-  if ((nowhere_else || as_it_should_be) && targets == had && cares_[segment.id].complete) co_return false;
+  if ((nowhere_else || as_it_should_be) && targets == had && contains_all(cares_[segment.id].whole, asked))
+    co_return false;
   // Those that shall not keep it may have it all the same.
   for (const meta::Replica& which : segment.replicas) {
     if (!contains(asked, which) && replicas_.serves(which)) asked.push_back(which);
@@ -133,7 +138,12 @@ Task<bool> ShardLog::Impl::look_after(meta::Segment segment) {
   for (std::size_t i = 0; i < targets; ++i) {
     if (outcome->complete[i]) complete.push_back(asked[i]);
   }
-  cares_[segment.id].complete = complete.size() == targets;
+  // Who was away was not asked: it may lack some when it is back.
+  std::vector<meta::Replica>& whole = cares_[segment.id].whole;
+  if (mutant(mutants::kAwayTakenForWhole) && complete.size() == targets) whole = segment.replicas;
+  for (const meta::Replica& which : complete) {
+    if (!contains(whole, which)) whole.push_back(which);
+  }
   std::vector<meta::Replica> after = complete;
   if (complete.size() < wanted) {
     // Nobody is given up for less than what is wanted, but who is gone for good.
@@ -145,7 +155,7 @@ Task<bool> ShardLog::Impl::look_after(meta::Segment segment) {
       after.size() == segment.replicas.size() &&
       std::ranges::all_of(after, [&](const auto& one) { return contains(segment.replicas, one); });
   if (same || after.empty()) co_return false;
-  cares_[segment.id].complete = false;
+  cares_[segment.id].whole.clear();
   co_return co_await move_segment(segment, std::move(after));
 }
 

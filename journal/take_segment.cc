@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "journal/copy_entries.h"
 #include "journal/quorum.h"
 #include "runtime/notification.h"
@@ -31,6 +32,7 @@ struct Taking {
   runtime::Instant deadline;
   FenceAnswers answers;
   std::vector<std::optional<std::uint64_t>> ends;  // of those that have answered
+  std::vector<std::uint64_t> begins;               // likewise: what lies below is trimmed there
   std::vector<bool> copying;
   std::vector<bool> gone;
   std::vector<std::string> heard;  // of each, for who is told that it did not work
@@ -77,6 +79,7 @@ Task<Result<FenceAnswer>> fence_one(SegmentReplica& replica, storage::FenceReque
 void note(Taking& taking, std::size_t index, const Result<FenceAnswer>& answer) {
   if (answer) {
     taking.ends[index] = answer->end;
+    taking.begins[index] = answer->begin;
     taking.answers.answered(index, answer->end, answer->certain);
     taking.heard[index] =
         "holds " + std::to_string(answer->end) + (answer->certain ? "" : ", perhaps not all");
@@ -92,9 +95,15 @@ void note(Taking& taking, std::size_t index, const Result<FenceAnswer>& answer) 
 Task<void> ask(Taking& taking, std::size_t index) {
   SegmentReplica& replica = *taking.replicas[index];
   while (!taking.over()) {
+    std::optional<std::uint64_t> end_before;
+    if (mutant(mutants::kReadBeforeFence)) {
+      const auto held = co_await replica.describe({taking.segment});
+      if (held && held->at(0)) end_before = held->at(0)->stored;
+    }
     auto answers = co_await replica.fence({{taking.segment, taking.epoch}});
     if (answers) {
       STELE_ASSERT(answers->size() == 1);
+      if (end_before && answers->at(0)) answers->at(0)->end = *end_before;
       note(taking, index, answers->at(0));
       const bool gets_more = taking.known_end && !taking.may_copy;
       if (answers->at(0) && !(gets_more && *taking.ends[index] < *taking.known_end)) co_return;
@@ -110,16 +119,32 @@ Task<void> ask(Taking& taking, std::size_t index) {
   }
 }
 
+// From one that has all to one that lacks some. What is trimmed there is not needed here either.
+Task<Result<void>> copy(Taking& taking, std::size_t from, std::size_t to, std::uint64_t end) {
+  std::uint64_t at = *taking.ends[to];
+  const std::uint64_t begin = std::min(taking.begins[from], end);
+  if (at < begin && !mutant(mutants::kTrimmedNotLeftOut)) {
+    STELE_MARK("journal: take-over leaves out what is trimmed");
+    STELE_CO_CHECK(co_await skip_entries(*taking.replicas[to], taking.segment, taking.epoch, at, begin));
+    at = begin;
+  }
+  co_return co_await copy_entries(*taking.replicas[from], *taking.replicas[to], taking.segment, taking.epoch,
+                                  at, end, taking.options.copy_bytes, [&taking] { return taking.over(); });
+}
+
 // Brings one replica to the end that was found, and then asks it what it has on its disk.
 Task<void> copy_to(Taking& taking, std::size_t index, std::vector<std::size_t> holders, std::uint64_t end) {
   STELE_MARK("journal: take-over copies to a replica");
   SegmentReplica& to = *taking.replicas[index];
   for (const std::size_t holder : holders) {
-    auto copied =
-        co_await copy_entries(*taking.replicas[holder], to, taking.segment, taking.epoch, *taking.ends[index],
-                              end, taking.options.copy_bytes, [&taking] { return taking.over(); });
-    if (!copied) note(taking, index, std::unexpected(std::move(copied).error()));
+    auto copied = co_await copy(taking, holder, index, end);
     if (taking.over()) co_return;
+    if (!copied) {
+      note(taking, index, std::unexpected(std::move(copied).error()));
+      // It may have been trimmed meanwhile.
+      note(taking, holder, co_await fence_one(*taking.replicas[holder], {taking.segment, taking.epoch}));
+      if (taking.over()) co_return;
+    }
     note(taking, index, co_await fence_one(to, {taking.segment, taking.epoch}));
     if (taking.over()) co_return;
     if (*taking.ends[index] >= end) break;
@@ -161,6 +186,7 @@ Task<Result<TakenSegment>> bring_to_quorum(runtime::Runtime& runtime, std::vecto
                 .deadline = runtime.now() + options.give_up_after,
                 .answers = FenceAnswers(Quorum::of(count)),
                 .ends = std::vector<std::optional<std::uint64_t>>(count),
+                .begins = std::vector<std::uint64_t>(count),
                 .copying = std::vector<bool>(count),
                 .gone = std::vector<bool>(count),
                 .heard = std::vector<std::string>(count, "no answer"),

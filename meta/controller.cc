@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "meta/command_codec.h"
 #include "meta/placement.h"
 
@@ -39,7 +40,7 @@ Task<Result<bool>> Controller::renew(NodeId node, Incarnation incarnation) {
   const auto term = led_;
   const runtime::Instant asked = runtime_.now();
   if (!term || !leads_in(*term)) co_return refused();
-  if (!co_await log_.member().read_barrier()) co_return refused();
+  if (!mutant(mutants::kLeaseOfFormerLeader) && !co_await log_.member().read_barrier()) co_return refused();
   if (led_ != term || !leads_in(*term)) co_return refused();
   ++stats_.renewals;
   switch (leases_.renew(*log_.view(), node, incarnation, asked, runtime_.now())) {
@@ -171,7 +172,7 @@ Task<void> LeaseKeeper::run() {
       granted = co_await link_.renew(*leader, incarnation);
     }
     if (incarnation != incarnation_) continue;  // another began meanwhile
-    if (granted && *granted) own_.granted(asked);
+    if (granted && *granted) own_.granted(mutant(mutants::kLeaseFromAnswer) ? runtime_.now() : asked);
     if (granted && !*granted) {
       STELE_MARK("meta: a node hears that its incarnation has ended");
       own_.ended();

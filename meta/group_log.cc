@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "meta/proposal.h"
 #include "runtime/one_shot.h"
 #include "storage/durable_directory.h"
@@ -80,6 +81,7 @@ Task<Result<std::string>> GroupLog::propose(std::string command) {
     }
     auto answer = co_await attempt(proposal, &sent);
     if (answer) {
+      if (mutant(mutants::kAnsweredBeforeAppliedHere)) co_return std::move(answer->answer);
       if (co_await machine_->wait_for(answer->applied)) co_return std::move(answer->answer);
       break;  // it is done, and will not be seen here
     }
@@ -100,7 +102,8 @@ Task<Result<std::string>> GroupLog::propose(std::string command) {
 Task<Result<void>> GroupLog::read(Reader reader) {
   const runtime::Instant until = runtime_.now() + options_.patience;
   while (!closed_ && !failure_) {
-    const auto current = co_await member_->read_barrier();
+    Result<void> current;
+    if (!mutant(mutants::kMetaReadWithoutBarrier)) current = co_await member_->read_barrier();
     if (current) {
       co_await machine_->read(std::move(reader));
       co_return Result<void>();

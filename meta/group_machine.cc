@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "meta/proposal.h"
 #include "runtime/one_shot.h"
 #include "storage/durable_directory.h"
@@ -117,7 +118,8 @@ Task<void> GroupMachine::run(runtime::BlockingWork job) {
 void GroupMachine::take_over(std::uint64_t applied, std::shared_ptr<const MetaView> view) {
   if (view != view_) {
     view_ = std::move(view);
-    if (on_view_) on_view_(view_);
+    const bool is_copy = applied > applied_ + 1 && mutant(mutants::kCopyNotTold);
+    if (on_view_ && !is_copy) on_view_(view_);
   }
   applied_ = applied;
   changed_.wake_all();

@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "base/mutants_of_raft.h"
 #include "meta/handlers.h"
 #include "model/utf8.h"
 
@@ -197,7 +198,8 @@ Result<ProducerIds> handle(Context context, const AllocateProducerIds& command) 
   if (next > static_cast<std::uint64_t>(INT64_MAX) - command.count) {
     return error(ErrorCode::kNoSpace, "all producer ids have been given out");
   }
-  context.tables.draw(Tables::Counter::kProducer, command.count);
+  context.tables.draw(Tables::Counter::kProducer,
+                      command.count - (mutant(mutants::kProducerIdsAgain) ? 1 : 0));
   return ProducerIds{.first = static_cast<std::int64_t>(next), .count = command.count};
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "meta/handlers.h"
 
 namespace stele::meta {
@@ -26,7 +27,7 @@ std::unexpected<Error> no_shard(ShardId id) {
 Result<Shard> owned_shard(Tables& tables, ShardId id, Epoch epoch) {
   auto shard = tables.shard_head(id);
   if (!shard) return no_shard(id);
-  if (shard->epoch != epoch || epoch == Epoch(0)) {
+  if ((shard->epoch != epoch || epoch == Epoch(0)) && !mutant(mutants::kSwapInAnyEpoch)) {
     STELE_MARK("meta: command of another epoch");
     return error(ErrorCode::kFenced, text(id) + " is in epoch " + std::to_string(shard->epoch.value) +
                                          ", not " + std::to_string(epoch.value));
@@ -95,7 +96,8 @@ Result<std::vector<SegmentId>> trim(Tables& tables, const TrimChainItem& item) {
                      " would lose entries from the snapshot on, which is at " + std::to_string(limit.value));
   }
   std::vector<SegmentId> dropped;
-  for (const Segment& segment : tables.sealed_segments_until(item.shard, item.below)) {
+  const std::uint64_t too_far = mutant(mutants::kTrimTooFar) ? 50 : 0;
+  for (const Segment& segment : tables.sealed_segments_until(item.shard, item.below + too_far)) {
     tables.delete_segment(segment.id);
     dropped.push_back(segment.id);
   }

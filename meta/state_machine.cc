@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "meta/command_codec.h"
 #include "meta/handlers.h"
 #include "meta/tables.h"
@@ -151,7 +152,9 @@ Result<std::string> StateMachine::apply_once(std::uint64_t index, const Proposal
     return encode_answer(
         error(ErrorCode::kUnavailable, "the command took too long to be heard of; try again"));
   }
-  if (auto before = tables.remembered(proposal.id)) {
+  auto before = tables.remembered(proposal.id);
+  if (before && mutant(mutants::kCommandAppliedAgain)) return apply_one(index, proposal.command, changes);
+  if (before) {
     STELE_MARK("meta: proposal applied before");
     return *std::move(before);
   }

@@ -40,11 +40,14 @@ struct ScenarioResult {
 
 ScenarioResult run_case(const Case& of, const Observation& observe = {});
 // Of one system each: the node, or the nodes of a cluster, with clients (node_run.cc), the write-ahead log
-// alone (log_run.cc), all that keeps a shard's log (store_run.cc), a group of Raft members (raft_run.cc).
+// alone (log_run.cc), all that keeps a shard's log (store_run.cc), a group of Raft members (raft_run.cc), a
+// group of meta services (meta_run.cc), journals with owners of shards (journal_run.cc).
 ScenarioResult run_node(const Case& of, const Observation& observe);
 ScenarioResult run_log(const Case& of, const Observation& observe);
 ScenarioResult run_store(const Case& of, const Observation& observe);
 ScenarioResult run_raft(const Case& of, const Observation& observe);
+ScenarioResult run_meta(const Case& of, const Observation& observe);
+ScenarioResult run_journal(const Case& of, const Observation& observe);
 // Whether the case cannot come to its end although nothing breaks: then it says nothing about the system.
 bool fails_without_faults(const Case& of);
 

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/buggify.h"
 #include "base/marks.h"
+#include "base/mutants_of_raft.h"
 #include "storage/segment_store_impl.h"
 
 namespace stele::storage {
@@ -120,7 +121,7 @@ std::optional<Error> SegmentStore::Impl::refusal_of(SegmentId id, Epoch epoch, s
   if (it != segments_.end() && it->second.removed) {
     return Error{ErrorCode::kNotFound, name_of(id) + " is being removed"};
   }
-  if (it != segments_.end() && epoch < it->second.fence) {
+  if (it != segments_.end() && epoch < it->second.fence && !mutant(mutants::kAppendAfterFence)) {
     return Error{ErrorCode::kFenced, name_of(id) + " is fenced at epoch " +
                                          std::to_string(it->second.fence.value) + ", above " +
                                          std::to_string(epoch.value)};

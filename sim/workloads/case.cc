@@ -90,7 +90,7 @@ std::vector<std::string_view> floor_names() {
   for (const Showing& showing : showings()) names.push_back(showing.name);
   return names;
 }
-constexpr std::string_view kSystems[] = {"node", "log", "store", "raft", "cluster"};
+constexpr std::string_view kSystems[] = {"node", "log", "store", "raft", "cluster", "meta", "journal"};
 
 // Reads a table key by key, each once, and names what is wrong with its place.
 class Reader {

@@ -31,6 +31,8 @@ enum class System : std::uint8_t {
   kStore,    // all that keeps a shard's log
   kRaft,     // a group of Raft members alone
   kCluster,  // three nodes with clients
+  kMeta,     // a group of meta services alone
+  kJournal,  // journals, meta services and owners of shards, without brokers
 };
 
 struct Case {

@@ -32,8 +32,13 @@ std::vector<std::string> nodes_of(const ScenarioFile& scenario, const Knobs& kno
     for (std::uint32_t id = 1; id <= kClusterNodes; ++id) nodes.push_back("n" + std::to_string(id));
     return nodes;
   }
-  if (scenario.system != System::kRaft) return {"node"};
-  for (std::uint32_t id = 1; id <= raft_members(knobs); ++id) nodes.push_back("m" + std::to_string(id));
+  if (scenario.system == System::kJournal) {
+    for (std::uint32_t id = 1; id <= journal_nodes(knobs); ++id) nodes.push_back("j" + std::to_string(id));
+    return nodes;
+  }
+  if (scenario.system != System::kRaft && scenario.system != System::kMeta) return {"node"};
+  const std::uint32_t members = scenario.system == System::kRaft ? raft_members(knobs) : meta_members(knobs);
+  for (std::uint32_t id = 1; id <= members; ++id) nodes.push_back("m" + std::to_string(id));
   return nodes;
 }
 
@@ -48,6 +53,11 @@ std::vector<FaultMenu> menus_of(const ScenarioFile& scenario, const Knobs& knobs
     damaged.resize(nodes.size() < 3 ? 0 : 1);
     others.assign(nodes.begin() + 1, nodes.end());
   }
+  // What segments survive of one of their replicas.
+  if (scenario.system == System::kJournal) {
+    damaged.resize(1);
+    others.assign(nodes.begin() + 1, nodes.end());
+  }
   std::vector<FaultMenu> menus;
   for (const std::string& name : scenario.menus) {
     FaultMenu menu =
@@ -56,7 +66,11 @@ std::vector<FaultMenu> menus_of(const ScenarioFile& scenario, const Knobs& knobs
     // Of kinds that a scenario has a rate for, once: the first menu has them, but where only one of the nodes
     // may be damaged.
     const auto is_of = [&](const std::string& name, std::size_t kind) {
-      if (scenario.system != System::kRaft) return menus.empty();
+      const auto which = static_cast<FaultKind>(kind);
+      if (scenario.system == System::kJournal &&
+          (which == FaultKind::kDirectoryGone || which == FaultKind::kGarbled))
+        return name == "damage";
+      if (scenario.system != System::kRaft && scenario.system != System::kJournal) return menus.empty();
       return (name == "damage") == (FaultMenu::damage({}, {}).per_hour[kind] > 0);
     };
     for (std::size_t i = 0; i < kFaultKinds; ++i) {

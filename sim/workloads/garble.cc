@@ -199,6 +199,23 @@ bool garble_checkpoint(StoredFile& file, std::uint64_t how) {
 
 }  // namespace
 
+bool damage_tail(Disk& disk, const std::string& directory, std::uint64_t how) {
+  std::vector<StoredFile> logs = files_of(disk, directory, "wal");
+  if (logs.empty()) return false;
+  StoredFile& last = logs.back();
+  const std::vector<BlockHeader> blocks = blocks_of(last);
+  std::uint64_t left = 1 + how % 3;
+  bool done = false;
+  for (auto block = blocks.rbegin(); block != blocks.rend() && left > 0; ++block, --left) {
+    // What the file begins with was synced before anything of it was acknowledged.
+    if (block->kind != BlockKind::kEntries && block->kind != BlockKind::kControl) break;
+    last.content[block->position.value + storage::kBlockHeaderBytes] ^= 1;
+    done = block->payload_bytes > 0;
+  }
+  if (done) disk.put_content(last.path, last.content);
+  return done;
+}
+
 bool garble_log(Disk& disk, const std::string& directory, std::uint64_t how, bool vanished) {
   Random random(how);
   std::vector<StoredFile> logs = files_of(disk, directory, "wal");

@@ -16,6 +16,10 @@ namespace stele::sim {
 // they may be all that tells of log files that are gone.
 bool garble_log(Disk& disk, const std::string& directory, std::uint64_t how, bool vanished);
 
+// The last blocks of a segment store's log, up to three, are damaged: what was stored last is gone, and that
+// looks like a write that did not complete. `how` chooses how many.
+bool damage_tail(Disk& disk, const std::string& directory, std::uint64_t how);
+
 // A page of a database; `how` chooses which.
 bool garble_database(Disk& disk, const std::string& path, std::uint64_t how);
 

@@ -1,5 +1,6 @@
 #include "sim/workloads/node_knobs.h"
 
+#include <algorithm>
 #include <chrono>
 #include <initializer_list>
 #include <vector>
@@ -80,6 +81,16 @@ std::vector<Knob> declare() {
       {"raft.snapshot_window", 8, {1}, 1, 8},
       {"raft.proposals", 4096, {1}, 1, 64},
       {"raft.disorder_one_in", 0, {0, 5, 50}, 5, 1'000},  // messages that are lost, repeated or late
+      // Journals on several nodes, without brokers.
+      {"journal.nodes", 4, {3, 4, 5}},
+      {"journal.copy_bytes", 1 << 20, {1, 5'000}, 1 << 10, 1 << 20},
+      {"journal.kept_bytes", 16 << 20, {20'000}, 20'000, 16 << 20},
+      {"journal.batch_bytes", 1 << 20, {1, 4'000}, 1 << 10, 1 << 20},
+      {"journal.peer_in_flight_bytes", 8 << 20, {1, 20'000}, 20'000, 8 << 20},
+      {"journal.replace_after_ns", ns(5s), {ns(500ms), ns(10s)}, ns(500ms), ns(10s)},
+      {"journal.repair_after_ns", ns(10s), {ns(1s), ns(60s)}, ns(1s), ns(60s)},
+      {"journal.entry_bytes", 1'000, {20, 20'000}, 20, 5'000},
+      {"journal.trims", 1, {0, 1}},  // 0: everything is read back in the end
       // Limits, which scenarios set low.
       {"broker.sessions", 1'000'000, {}, 1, 1'000'000, false},
       {"broker.subscriptions_per_session", 10'000, {}, 1, 10'000, false},
@@ -120,6 +131,14 @@ std::vector<Knob> declare() {
 std::span<const Knob> node_knobs() {
   static const std::vector<Knob> knobs = declare();
   return knobs;
+}
+
+std::uint32_t meta_members(const Knobs& knobs) {
+  return std::clamp<std::uint32_t>(raft_members(knobs), 3, 5);
+}
+
+std::uint32_t journal_nodes(const Knobs& knobs) {
+  return static_cast<std::uint32_t>(knobs["journal.nodes"]);
 }
 
 std::uint32_t raft_members(const Knobs& knobs) {

@@ -10,6 +10,10 @@ ScenarioResult run_case(const Case& of, const Observation& observe) {
       return run_store(of, observe);
     case System::kRaft:
       return run_raft(of, observe);
+    case System::kMeta:
+      return run_meta(of, observe);
+    case System::kJournal:
+      return run_journal(of, observe);
     case System::kNode:
     case System::kCluster:
       break;

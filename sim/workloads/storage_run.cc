@@ -21,6 +21,13 @@ constexpr Duration kCalmDown = 10min;
 // 16 sectors of 4096 bytes, of which a group commit takes 512 at least.
 constexpr std::uint64_t kLatentCommits = 128;
 
+std::uint64_t vanishing(const DiskEffects& met) {
+  return met.syncs_lied + met.directory_syncs_lied + met.writes_lost + met.writes_misdirected +
+         met.reads_misdirected + met.reads_stale + met.files_lost;
+}
+
+}  // namespace
+
 storage::SegmentStoreOptions store_options(const Knobs& knobs) {
   storage::SegmentStoreOptions options;
   options.durability = static_cast<storage::Durability>(knobs["log.durability"]);
@@ -38,13 +45,6 @@ storage::SegmentStoreOptions store_options(const Knobs& knobs) {
   options.max_pending_bytes = knobs["storage.pending_bytes"];
   return options;
 }
-
-std::uint64_t vanishing(const DiskEffects& met) {
-  return met.syncs_lied + met.directory_syncs_lied + met.writes_lost + met.writes_misdirected +
-         met.reads_misdirected + met.reads_stale + met.files_lost;
-}
-
-}  // namespace
 
 StorageRun::StorageRun(const Case& of, const Observation& observe)
     : world(of.seed, WorldConfig::of(of.knobs)),

@@ -85,6 +85,8 @@ class StorageRun {
   std::uint64_t errors_ = 0;  // when the process began
 };
 
+// As the knobs say, without the directory.
+storage::SegmentStoreOptions store_options(const Knobs& knobs);
 // So many of the kinds of the menu of damage, and of those that tamper.
 std::uint64_t damages_of(const Faults& faults);
 
