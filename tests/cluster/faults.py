@@ -1,18 +1,20 @@
 """What is done to the nodes of a cluster, one thing at a time, and to whom.
 
 A victim is drawn by what it does at that moment: it owns a shard of the topic that is written to ("owner"), leads the meta
-service ("leader"), or has a replica of such a shard that it does not own ("journal"). A fault is over when all nodes are ready and
-every client has had an answer since it began; then the next one is drawn.
+service ("leader"), or has a replica of such a shard that it does not own ("journal"). A fault is over when all nodes are ready,
+every client has had an answer since everything was healed, and the cluster is whole: every shard is served, and every segment has its
+replicas. Then the next one is drawn; hasty runs do not wait for the cluster to be whole.
 """
 import collections
 import os
 import random
 import signal
+import threading
 import time
 
 import load
 
-READY_WITHIN_S = 90
+READY_WITHIN_S, WHOLE_WITHIN_S = 90, 60
 ROLES = ("owner", "leader", "journal")
 OTHERS = ("pause", "cut", "split", "split one way", "split of two", "slow", "full disk", "clock jump", "rolling restart")
 
@@ -21,29 +23,68 @@ class Problem(Exception):
     """The run cannot go on, or need not."""
 
 
+class Watch:
+    """Notes each change of who owns the shards, and where their open segments lie."""
+
+    def __init__(self, faults: "Faults") -> None:
+        self.faults, self.last = faults, ""
+        threading.Thread(target=self.work, name="watch", daemon=True).start()
+
+    def work(self) -> None:
+        while not self.faults.run.ending:
+            time.sleep(0.5)
+            for number in self.faults.shuffled():
+                try:
+                    status, answer = self.faults.cluster.ask(number, "/v1/cluster/shards", timeout_s=1)
+                except OSError:
+                    continue
+                if status == 200:
+                    self.tell(number, answer["shards"])
+                    break
+
+    def tell(self, number: str, shards: list[dict]) -> None:
+        kinds: dict[str, list[int]] = collections.defaultdict(list)
+        for one in shards:
+            replicas = ",".join(f"{r['node']}{'' if r['present'] else '!'}" for r in one["replicas"])
+            lacking = one["segments"]["under_replicated"]
+            kinds[f"{one['state']} by {one['owner']} on {replicas}" + (f", {lacking} lacking" if lacking else "")].append(one["shard"])
+        text = "; ".join(f"{kind}: {' '.join(map(str, numbers))}" for kind, numbers in sorted(kinds.items()))
+        if text != self.last:
+            self.faults.run.note(f"shards, says node {number}: {text}")
+            self.last = text
+
+
 class Fault:
     def __init__(self, what: str) -> None:
         self.what, self.begin, self.end = what, time.monotonic(), 0.0
         self.at, self.machine_load = time.strftime("%H:%M:%S", time.gmtime()), os.getloadavg()[0]
 
+    def kind(self) -> str:
+        return self.what.split(",")[0].split(":")[0].split(" of node")[0]
+
 
 class Faults:
-    def __init__(self, cluster, run: load.Run, clients: list, seed: int, small_disk: str | None) -> None:
+    def __init__(self, cluster, run: load.Run, clients: list, seed: int, small_disk: str | None,
+                 hasty: bool = False) -> None:
         self.cluster, self.run, self.clients, self.small_disk = cluster, run, clients, small_disk
         self.random = random.Random(f"faults {seed}")
         self.counts: collections.Counter = collections.Counter()
         self.faults: list[Fault] = []
         self.problems: list[str] = []
+        self.hasty, self.whole_after_s = hasty, collections.defaultdict(list)
+        Watch(self)
 
     # ---- who does what
 
+    def shuffled(self) -> list[str]:
+        numbers = list(self.cluster.nodes)
+        return random.sample(numbers, len(numbers))
+
     def ask(self, path: str) -> dict:
         """Of any node that runs and answers."""
-        numbers = list(self.cluster.nodes)
-        self.random.shuffle(numbers)
         until = time.monotonic() + 20
         while time.monotonic() < until:
-            for number in numbers:
+            for number in self.shuffled():
                 try:
                     status, answer = self.cluster.ask(number, path)
                     if status == 200:
@@ -186,8 +227,9 @@ class Faults:
 
     def recover(self) -> None:
         """Until the nodes are ready and the clients are answered."""
-        fault = self.faults[-1]
-        until = time.monotonic() + READY_WITHIN_S
+        fault, healed = self.faults[-1], time.monotonic()
+        until = healed + READY_WITHIN_S
+        self.tell("is over")
         for number in self.cluster.nodes:
             while (state := self.cluster.ready(number)) != "ready":
                 if self.cluster.pid(number) is None:
@@ -196,13 +238,40 @@ class Faults:
                     raise Problem(f"node {number} is {state} {READY_WITHIN_S} s after: {fault.what}")
                 time.sleep(0.1)
         self.tell("all nodes are ready")
-        while waiting := [one.name for one in self.clients if one.gaps.last < fault.begin + 0.2 and not getattr(one, "ended", None)]:
+        while waiting := [one.name for one in self.clients if one.gaps.last < healed and not getattr(one, "ended", None)]:
             if time.monotonic() > until:
                 self.problems.append(f"no answer within {READY_WITHIN_S} s after {fault.what}: {', '.join(waiting)}")
                 break
             time.sleep(0.1)
+        self.tell("all clients are answered")
+        fault.end = time.monotonic() + 1
+        if not self.hasty:
+            self.wait_until_whole(fault, healed)
         time.sleep(self.random.uniform(1.0, 2.5))
-        fault.end = time.monotonic()
+
+    def lacking(self) -> dict:
+        """What is not as it should be, as any node sees it: one that was cut off knows the least."""
+        for number in self.cluster.nodes:
+            try:
+                status, state = self.cluster.ask(number, "/v1/cluster")
+            except OSError:
+                return {"not reached": number}
+            if status != 200 or not state["lease"] or state["nodes"]["live"] != len(self.cluster.nodes):
+                return {"without a lease" if status == 200 and not state["lease"] else "not all live, says": number}
+            found = {name: state["shards"][name] for name in ("leaderless", "moving") if state["shards"][name]}
+            found |= {name: state["segments"][name] for name in ("under_replicated", "without_quorum") if state["segments"][name]}
+            if found:
+                return found
+        return {}
+
+    def wait_until_whole(self, fault: Fault, since: float) -> None:
+        while lacking := self.lacking():
+            if time.monotonic() > since + WHOLE_WITHIN_S:
+                self.problems.append(f"the cluster is not whole {WHOLE_WITHIN_S} s after {fault.what}: {lacking}")
+                return
+            time.sleep(0.3)
+        self.whole_after_s[fault.kind()].append(time.monotonic() - since)
+        self.tell(f"the cluster is whole, {time.monotonic() - since:.1f} s after everything was healed")
 
     def end_of_log(self, number: str) -> str:
         lines = (self.cluster.directory / f"node-{number}.log").read_text(errors="replace").splitlines()
@@ -221,7 +290,11 @@ class Faults:
             self.recover()
 
     def all(self, kills: int, others: tuple[str, ...], report) -> None:
-        """So many kills, of all roles alike; after every third something else, of all kinds alike."""
+        """So many kills, of all roles alike; after every third something else, of all kinds alike. No kills: the others in this order."""
+        if kills == 0:
+            for kind in others:
+                self.one(kind)
+                report(self.faults[-1])
         roles: list[str] = []
         deck: list[str] = []
         while self.counts["kill"] < kills:

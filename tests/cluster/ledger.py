@@ -99,8 +99,8 @@ class Load:
 
 
 class Ledger:
-    def __init__(self, everything: Load, faults: list) -> None:
-        self.load, self.faults, self.good = everything, faults, True
+    def __init__(self, everything: Load, acts) -> None:
+        self.load, self.acts, self.faults, self.good = everything, acts, acts.faults, True
 
     def tell(self, line: str, bad: bool = False) -> None:
         self.good = self.good and not bad
@@ -159,30 +159,34 @@ class Ledger:
         by_kind: dict[str, list[float]] = collections.defaultdict(list)
         late = []
         for fault in self.faults:
-            kind = fault.what.split(",")[0].split(":")[0].split(" of node")[0]
             for client in self.load.clients():
                 inside = [(begin, end) for begin, end in client.gaps.gaps if begin < (fault.end or end) and end > fault.begin]
                 longest = max(inside, key=lambda gap: gap[1] - gap[0], default=None)
-                by_kind[kind].append(longest[1] - longest[0] if longest else 0.0)
+                by_kind[fault.kind()].append(longest[1] - longest[0] if longest else 0.0)
                 if longest and longest[1] - longest[0] > BACK_WITHIN_S:
                     late.append((client, fault, longest))
-        self.tell("without an answer, of all clients (seconds):   median   9 of 10   longest   faults")
+        self.tell(f"{'without an answer, of all clients (s)':<44}    median   9 of 10   longest   faults   whole again after (median, longest)")
         for kind, times in sorted(by_kind.items()):
             times.sort()
             self.tell(f"    {kind:<40}  {times[len(times) // 2]:8.1f}  {times[len(times) * 9 // 10]:8.1f}  {times[-1]:8.1f}"
-                      f"  {len(times) // len(self.load.clients()):7}")
+                      f"  {len(times) // len(self.load.clients()):7}" + self.whole(kind))
         for client, fault, (begin, end) in late:
             self.tell(f"{client.name} was without an answer for {end - begin:.1f} s; {fault.what} at {fault.at}, "
-                      f"{fault.begin - begin:+.1f} s after it began; the machine's load was {fault.machine_load:.1f}", True)
+                      f"from {begin - fault.begin:+.1f} s of it on; the machine's load was {fault.machine_load:.1f}", not self.acts.hasty)
             for name, at, what in client.gaps.within(begin - 0.1, end + 0.1)[:20]:
                 self.tell(f"      {at - begin:5.1f} s  {what}")
 
 
-def finish(everything: Load, faults, problems: list[str]) -> bool:
+    def whole(self, kind: str) -> str:
+        times = sorted(self.acts.whole_after_s.get(kind, []))
+        return f"   {times[len(times) // 2]:8.1f}  {times[-1]:8.1f}" if times else ""
+
+
+def finish(everything: Load, acts) -> bool:
     """Ends the load, and prints the ledger. Whether it holds."""
     everything.end()
-    ledger = Ledger(everything, faults)
-    for problem in problems:
+    ledger = Ledger(everything, acts)
+    for problem in acts.problems:
         ledger.tell(problem, True)
     good = ledger.judge()
     print("nothing acknowledged was lost" if good else "the ledger does not hold", flush=True)
