@@ -116,7 +116,7 @@ class Ledger:
         for client in everything.producers + [everything.follower]:
             if client.ended:
                 self.tell(f"{client.name} has ended: {client.ended}", True)
-        for problem in everything.problems:
+        for problem in everything.problems + everything.run.dead:
             self.tell(problem, True)
         self.silence()
         return self.good

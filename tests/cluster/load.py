@@ -28,6 +28,8 @@ class Run:
         self.directory, self.net, self.nodes = directory, net, nodes  # those that have brokers
         self.random = random.Random(f"clients {seed}")
         self.ending = False
+        self.dead: list[str] = []  # threads, and what they died of
+        threading.excepthook = self.died
         self.context = ssl.create_default_context(cafile=str(directory / "ca.pem"))
         self.log = open(directory / "clients.log", "w", buffering=1)
         kafka_log = logging.FileHandler(directory / "kafka-clients.log")
@@ -40,6 +42,10 @@ class Run:
     def note(self, text: str) -> None:
         now = time.time()
         self.log.write(time.strftime("%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03} {text}\n")
+
+    def died(self, what) -> None:
+        self.dead.append(f"thread {what.thread.name if what.thread else '?'} has died: {what.exc_value!r}")
+        self.note("".join(traceback.format_exception(what.exc_type, what.exc_value, what.exc_traceback)))
 
     def address(self, number: str) -> str:
         return f"{self.net}.{number}"
@@ -76,7 +82,20 @@ class Gaps:
 
 
 class Paho(paho.Client):
-    """Paho 1.6, which forgets at the second of two attempts to connect that a message was released, and publishes it anew."""
+    """Paho 1.6, which forgets at the second of two attempts to connect that a message was released, and publishes it anew; and whose
+    thread ends for good when a connection with TLS is lost in the middle of something, for it expects other errors."""
+
+    def _sock_send(self, buf) -> int:
+        try:
+            return super()._sock_send(buf)
+        except ssl.SSLError as error:
+            raise ConnectionError(str(error)) from error
+
+    def _sock_recv(self, bufsize) -> bytes:
+        try:
+            return super()._sock_recv(bufsize)
+        except ssl.SSLError as error:
+            raise ConnectionError(str(error)) from error
 
     def _messages_reconnect_reset_out(self) -> None:
         with self._out_message_mutex:
