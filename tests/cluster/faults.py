@@ -16,7 +16,7 @@ import load
 
 READY_WITHIN_S, WHOLE_WITHIN_S = 90, 60
 ROLES = ("owner", "leader", "journal")
-OTHERS = ("pause", "cut", "split", "split one way", "split of two", "slow", "full disk", "clock jump", "rolling restart")
+OTHERS = ("pause", "cut", "split", "split one way", "split of two", "long split", "long split of two", "slow", "full disk", "clock jump", "rolling restart")
 
 
 class Problem(Exception):
@@ -162,12 +162,12 @@ class Faults:
     def split_from(self, kind: str) -> None:
         number = self.draw(self.random.choice(ROLES))
         others = [one for one in self.cluster.nodes if one != number]
-        if kind == "split of two":
+        if kind.endswith("of two"):
             others = [self.random.choice(others)]
         one_way = kind == "split one way"
         self.begin(f"{kind}: node {number} from {', '.join(others)}")
         self.cluster.split(number, others, one_way)
-        time.sleep(self.random.uniform(2.0, 8.0))
+        time.sleep(self.random.uniform(14.0, 18.0) if kind.startswith("long") else self.random.uniform(2.0, 8.0))
         self.cluster.heal(number)
 
     def slow(self) -> None:
@@ -282,7 +282,7 @@ class Faults:
         before = len(self.faults)
         if kind == "kill":
             self.kill(role)
-        elif kind.startswith("split"):
+        elif "split" in kind:
             self.split_from(kind)
         else:
             getattr(self, kind.replace(" ", "_"))()
