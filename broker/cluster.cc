@@ -1,6 +1,7 @@
 #include "broker/cluster.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -15,7 +16,9 @@ using runtime::Task;
 
 namespace {
 constexpr std::string_view kListener = "rpc";
-}
+// So long after its lease a node sends its clients away. An election takes less.
+constexpr runtime::Duration kSendAwayAfter = std::chrono::seconds(3);
+}  // namespace
 
 Cluster::Cluster(Core& core, ClusterOptions options, PeerServer& server)
     : core_(core),
@@ -81,7 +84,9 @@ void Cluster::send(Place to, DataMail mail) {
                   false);
 }
 
-// By its own clock it is not one of the cluster's brokers any more: others may send it nothing.
+// By its own clock it is not one of the cluster's brokers any more: others may send it nothing, and own its
+// shards by now. Who stays gets nothing, for as long as the node does not hear of it, and would be served
+// elsewhere.
 void Cluster::tick() {
   inlet_.tick();
   const runtime::Instant now = core_.runtime().now();
@@ -89,7 +94,7 @@ void Cluster::tick() {
     cut_off_since_.reset();
   } else if (!cut_off_since_) {
     cut_off_since_ = now;
-  } else if (now - *cut_off_since_ >= LiveInlet::kMissingFor) {
+  } else if (now - *cut_off_since_ >= kSendAwayAfter) {
     cut_off_since_ = now;
     core_.end_unkept(core_.not_accepting());
   }

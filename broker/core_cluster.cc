@@ -196,9 +196,14 @@ void Core::hear_routes(Place from, std::span<const RouteNews> news) {
 
 // ---- live copies ----------------------------------------------------------------------------------------
 
+// A node that is cut off does not hear that its shards have other owners by now, so sessions that are kept
+// get nothing more either.
 void Core::end_unkept(const Error& why) {
+  const bool cut_off = !may_accept();
   for (const std::uint64_t attachment : attachments()) {
     if (Attached* session = attached(attachment)) session->on_live_missed(why);
+    Attached* const kept = cut_off ? attached(attachment) : nullptr;
+    if (kept) kept->on_session_lost(why);
   }
 }
 

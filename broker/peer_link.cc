@@ -29,6 +29,15 @@ constexpr runtime::Duration kAnnounceAgainAfter = 100ms;
 Error unavailable(NodeId node, const Error& why) {
   return {ErrorCode::kUnavailable, "node " + std::to_string(node.value) + ": " + why.message};
 }
+
+// A call waits for a connection as long as for an answer. But what is for the owner of a shard, whoever that
+// is, must not wait for a node that may be gone while another one takes the shard: without a connection it is
+// refused, and who sends it again looks again for the owner. announce() sees to it that there is a connection
+// as long as the node lives.
+Error not_connected(NodeId node, const rpc::Channel& channel) {
+  const auto& why = channel.last_failure();
+  return unavailable(node, why ? *why : Error{ErrorCode::kUnavailable, "there is no connection yet"});
+}
 }  // namespace
 
 PeerLink::PeerLink(Core& core, NodeId node, rpc::Channel& channel)
@@ -60,6 +69,9 @@ void PeerLink::attach(const SessionAsk& asked) {
 
 Task<Result<SessionAnswer>> PeerLink::ask(SessionAsk asked) {
   if (closed_) co_return error(ErrorCode::kUnavailable, "the node stops");
+  const bool asked_again =
+      std::holds_alternative<ask::OpenSession>(asked) || std::holds_alternative<ask::LookForRetained>(asked);
+  if (asked_again && !channel_.up()) co_return std::unexpected(not_connected(node_, channel_));
   attach(asked);
   const auto answer = co_await channel_.call(wire::kAsk, wire::encode(asked), kAskTimeout);
   if (!answer) {
@@ -135,6 +147,7 @@ void PeerLink::publish(DataMail mail) {
   if (closed_) {
     return core_.answer_to(mail.reply, Error{ErrorCode::kUnavailable, "the node stops"}, false);
   }
+  if (!channel_.up()) return core_.answer_to(mail.reply, not_connected(node_, channel_), false);
   scope_.spawn(call_publish(std::move(mail)));
 }
 
@@ -156,9 +169,15 @@ void PeerLink::forward(ForwardMail mail) {
 }
 
 Task<void> PeerLink::call_forward(ForwardMail mail) {
-  auto answer = co_await channel_.call(wire::kForward, wire::encode(mail), kForwardTimeout);
-  Result<ForwardAnswerMail> told =
-      answer ? wire::decode<ForwardAnswerMail>(*answer) : std::unexpected(unavailable(node_, answer.error()));
+  Result<ForwardAnswerMail> told = std::unexpected(not_connected(node_, channel_));
+  if (channel_.up()) {
+    auto answer = co_await channel_.call(wire::kForward, wire::encode(mail), kForwardTimeout);
+    told = answer ? wire::decode<ForwardAnswerMail>(*answer)
+                  : std::unexpected(unavailable(node_, answer.error()));
+  } else {
+    co_await runtime::sleep(core_.runtime(),
+                            runtime::Duration::zero());  // not in the call: the shard is at work
+  }
   if (!told) told = ForwardAnswerMail{mail.source, mail.target, false, {}, told.error()};
   told->for_peer = false;
   core_.send(mail.reply_core, *std::move(told));

@@ -110,8 +110,8 @@ ShardState state_of(const meta::ShardPlace& place, const NodeTable& nodes) {
 // ---- segments --------------------------------------------------------------------------------------------
 
 std::size_t replicas_wanted(const NodeTable& nodes, std::size_t configured) {
-  const auto journals = static_cast<std::size_t>(
-      std::ranges::count_if(nodes, [](const auto& one) { return is_journal(one.second); }));
+  const auto journals = static_cast<std::size_t>(std::ranges::count_if(
+      nodes, [](const auto& one) { return is_journal(one.second) && !one.second.leaving; }));
   return std::clamp<std::size_t>(journals, 1, configured);
 }
 

@@ -34,7 +34,7 @@ ShardState state_of(const meta::ShardPlace& place, const NodeTable& nodes);
 // ---- segments --------------------------------------------------------------------------------------------
 
 // So many replicas a segment should have, as of journal::ClusterReplicas: as many as there are journals in
-// the cluster, whether or not they are there now, and no more than `configured`.
+// the cluster and do not leave it for good, whether or not they are there now; no more than `configured`.
 std::size_t replicas_wanted(const NodeTable& nodes, std::size_t configured);
 // With fewer journals that serve no segment is opened. `configured`: 0 for a majority of `wanted`.
 std::size_t replicas_at_least(std::size_t wanted, std::size_t configured);

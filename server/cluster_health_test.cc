@@ -112,6 +112,8 @@ TEST(ClusterHealth, OfSegments) {
   EXPECT_EQ(replicas_wanted({}, 3), 1u);
   nodes.at(NodeId(2)).roles = meta::kMetaRole;
   EXPECT_EQ(replicas_wanted(nodes, 3), 2u) << "it has no journal";
+  nodes.at(NodeId(1)).leaving = true;
+  EXPECT_EQ(replicas_wanted(nodes, 3), 1u) << "one that leaves for good shall have none";
   EXPECT_EQ(replicas_at_least(3, 0), 2u);
   EXPECT_EQ(replicas_at_least(3, 1), 1u);
   EXPECT_EQ(replicas_at_least(1, 2), 1u);
