@@ -193,7 +193,7 @@ void PackedMessages::close_open_if_empty() {
   if (open_left_ > 0) return;
   constexpr std::size_t kKeep = 8;  // an empty queue holds next to nothing
   if (open_.capacity() > kKeep) {
-    open_ = {};
+    open_ = std::vector<StoredMessage>();  // = {} would keep its room
   } else {
     open_.clear();
   }

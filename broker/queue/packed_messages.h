@@ -3,7 +3,7 @@
 // Runs of up to 128 messages are kept packed: what can be told from the message before takes no space. The
 // latest messages are open, not packed yet, and two runs that were looked at last are kept unpacked beside. A
 // message in the middle can go: its run remembers that, goes itself with its last message, and is packed anew
-// when few are left. A message alone in its run costs some 150 bytes, one of many 1 (all alike) to about 8.
+// when few are left. A message alone in its run costs up to 200 bytes, one of many 1 (all alike) to about 8.
 // Pure; one core.
 #pragma once
 

@@ -133,29 +133,31 @@ TEST(PackedMessages, TenMillionTakeSomeBytesEach) {
     EXPECT_GT(said, each * 0.8);
     EXPECT_LT(said, each * 1.3);
     EXPECT_EQ(packed.erase_range(1, kMessages - 1), kMessages - 2);
-    EXPECT_LT(in_use() - before, 20'000U);
+    EXPECT_LT(in_use() - before, 5 * PackedMessages::kRun * sizeof message);
   }
 }
 
-TEST(PackedMessages, OneLeftOfEachRunTakesSome200Bytes) {
+TEST(PackedMessages, OneLeftOfEachRunTakesLessThan200Bytes) {
   constexpr std::uint64_t kRuns = 10'000;
-  const std::size_t before = in_use();
-  PackedMessages packed;
-  StoredMessage message;
-  for (std::uint64_t i = 0; i < kRuns * PackedMessages::kRun; ++i) {
-    message.number = i;
-    message.lsn += 2;
-    message.bytes = static_cast<std::uint32_t>(i % 1000);
-    packed.push_back(message);
-    if (i % PackedMessages::kRun != 0) packed.erase(i);
+  for (const bool at_once : {false, true}) {
+    const std::size_t before = in_use();
+    PackedMessages packed;
+    StoredMessage message;
+    for (std::uint64_t i = 0; i < kRuns * PackedMessages::kRun; ++i) {
+      message.number = i;
+      message.lsn += 2;
+      message.bytes = static_cast<std::uint32_t>(i % 1000);
+      packed.push_back(message);
+      if (at_once && i % PackedMessages::kRun != 0) packed.erase(i);
+    }
+    for (std::uint64_t i = 0; i < kRuns * PackedMessages::kRun; ++i) {
+      if (i % PackedMessages::kRun != 0) packed.erase(i);
+    }
+    ASSERT_EQ(packed.size(), kRuns);
+    const double each = static_cast<double>(in_use() - before) / static_cast<double>(packed.size());
+    std::printf("alone: %.0f bytes a message\n", each);
+    EXPECT_LE(each, 200);
   }
-  EXPECT_EQ(packed.size(), kRuns);
-  for (std::uint64_t i = 0; i < kRuns * PackedMessages::kRun; ++i) {
-    if (i % 7000 != 0) packed.erase(i);
-  }
-  const double each = static_cast<double>(in_use() - before) / static_cast<double>(packed.size());
-  std::printf("alone: %.0f bytes a message\n", each);
-  EXPECT_LE(each, 250);
 }
 
 TEST(PackedMessages, EmptyTakesNothing) {
@@ -170,7 +172,7 @@ TEST(PackedMessages, EmptyTakesNothing) {
     for (std::uint64_t i = 0; i < 1000; ++i) EXPECT_TRUE(packed.erase(round * 1000 + i));
   }
   EXPECT_TRUE(packed.empty());
-  EXPECT_LE(in_use(), before);
+  EXPECT_LE(in_use(), before + (4 << 10));  // malloc keeps a few small blocks back
   EXPECT_LE(packed.memory_bytes(), 2 * sizeof packed);
 }
 

@@ -65,7 +65,7 @@ struct Delivery {
 enum class Outcome : std::uint8_t { kAck, kReject, kRequeue };
 
 struct DispatchLimits {
-  // Of a consumer without a prefetch: the largest that one could have. (RabbitMQ's quorum queues: 2,000.)
+  // Nobody has more, whatever its prefetch: that of AMQP ends here. (RabbitMQ's quorum queues: 2,000.)
   std::uint32_t prefetch = UINT16_MAX;
   // Messages to a consumer that does not acknowledge, until sent() says that they have left.
   std::uint32_t unsent = 1024;

@@ -140,28 +140,19 @@ Wrong check_locator(const Argument& argument, Arguments all) {
 // Digits and one of Y M D h m s.
 std::optional<std::int64_t> age_ms(std::string_view text) {
   constexpr std::int64_t kSecond = 1000, kHour = 3600 * kSecond, kDay = 24 * kHour;
+  constexpr std::size_t kMaxDigits = 12;
   std::int64_t number = 0;
   std::size_t digits = 0;
-  for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9' && digits < 9; ++digits) {
+  for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits) {
+    if (digits == kMaxDigits) return std::nullopt;
     number = number * 10 + (text[digits] - '0');
   }
   if (number == 0 || text.size() != digits + 1) return std::nullopt;
-  switch (text[digits]) {
-    case 'Y':
-      return number * 365 * kDay;
-    case 'M':
-      return number * 30 * kDay;
-    case 'D':
-      return number * kDay;
-    case 'h':
-      return number * kHour;
-    case 'm':
-      return number * 60 * kSecond;
-    case 's':
-      return number * kSecond;
-    default:
-      return std::nullopt;
-  }
+  constexpr std::array<std::pair<char, std::int64_t>, 6> kUnits = {
+      {{'Y', 365 * kDay}, {'M', 30 * kDay}, {'D', kDay}, {'h', kHour}, {'m', 60 * kSecond}, {'s', kSecond}}};
+  const auto unit = std::ranges::find(kUnits, text[digits], &std::pair<char, std::int64_t>::first);
+  if (unit == kUnits.end()) return std::nullopt;
+  return number <= INT64_MAX / unit->second ? number * unit->second : INT64_MAX;
 }
 
 Wrong check_max_age(const Argument& argument, Arguments all) {
