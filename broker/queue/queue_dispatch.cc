@@ -161,9 +161,9 @@ QueueDispatch::Out QueueDispatch::release(Channel& channel, Outs::iterator out) 
     --channel.counted;
     if (const auto consumer = consumers_.find(was.consumer); consumer != consumers_.end()) {
       --consumer->second.out;
-      queue_up(consumer->second);
+      if (channel.limit == 0) queue_up(consumer->second);
     }
-    if (channel.limit != 0) queue_up(channel);
+    if (channel.limit != 0) queue_up(channel);  // any of its consumers may be next
   }
   return was;
 }

@@ -29,8 +29,8 @@ bool once_in(int n) {
 QueueOptions any_options() {
   QueueOptions options;
   if (once_in(2)) options.dead_letter_exchange = "dlx";
-  if (once_in(3)) options.max_length = below<std::uint64_t>(30);
-  if (once_in(4)) options.max_length_bytes = below<std::uint64_t>(300);
+  if (once_in(2)) options.max_length = below<std::uint64_t>(30);
+  if (once_in(3)) options.max_length_bytes = below<std::uint64_t>(300);
   if (once_in(3)) options.delivery_limit = below<std::uint32_t>(3);
   if (once_in(3)) options.message_ttl_ms = below<std::int64_t>(20);
   if (once_in(2)) options.dead_letter_strategy = DeadLetterStrategy::kAtLeastOnce;
@@ -158,7 +158,7 @@ class Run {
     std::vector<std::size_t> chosen;
     for (int left = 1 + below(6); left > 0; --left) {
       std::size_t one = below(model_.given.size());
-      if (!once_in(4)) {
+      if (once_in(2)) {
         while (one + 1 < model_.given.size() && !model_.given[one].held) ++one;
       }
       chosen.push_back(one);
@@ -272,13 +272,13 @@ class Run {
         if (one.where == Where::kReady) model_.go(one, Why::kPurged);
       }
       RC_ASSERT(owner_.purge() == ready);
-    } else if (what < 96) {
+    } else if (what < 95) {
       QueueOptions options = any_options();
       options.max_priority = model_.options.max_priority;
       options.single_active_consumer = model_.options.single_active_consumer;
       owner_.append(options);
       model_.set_options(options);
-    } else if (what < 98) {
+    } else if (what < 96) {
       const auto first = below<std::uint64_t>(30), count = below<std::uint64_t>(10);
       owner_.append(Logged::Forwarded{first, count});
       model_.forwarded += std::erase_if(model_.dead, [&](const DeadLetter& one) {
@@ -361,7 +361,7 @@ class Run {
 
 RC_GTEST_PROP(QueueModel, TheQueueIsTheModels, ()) {
   Run run(first_options(), any_limits());
-  const int steps = *rc::gen::inRange(1, 150);
+  const int steps = *rc::gen::inRange(1, 400);
   for (int i = 0; i < steps; ++i) run.step();
   run.check_log();
 }
