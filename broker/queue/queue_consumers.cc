@@ -122,6 +122,12 @@ bool QueueDispatch::cancel(ConsumerId id, WallTime now) {
   return true;
 }
 
+std::vector<ConsumerSpec> QueueDispatch::all_consumers() const {
+  std::vector<ConsumerSpec> all;
+  for (const auto& [id, consumer] : consumers_) all.push_back(consumer.spec);
+  return all;
+}
+
 void QueueDispatch::sent(ConsumerId id, std::uint32_t count) {
   const auto found = consumers_.find(id);
   if (found == consumers_.end() || !found->second.spec.auto_ack) return;

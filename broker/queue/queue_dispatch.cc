@@ -45,9 +45,9 @@ std::optional<QueueDispatch::Head> QueueDispatch::returned_head(std::uint8_t id,
 }
 
 std::optional<QueueDispatch::Head> QueueDispatch::fresh_head(std::uint8_t id, const QueueLevel& level) const {
-  const std::optional<std::uint64_t> number = level.fresh_from(fronts_[id].number);
-  if (!number) return std::nullopt;
-  return Head{*level.find(id, *number), 0};
+  const std::optional<MessageInfo> message = level.fresh_from(id, fronts_[id].number);
+  if (!message) return std::nullopt;
+  return Head{*message, 0};
 }
 
 std::optional<QueueDispatch::Head> QueueDispatch::head() const {

@@ -93,6 +93,9 @@ class QueueDispatch {
   // basic.qos with global: for all its consumers together. 0: none.
   void set_channel_limit(ChannelId channel, std::uint32_t limit);
   std::size_t consumers() const { return consumers_.size(); }
+  std::vector<ConsumerSpec> all_consumers() const;
+  // There was one, and there is none any more: the end of a queue with auto-delete.
+  bool abandoned() const { return next_order_ > 0 && consumers_.empty(); }
   // With a single active consumer: that one, while there is any.
   std::optional<ConsumerId> active() const { return active_; }
 

@@ -261,6 +261,18 @@ TEST(QueueDispatch, ACancelledConsumersMessagesAreItsChannels) {  // basic.cance
   EXPECT_EQ(owner.dispatch().ready(), 1u);
 }
 
+TEST(QueueDispatch, IsAbandonedWhenTheLastConsumerHasGone) {  // auto-delete
+  Owner owner;
+  EXPECT_FALSE(owner.dispatch().abandoned());
+  consume(owner, consumer(1));
+  consume(owner, consumer(2, 0, kOther));
+  EXPECT_EQ(owner.dispatch().all_consumers().size(), 2u);
+  owner.close(kOther);
+  EXPECT_FALSE(owner.dispatch().abandoned());
+  owner.dispatch().cancel(ConsumerId(1), owner.now());
+  EXPECT_TRUE(owner.dispatch().abandoned());
+}
+
 TEST(QueueDispatch, AnExclusiveConsumerIsAlone) {
   Owner owner;
   ConsumerSpec exclusive = consumer(1);

@@ -21,17 +21,21 @@ QueueLevel::Mark QueueLevel::mark(std::uint64_t number) const {
   return found != marks_.end() ? found->second : Mark();
 }
 
+MessageInfo QueueLevel::info(std::uint8_t level, const StoredMessage& message, Mark mark) const {
+  MessageInfo info;
+  info.key = {level, message.number};
+  info.place = {message.lsn, message.index};
+  info.bytes = message.bytes;
+  info.expires_at_ms = message.time_ms;
+  info.deliveries = mark.deliveries;
+  info.redelivered = mark.deliveries > 0 || message.number < redelivered_below_;
+  return info;
+}
+
 std::optional<MessageInfo> QueueLevel::find(std::uint8_t level, std::uint64_t number) const {
   const std::optional<StoredMessage> found = messages_.find(number);
   if (!found) return std::nullopt;
-  MessageInfo info;
-  info.key = {level, number};
-  info.place = {found->lsn, found->index};
-  info.bytes = found->bytes;
-  info.expires_at_ms = found->time_ms;
-  info.deliveries = mark(number).deliveries;
-  info.redelivered = info.deliveries > 0 || number < redelivered_below_;
-  return info;
+  return info(level, *found, mark(number));
 }
 
 std::optional<std::uint64_t> QueueLevel::at_or_above(std::uint64_t number) const {
@@ -40,10 +44,11 @@ std::optional<std::uint64_t> QueueLevel::at_or_above(std::uint64_t number) const
   return found->number;
 }
 
-std::optional<std::uint64_t> QueueLevel::fresh_from(std::uint64_t number) const {
-  std::optional<std::uint64_t> found = at_or_above(number);
-  while (found && mark(*found).turn != 0) found = at_or_above(*found + 1);
-  return found;
+std::optional<MessageInfo> QueueLevel::fresh_from(std::uint8_t level, std::uint64_t number) const {
+  std::optional<StoredMessage> found = messages_.at_or_above(number);
+  while (found && mark(found->number).turn != 0) found = messages_.at_or_above(found->number + 1);
+  if (!found) return std::nullopt;
+  return info(level, *found, {});
 }
 
 std::optional<QueueLevel::Turn> QueueLevel::returned_from(std::uint64_t turn) const {

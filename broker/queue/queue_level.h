@@ -38,7 +38,7 @@ class QueueLevel {
   bool has(std::uint64_t number) const { return messages_.find(number).has_value(); }
   Mark mark(std::uint64_t number) const;
   // The first at or above `number` that was never returned.
-  std::optional<std::uint64_t> fresh_from(std::uint64_t number) const;
+  std::optional<MessageInfo> fresh_from(std::uint8_t level, std::uint64_t number) const;
   struct Turn {
     std::uint64_t turn;
     std::uint64_t number;
@@ -64,6 +64,8 @@ class QueueLevel {
   void decode_marks(Reader& reader, std::uint64_t turns_end);
 
  private:
+  MessageInfo info(std::uint8_t level, const StoredMessage& message, Mark mark) const;
+
   PackedMessages messages_;
   std::uint64_t next_ = 0;
   std::uint64_t redelivered_below_ = 0;

@@ -285,7 +285,11 @@ class Run {
         return one.number >= first && one.number < first + count;
       });
     } else {
-      owner_.fail_over();
+      if (once_in(2)) {
+        owner_.fail_over();
+      } else {
+        owner_.take_over();
+      }
       model_.take_over();
     }
   }

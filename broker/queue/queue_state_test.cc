@@ -124,8 +124,22 @@ TEST(QueueState, ReturnedMessagesStandInTheOrderOfReturn) {
   const auto first = level.returned_from(0);
   EXPECT_EQ(first->number, 0u);
   EXPECT_EQ(level.returned_from(first->turn + 1)->number, 2u);
-  EXPECT_EQ(level.fresh_from(0), 1u);
-  EXPECT_EQ(level.fresh_from(2), 3u);
+  EXPECT_EQ(level.fresh_from(0, 0)->key.number, 1u);
+  EXPECT_EQ(level.fresh_from(0, 2)->key.number, 3u);
+}
+
+TEST(QueueState, WhatIsGoneHasNoTurnAnyMore) {
+  QueueState state;
+  for (std::uint64_t i = 0; i < 6; ++i) state.enqueue(arrival(i), kNow);
+  state.apply(returned({{0, 1}, {0, 2}, {0, 3}, {0, 5}}), kNow);
+  state.apply(removed(Why::kSettled, {{0, 1, 2}}), kNow);
+  state.apply(removed(Why::kSettled, {{0, 5, 1}}), kNow);
+  const QueueLevel& level = state.levels().at(0);
+  const auto left = level.returned_from(0);
+  ASSERT_TRUE(left);
+  EXPECT_EQ(left->number, 3u);
+  EXPECT_FALSE(level.returned_from(left->turn + 1));
+  EXPECT_EQ(level.marks(), 1u);
 }
 
 TEST(QueueState, OnlyDeathsAreDeadLettersAndOnlyWithAnExchange) {
@@ -240,6 +254,7 @@ QueueState rich_state() {
   state.forwarded(3, 4);
   state.take_over(Epoch(2));
   state.refuse(arrival(9000), kNow);
+  for (std::uint64_t i = 0; i < 10; ++i) state.enqueue(arrival(9100 + i, 7, 3), kNow);
   return state;
 }
 
@@ -257,7 +272,19 @@ TEST(QueueState, ASnapshotIsTheState) {
   EXPECT_EQ(loaded->bytes(), state.bytes());
   EXPECT_EQ(loaded->lsn_needed(), state.lsn_needed());
   EXPECT_EQ(dead_letters(*loaded), dead_letters(state));
-  EXPECT_EQ(loaded->levels().at(0).returned_from(0)->number, state.levels().at(0).returned_from(0)->number);
+  for (const auto& [id, level] : state.levels()) {
+    const QueueLevel& other = loaded->levels().at(id);
+    EXPECT_EQ(other.next(), level.next());
+    for (std::uint64_t number = 0; number < level.next(); ++number) {
+      EXPECT_EQ(other.find(id, number), level.find(id, number));
+    }
+    std::uint64_t turn = 0;
+    for (auto next = level.returned_from(turn); next; next = level.returned_from(turn)) {
+      EXPECT_EQ(other.returned_from(turn)->number, next->number);
+      turn = next->turn + 1;
+    }
+    EXPECT_FALSE(other.returned_from(turn));
+  }
 }
 
 TEST(QueueState, TheHashIsOfWhatIsThereAndNotOfHowItCameToBe) {

@@ -92,6 +92,7 @@ struct MessageInfo {
   bool redelivered = false;      // it may have been delivered before
 
   bool expired(WallTime now) const { return now.ms >= expires_at_ms; }
+  friend bool operator==(const MessageInfo&, const MessageInfo&) = default;
 };
 
 // A message that died, until it is forwarded to the dead-letter exchange.
