@@ -10,6 +10,26 @@
 
 namespace stele::broker::queue {
 
+namespace {
+
+// No entry of the log is to be large.
+template <class T>
+std::vector<std::vector<T>> parts_of(std::vector<T> all) {
+  std::vector<std::vector<T>> parts;
+  if (all.size() <= QueueDispatch::kMaxPerFact) {
+    if (!all.empty()) parts.push_back(std::move(all));
+    return parts;
+  }
+  for (std::size_t at = 0; at < all.size(); at += QueueDispatch::kMaxPerFact) {
+    const auto from = all.begin() + static_cast<std::ptrdiff_t>(at);
+    const std::size_t count = std::min(QueueDispatch::kMaxPerFact, all.size() - at);
+    parts.emplace_back(from, from + static_cast<std::ptrdiff_t>(count));
+  }
+  return parts;
+}
+
+}  // namespace
+
 QueueDispatch::QueueDispatch(const QueueState& state, DispatchLimits limits, WallTime now)
     : state_(state),
       limits_(limits),
@@ -28,10 +48,13 @@ void QueueDispatch::begin() {
 void QueueDispatch::finish(QueueFacts& facts) {
   const std::size_t before = facts.size();
   for (Removed& removed : removed_) {
-    if (!removed.messages.empty())
-      facts.emplace_back(Removed{removed.why, std::exchange(removed.messages, {})});
+    for (auto& part : parts_of(std::exchange(removed.messages, {}))) {
+      facts.emplace_back(Removed{removed.why, std::move(part)});
+    }
   }
-  if (!returned_.messages.empty()) facts.emplace_back(std::exchange(returned_, {}));
+  for (auto& part : parts_of(std::exchange(returned_.messages, {}))) {
+    facts.emplace_back(Returned{std::move(part), returned_.counts});
+  }
   facts_expected_ += facts.size() - before;
 }
 

@@ -75,6 +75,9 @@ struct DispatchLimits {
 
 class QueueDispatch {
  public:
+  // Ranges or messages; what is more becomes several facts.
+  static constexpr std::size_t kMaxPerFact = 4096;
+
   // `state`: outlives this; has been taken over by its owner's epoch.
   QueueDispatch(const QueueState& state, DispatchLimits limits, WallTime now);
 

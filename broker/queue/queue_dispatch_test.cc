@@ -417,6 +417,26 @@ TEST(QueueDispatch, ManyAreSettledByOneFact) {
   EXPECT_EQ(owner.end(), before + 1);
 }
 
+TEST(QueueDispatch, NoFactIsLarge) {
+  Owner owner;
+  publish(owner, 10'000);
+  consume(owner, consumer(1));
+  EXPECT_EQ(owner.deliver().size(), 10'000u);
+  const Lsn before = owner.end();
+  owner.close(kChannel);
+  EXPECT_EQ(owner.end(), before + 3);
+  consume(owner, consumer(2, 0, kOther));
+  std::vector<Acquisition> every_second;
+  const auto again = owner.deliver();
+  for (std::size_t i = 0; i < again.size(); i += 2) {
+    EXPECT_EQ(again[i].message.key.number, i);
+    every_second.push_back(again[i].acquisition);
+  }
+  EXPECT_EQ(owner.settle(kOther, every_second), 5000u);
+  EXPECT_EQ(owner.end(), before + 5);
+  EXPECT_EQ(owner.state().size(), 5000u);
+}
+
 TEST(QueueDispatch, AnEarlierOwnersDeliveryCanOnlyBeAcknowledged) {  // design, section 8
   Owner owner;
   publish(owner, 4);

@@ -338,17 +338,20 @@ constexpr std::array kPolicyKeys = {
 }  // namespace
 
 Declared<QueueSettings> parse_policy(Arguments definition, PolicyKind kind) {
+  if (definition.empty()) return std::unexpected("no policy provided");
+  std::string unknown;
   for (const Argument& entry : definition) {
     const auto known = std::ranges::find(kPolicyKeys, entry.name, &PolicyKey::name);
     if (known == kPolicyKeys.end() || (kind == PolicyKind::kOperator && !known->for_operators)) {
-      return std::unexpected(
-          "[<<\"" + std::string(entry.name) + "\">>] are not recognised " +
-          (kind == PolicyKind::kOperator ? "operator policy settings" : "policy settings"));
-    }
-    if (known->check(entry, definition)) {
+      const std::string value = value_text(entry);
+      unknown += unknown.empty() ? "" : ",";
+      unknown +=
+          tuple("<<\"" + std::string(entry.name) + "\">>", entry.text() ? "<<\"" + value + "\">>" : value);
+    } else if (known->check(entry, definition)) {
       return std::unexpected(value_text(entry) + " is not a valid " + std::string(known->what));
     }
   }
+  if (!unknown.empty()) return std::unexpected("[" + unknown + "] are not recognised policy settings");
   return settings_of(definition, "");
 }
 

@@ -25,6 +25,12 @@ std::uint32_t small(Reader& reader) {
   return static_cast<std::uint32_t>(value);
 }
 
+std::int64_t time(Reader& reader) {
+  const std::int64_t ms = reader.varint();
+  if (ms < 0 || ms > std::int64_t{1} << 60) reader.fail();
+  return ms;
+}
+
 }  // namespace
 
 void encode_options(Writer& writer, const QueueOptions& options) {
@@ -53,12 +59,12 @@ QueueOptions decode_options(Reader& reader) {
   QueueOptions options;
   const auto flags = reader.le<std::uint16_t>();
   if (flags & ~kAllFlags) reader.fail();
-  if (flags & kHasTtl) options.message_ttl_ms = reader.varint();
-  if (flags & kHasExpires) options.expires_ms = reader.varint();
+  if (flags & kHasTtl) options.message_ttl_ms = time(reader);
+  if (flags & kHasExpires) options.expires_ms = time(reader);
   if (flags & kHasLength) options.max_length = reader.uvarint();
   if (flags & kHasBytes) options.max_length_bytes = reader.uvarint();
   if (flags & kHasDeliveries) options.delivery_limit = small(reader);
-  if (flags & kHasTimeout) options.consumer_timeout_ms = reader.varint();
+  if (flags & kHasTimeout) options.consumer_timeout_ms = time(reader);
   if (flags & kHasExchange) options.dead_letter_exchange = reader.sized();
   if (flags & kHasKey) options.dead_letter_key = reader.sized();
   if (flags & kHasPriority) options.max_priority = reader.u8();

@@ -178,9 +178,14 @@ TEST(QueueOptions, APolicyIsChecked) {
   EXPECT_EQ(error(text("overflow", "drop")), "drop is not a valid overflow value");
   EXPECT_EQ(error(text("expires", "soon")), "soon is not a valid queue expiry");
   EXPECT_EQ(error(text("dead-letter-exchange", "x")), "");
-  EXPECT_NE(error(text("dead-letter-exchange", "x"), PolicyKind::kOperator), "");
+  EXPECT_EQ(error(text("dead-letter-exchange", "x"), PolicyKind::kOperator),
+            "[{<<\"dead-letter-exchange\">>,<<\"x\">>}] are not recognised policy settings");
   EXPECT_EQ(error(number("max-length", 1), PolicyKind::kOperator), "");
-  EXPECT_NE(error(text("no-such-thing", "x")), "");
+  EXPECT_EQ(parse_policy(std::vector{text("foo", "bar"), number("max-length", 1), number("x", 2)},
+                         PolicyKind::kUser)
+                .error(),
+            "[{<<\"foo\">>,<<\"bar\">>},{<<\"x\">>,2}] are not recognised policy settings");
+  EXPECT_EQ(parse_policy({}, PolicyKind::kUser).error(), "no policy provided");
 }
 
 TEST(QueueOptions, AreInSnapshotsAsTheyAre) {

@@ -28,6 +28,9 @@ std::uint32_t small(Reader& reader) {
   return static_cast<std::uint32_t>(value);
 }
 
+// Numbers that are counted up: no log is long enough for these.
+constexpr std::uint64_t kTooMany = std::uint64_t{1} << 60;
+
 std::uint64_t count_of(Reader& reader) {
   const std::uint64_t count = reader.uvarint();
   if (count == 0 || count > QueueLevel::kPerRecord) reader.fail();
@@ -126,7 +129,7 @@ void QueueLevel::encode(std::uint8_t level, const Sink& sink) const {
 void QueueLevel::decode_head(Reader& reader) {
   next_ = reader.uvarint();
   redelivered_below_ = reader.uvarint();
-  if (redelivered_below_ > next_) reader.fail();
+  if (redelivered_below_ > next_ || next_ >= kTooMany) reader.fail();
 }
 
 void QueueLevel::decode_messages(Reader& reader, Lsn end) {
@@ -189,7 +192,7 @@ void QueueState::decode_head(Reader& reader) {
   for (std::uint64_t& count : counts_.left) count = reader.uvarint();
   counts_.forwarded = reader.uvarint();
   counts_.lost = reader.uvarint();
-  if (next_turn_ == 0) reader.fail();
+  if (next_turn_ == 0 || next_turn_ >= kTooMany || next_dead_ >= kTooMany) reader.fail();
 }
 
 void QueueState::decode_dead(Reader& reader, Lsn end) {
