@@ -104,8 +104,8 @@ class QueueDispatch {
 
   // ---- messages
 
-  // Gives what can be given, at most `max` messages or, but for the last one, `max_bytes`. What has expired
-  // in front of it goes. True: there may be more.
+  // Gives what can be given: at most `max` messages, and `max_bytes` unless that is not even one. What has
+  // expired in front of them goes, and counts as well. True: there may be more.
   bool deliver(WallTime now, std::size_t max, std::uint64_t max_bytes, std::vector<Delivery>& deliveries,
                QueueFacts& facts);
   enum class Get : std::uint8_t {
