@@ -89,6 +89,10 @@ Result<void> ServerImpl::admitted(SegmentId segment) const {
   return error(ErrorCode::kFenced, "no chain has " + name + " any more");
 }
 
+namespace {
+constexpr std::size_t kMaxRemovedFences = 1 << 16;
+}
+
 // A segment that was removed here may come back, by who copies it: its fence says in which epoch. It is as
 // if it had never been removed then, and had lost its entries; a fence of its own writer, which would take it
 // for a new one, is not enough.
@@ -105,6 +109,8 @@ void ServerImpl::remove(SegmentId segment) {
   if (const auto info = store_->info(segment)) {
     Epoch& fence = removed_fences_[segment];
     fence = std::max(fence, info->fence);
+    // Whoever is forgotten does not come back: its copies go to another node.
+    while (removed_fences_.size() > kMaxRemovedFences) removed_fences_.erase(removed_fences_.begin());
   }
   store_->remove(segment);
   if (admission_) admission_->removed(segment);
