@@ -10,6 +10,7 @@
 #include "journal/quorum.h"
 #include "journal/quorum_writer.h"
 #include "runtime/notification.h"
+#include "runtime/scope.h"
 
 namespace stele::journal {
 
@@ -143,17 +144,35 @@ class Storing final : public AppendListener, private runtime::Timer {
   runtime::Notification changed_;
 };
 
-// How many have all of it on their disks, whatever their durability is.
-Task<std::size_t> sync_all(const std::vector<SegmentReplica*>& replicas, SegmentId id, Epoch epoch,
-                           std::uint64_t entries) {
-  std::size_t synced = 0;
+struct Syncing {
+  std::size_t asked = 0, answered = 0, synced = 0;
+  runtime::Notification changed;
+};
+
+Task<void> sync_one(SegmentReplica& replica, storage::FenceRequest request, std::uint64_t entries,
+                    Syncing& syncing) {
+  auto answers = co_await replica.fence({request});
+  ++syncing.answered;
+  if (answers && !answers->empty() && answers->front() && answers->front()->end == entries) ++syncing.synced;
+  syncing.changed.wake_all();
+}
+
+// How many have all of it on their disks, whatever their durability is. Once that are enough nobody else is
+// waited for: one may be silent.
+Task<std::size_t> sync_all(runtime::Runtime& runtime, const std::vector<SegmentReplica*>& replicas,
+                           SegmentId id, Epoch epoch, std::uint64_t entries) {
+  const std::size_t enough = Quorum::of(replicas.size()).acks;
+  Syncing syncing;
+  runtime::Scope scope;
   for (SegmentReplica* replica : replicas) {
     if (!replica) continue;
-    auto answers = co_await replica->fence({{.segment = id, .epoch = epoch}});
-    if (!answers || answers->empty() || !answers->front()) continue;
-    if (answers->front()->end == entries) ++synced;
+    ++syncing.asked;
+    scope.spawn(sync_one(*replica, {.segment = id, .epoch = epoch}, entries, syncing));
   }
-  co_return synced;
+  while (syncing.synced < enough && syncing.answered < syncing.asked) co_await syncing.changed.wait();
+  // What resumed this may be one of the tasks that are about to be destroyed.
+  co_await runtime::sleep(runtime, runtime::Duration(0));
+  co_return syncing.synced;
 }
 
 Task<Result<void>> write(Replicas& replicas, const SnapshotSegment& snapshot, Epoch epoch, Bytes bytes,
@@ -171,7 +190,8 @@ Task<Result<void>> write(Replicas& replicas, const SnapshotSegment& snapshot, Ep
     }
     STELE_CO_CHECK(co_await storing.until(snapshot.entries));
   }
-  const std::size_t synced = co_await sync_all(found, snapshot.id, epoch, snapshot.entries);
+  const std::size_t synced =
+      co_await sync_all(replicas.runtime(), found, snapshot.id, epoch, snapshot.entries);
   if (synced >= Quorum::of(found.size()).acks) co_return Result<void>();
   co_return error(ErrorCode::kUnavailable,
                   "only " + std::to_string(synced) + " replicas have a snapshot on their disks");

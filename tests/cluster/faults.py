@@ -16,7 +16,8 @@ import load
 
 READY_WITHIN_S, WHOLE_WITHIN_S = 90, 60
 ROLES = ("owner", "leader", "journal")
-OTHERS = ("pause", "cut", "split", "split one way", "split of two", "long split", "long split of two", "slow", "full disk", "clock jump", "rolling restart")
+OTHERS = ("long kill", "pause", "cut", "split", "split one way", "split of two", "long split", "long split of two", "slow", "full disk",
+          "clock jump", "rolling restart")
 
 
 class Problem(Exception):
@@ -143,6 +144,15 @@ class Faults:
         self.begin(f"kill of {role}, node {number}")
         self.cluster.signal(number, signal.SIGKILL)
         time.sleep(self.random.uniform(0.0, 5.0))
+        self.cluster.boot(number)
+
+    def long_kill(self) -> None:
+        """It does not come back before the others had to go on without it."""
+        role = self.random.choice(ROLES)
+        number = self.draw(role)
+        self.begin(f"long kill of {role}, node {number}")
+        self.cluster.signal(number, signal.SIGKILL)
+        time.sleep(self.random.uniform(14.0, 18.0))
         self.cluster.boot(number)
 
     def pause(self) -> None:
