@@ -97,7 +97,7 @@ RC_GTEST_PROP(PackedMessages, AreThoseOfAMap, ()) {
 }
 
 std::size_t in_use() {
-  return mallinfo2().uordblks;
+  return mallinfo2().uordblks + mallinfo2().hblkhd;
 }
 
 // Sanitizers have an allocator of their own, which does not tell.
