@@ -355,12 +355,17 @@ class Run {
     const bool single = model_.options.single_active_consumer;
     RC_ASSERT(dispatch.active().has_value() == (single && best));
     if (!single || !best) return;
-    // It stays while it is of the highest priority, or has something to settle.
+    // It stays while it is of the highest priority, or has something to settle; the next one is the first.
+    const auto holds = [&](const QueueModel::Consumer& one) {
+      return one.spec.auto_ack ? one.unsent > 0 : model_.held_by(one.spec.id) > 0;
+    };
     const QueueModel::Consumer& active = model_.consumers.at(*dispatch.active());
-    const bool holds = active.spec.auto_ack ? active.unsent > 0 : model_.held_by(active.spec.id) > 0;
-    RC_ASSERT(active.spec.priority == best->spec.priority || holds);
-    const bool changed = last_active_ != dispatch.active();
-    if (changed) RC_ASSERT(*dispatch.active() == best->spec.id);
+    RC_ASSERT(active.spec.priority == best->spec.priority || holds(active));
+    if (last_active_ != dispatch.active()) {
+      RC_ASSERT(active.spec.id == best->spec.id);
+      const auto last = last_active_ ? model_.consumers.find(*last_active_) : model_.consumers.end();
+      RC_ASSERT(last == model_.consumers.end() || !holds(last->second));
+    }
     last_active_ = dispatch.active();
   }
 

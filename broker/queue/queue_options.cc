@@ -61,10 +61,6 @@ Wrong check_max_priority(const Argument& argument, Arguments all) {
   return std::nullopt;
 }
 
-Wrong check_delivery_limit(const Argument& argument, Arguments all) {
-  return check_not_negative(argument, all);
-}
-
 Wrong check_bool(const Argument& argument, Arguments /*all*/) {
   if (argument.boolean()) return std::nullopt;
   return unacceptable(argument);
@@ -190,7 +186,7 @@ constexpr std::array kKnown = {
     Known{"x-initial-cluster-size", check_positive, true},
     Known{"x-queue-leader-locator", check_locator, true},
     Known{"x-queue-master-locator", check_locator},
-    Known{"x-delivery-limit", check_delivery_limit},
+    Known{"x-delivery-limit", check_integer},
     Known{"x-consumer-timeout", check_not_negative},
 };
 
@@ -225,8 +221,9 @@ QueueSettings settings_of(Arguments arguments, const std::string& prefix) {
   settings.expires_ms = integer_of(arguments, prefix + "expires");
   settings.max_length = limit_of(arguments, prefix + "max-length");
   settings.max_length_bytes = limit_of(arguments, prefix + "max-length-bytes");
-  if (const auto limit = limit_of(arguments, prefix + "delivery-limit")) {
-    settings.delivery_limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(*limit, UINT32_MAX));
+  // Below 0 there is none, as in RabbitMQ 4.
+  if (const auto limit = integer_of(arguments, prefix + "delivery-limit"); limit && *limit >= 0) {
+    settings.delivery_limit = static_cast<std::uint32_t>(std::min<std::int64_t>(*limit, UINT32_MAX));
   }
   settings.consumer_timeout_ms = integer_of(arguments, prefix + "consumer-timeout");
   if (const auto text = text_of(arguments, prefix + "overflow")) settings.overflow = overflow_of(*text);
@@ -329,7 +326,7 @@ constexpr std::array kPolicyKeys = {
     PolicyKey{"queue-mode", check_mode, "queue-mode value"},
     PolicyKey{"queue-version", check_version, "queue version"},
     PolicyKey{"overflow", check_overflow, "overflow value"},
-    PolicyKey{"delivery-limit", check_delivery_limit, "delivery limit", true},
+    PolicyKey{"delivery-limit", check_integer, "delivery limit", true},
     PolicyKey{"consumer-timeout", check_not_negative, "consumer timeout"},
     PolicyKey{"queue-leader-locator", check_locator, "queue leader locator value"},
     PolicyKey{"queue-master-locator", check_locator, "queue master locator value"},

@@ -92,6 +92,14 @@ TEST(QueueOptions, SaysWhatIsWrongAsRabbitMqDoes) {
   EXPECT_EQ(wrong({text("x-overflow", "?"), number("x-expires", 0)}), invalid("x-expires", "{value_zero,0}"));
 }
 
+TEST(QueueOptions, ADeliveryLimitBelowZeroIsNone) {  // RabbitMQ 4: "unlimited"
+  EXPECT_FALSE(parsed({number("x-delivery-limit", -1)}).settings.delivery_limit);
+  EXPECT_EQ(parsed({number("x-delivery-limit", 0)}).settings.delivery_limit, 0u);
+  EXPECT_EQ(parsed({number("x-delivery-limit", INT64_MAX, ArgumentType::kLong)}).settings.delivery_limit,
+            UINT32_MAX);
+  EXPECT_FALSE(wrong({text("x-delivery-limit", "3")}).empty());
+}
+
 TEST(QueueOptions, AStreamHasOnlyItsOwn) {
   const DeclaredQueue declared =
       parsed({text("x-queue-type", "stream"), text("x-max-age", "7D"), number("x-max-length-bytes", 1000)});
