@@ -181,4 +181,38 @@ class Owner {
   bool more_ = false;
 };
 
+// ---- in few words
+
+inline constexpr ChannelId kChannel(7), kOther(8);
+
+inline ConsumerSpec consumer(std::uint64_t id, std::uint16_t prefetch = 0, ChannelId channel = kChannel) {
+  ConsumerSpec spec;
+  spec.id = ConsumerId(id);
+  spec.channel = channel;
+  spec.prefetch = prefetch;
+  return spec;
+}
+inline ConsumerSpec auto_ack(std::uint64_t id) {
+  ConsumerSpec spec = consumer(id);
+  spec.auto_ack = true;
+  return spec;
+}
+inline void consume(Owner& owner, const ConsumerSpec& spec) {
+  ASSERT_EQ(owner.dispatch().consume(spec), QueueDispatch::Consume::kOk);
+}
+inline void publish(Owner& owner, int count) {
+  for (; count > 0; --count) owner.publish();
+}
+inline std::vector<std::uint64_t> numbers(const std::vector<Delivery>& deliveries) {
+  std::vector<std::uint64_t> all;
+  for (const Delivery& one : deliveries) all.push_back(one.message.key.number);
+  return all;
+}
+inline std::vector<std::uint64_t> takers(const std::vector<Delivery>& deliveries) {
+  std::vector<std::uint64_t> all;
+  for (const Delivery& one : deliveries) all.push_back(one.consumer.value);
+  return all;
+}
+using Numbers = std::vector<std::uint64_t>;
+
 }  // namespace stele::broker::queue
