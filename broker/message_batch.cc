@@ -35,7 +35,7 @@ MessageBatch make(const MessageView& message, const KeyRule& rule, std::size_t r
   put(piece.data, message.address);
   char* const batch = piece.data + at;
   put(put(put(batch, around.substr(0, gap)), message.payload), around.substr(gap));
-  if (scratch.capacity() > (1 << 20)) scratch = {};
+  if (scratch.capacity() > (1 << 20)) scratch = std::string();
   MessageBatch made{piece.bytes.slice(0, message.address.size()), piece.bytes.slice(at)};
   if (room > 0) made.room = EntryRoom(std::move(piece.bytes), batch, room);
   return made;

@@ -15,7 +15,7 @@ namespace {
 template <class T>
 void tidy(std::vector<T>& list) {
   constexpr std::size_t kKeep = 8;
-  if (list.empty() && list.capacity() > kKeep) list = {};
+  if (list.empty() && list.capacity() > kKeep) list = std::vector<T>();  // `= {}` would keep it
 }
 
 }  // namespace
@@ -95,7 +95,7 @@ const SessionState::Unreleased* SessionState::unreleased(std::uint16_t id) const
 void SessionState::receive(std::uint16_t id, Lsn lsn) {
   if (copying_ == id) {
     copying_ = 0;
-    copied_ = {};
+    copied_ = std::vector<StreamId>();
   }
   const auto at = std::ranges::lower_bound(unreleased_, id, {}, &Unreleased::id);
   if (at != unreleased_.end() && at->id == id) return;
@@ -105,7 +105,7 @@ void SessionState::receive(std::uint16_t id, Lsn lsn) {
 bool SessionState::release(std::uint16_t id) {
   if (copying_ == id) {
     copying_ = 0;
-    copied_ = {};
+    copied_ = std::vector<StreamId>();
   }
   const auto found = std::ranges::lower_bound(unreleased_, id, {}, &Unreleased::id);
   if (found == unreleased_.end() || found->id != id) return false;
