@@ -468,17 +468,23 @@ JournalOwner* JournalRun::owner(ShardId shard) const {
   return nullptr;
 }
 
-// More replicas of its last segment are gone than the configuration promises to survive: of two, one. It may
-// wait for ever for one that is certain of what it has.
+// More replicas of its last segment are gone than the configuration promises to survive, of two one, and one
+// that is left is not certain of what it had: then nobody ever is.
 bool JournalRun::is_beyond_repair(ShardId shard) const {
   const meta::Shard* const seen = load_.chains.latest(shard);
   if (!seen || seen->chain.empty()) return false;
-  const std::vector<meta::Replica>& replicas = seen->chain.back().replicas;
-  const auto gone = static_cast<std::size_t>(std::ranges::count_if(replicas, [&](const meta::Replica& which) {
+  const meta::Segment& last = seen->chain.back();
+  const std::size_t acks = journal::Quorum::of(last.replicas.size()).acks;
+  std::size_t gone = 0, certain = 0;
+  for (const meta::Replica& which : last.replicas) {
     const JournalNode* const at = node(which.node);
-    return at && at->journal() && at->disk() != which.disk;
-  }));
-  return gone > replicas.size() - journal::Quorum::of(replicas.size()).acks;
+    if (!at || !at->journal()) continue;
+    const auto info = at->journal()->store().info(last.id);
+    gone += at->disk() != which.disk;
+    certain += at->disk() == which.disk && info && info->certain;
+  }
+  if (gone <= last.replicas.size() - acks) return false;
+  return gone >= acks || gone + certain < last.replicas.size();
 }
 
 // What a shard still lacks; empty: nothing.

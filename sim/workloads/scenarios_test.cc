@@ -73,6 +73,27 @@ TEST_P(RaftScenario, AGroupAgreesAndForgetsNothing) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RaftScenario, testing::Range<std::uint64_t>(1, 13));
 
+class MetaScenario : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(MetaScenario, WhatIsAnsweredIsKnownToAllAndDoneOnce) {
+  const ScenarioResult result = run_case(draw("meta", GetParam(), 5min));
+  EXPECT_TRUE(result.ok) << result.lines << result.why << "\nreplay: ./simulate --seed " << GetParam()
+                         << " --scenario meta";
+  EXPECT_LT(result.undecided, result.histories);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, MetaScenario, testing::Range<std::uint64_t>(1, 13));
+
+class JournalScenario : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(JournalScenario, OwnersFindWhatWasAcknowledgedAndSegmentsGetTheirReplicas) {
+  const ScenarioResult result = run_case(draw("journal", GetParam(), 5min));
+  EXPECT_TRUE(result.ok) << result.lines << result.why << "\nreplay: ./simulate --seed " << GetParam()
+                         << " --scenario journal";
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, JournalScenario, testing::Range<std::uint64_t>(1, 13));
+
 TEST(Scenarios, ASeedMeansOneRun) {
   const Case of = draw("node", 3, 1min);
   const ScenarioResult once = run_case(of);
@@ -94,7 +115,8 @@ TEST(Scenarios, ContendersContend) {
 }
 
 TEST(Scenarios, ACaseIsTheRunThatItWasWrittenFrom) {
-  for (const char* scenario : {"node", "damage", "store", "raft", "limits", "drops", "access"}) {
+  for (const char* scenario :
+       {"node", "damage", "store", "raft", "meta", "journal", "limits", "drops", "access"}) {
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
       const Case drawn = draw(scenario, seed, 1min);
       const auto read = parse_case("written", format_case(drawn));
