@@ -13,6 +13,7 @@
 #include "journal/shard_log.h"
 #include "journal/snapshot_segment.h"
 #include "journal/testing/cluster_node.h"
+#include "sim/network.h"
 
 namespace stele::journal {
 namespace {
@@ -704,6 +705,27 @@ TEST_F(ClusterLogTest, ASnapshotIsFoundFromEveryNodeAlsoWhenItsWriterIsGone) {
   world.run_for(1s);
   EXPECT_EQ(held(3), 0u);
   EXPECT_FALSE(load(2));
+}
+
+// Simulated time: the requests to the silent one have minutes, and the others answer at once.
+TEST_F(ClusterLogTest, ASnapshotDoesNotWaitForAReplicaThatIsSilent) {
+  model.replicas.remote.timeout = 4min;
+  model.replicas.channel.silent_after = 4min;
+  add_nodes(3);
+  const auto store = [&](std::uint64_t number) {
+    return get<Result<SnapshotSegment>>(1, [&] {
+      return store_snapshot(*at(1).at.replicas, ShardId(3), Epoch(7), number, large_snapshot());
+    });
+  };
+  ASSERT_TRUE(store(1));  // connections are there
+  for (std::uint32_t silent = 2; silent <= 3; ++silent) {
+    world.fabric().split(*hosts[0], *hosts[silent - 1]);
+    const auto before = world.now();
+    EXPECT_TRUE(store(silent));
+    EXPECT_LT(world.now() - before, 1min) << "node " << silent << " is silent";
+    world.fabric().heal(*hosts[0], *hosts[silent - 1]);
+    world.run_for(1min);
+  }
 }
 
 TEST_F(ClusterLogTest, ASnapshotOfAnOldOwnerIsRefusedAndAnEmptyOneIsNone) {
