@@ -124,7 +124,7 @@ inline constexpr MutantInfo kMutantsOfCluster[] = {
     {.mutant = Mutant(mutants::kFirstOfQuorum + 3),
      .name = "journal-seal-at-own-end",
      .what = "a writer seals at the longest replica's end, not at its commit position",
-     .scenario = "journal"},
+     .scenario = ""},
     {.mutant = Mutant(mutants::kFirstOfQuorum + 4),
      .name = "journal-too-few-answers",
      .what = "a take-over goes on with R-A certain answers",
@@ -173,7 +173,7 @@ inline constexpr MutantInfo kMutantsOfCluster[] = {
     {.mutant = mutants::kAwayTakenForWhole,
      .name = "journal-away-taken-for-whole",
      .what = "a replica that was away when its segment was looked after is taken for one that has all of it",
-     .scenario = "journal"},
+     .scenario = ""},
     {.mutant = mutants::kTrimmedNotLeftOut,
      .name = "journal-trimmed-not-left-out",
      .what = "a take-over cannot copy a segment whose beginning is trimmed",
@@ -189,7 +189,7 @@ inline constexpr MutantInfo kMutantsOfCluster[] = {
     {.mutant = mutants::kSwapInAnyEpoch,
      .name = "meta-swap-in-any-epoch",
      .what = "a chain changes for an owner of an earlier epoch",
-     .scenario = "journal"},
+     .scenario = ""},
     {.mutant = mutants::kTrimTooFar,
      .name = "meta-trim-too-far",
      .what = "a chain loses segments that hold entries behind the trim",
@@ -221,7 +221,7 @@ inline constexpr MutantInfo kMutantsOfCluster[] = {
     {.mutant = mutants::kLeaseOfFormerLeader,
      .name = "meta-lease-of-former-leader",
      .what = "a leader grants leases without asking whether it still leads",
-     .scenario = "meta"},
+     .scenario = ""},
 };
 
 }  // namespace stele
