@@ -26,6 +26,7 @@ constexpr std::size_t kEntryBytes = 256 << 10;
 constexpr std::uint64_t kEntriesAhead = 16;
 // A snapshot that takes longer is given up; the next one may go elsewhere.
 constexpr runtime::Duration kPatience = 60s, kLook = 500ms;
+constexpr runtime::Duration kForEach = 500ms;
 
 struct Ids {
   std::uint64_t shard, epoch, number;
@@ -144,8 +145,13 @@ class Storing final : public AppendListener, private runtime::Timer {
   runtime::Notification changed_;
 };
 
-struct Syncing {
+struct Syncing final : runtime::Timer {
+  void on_timer() override {
+    late = true;
+    changed.wake_all();
+  }
   std::size_t asked = 0, answered = 0, synced = 0;
+  bool late = false;  // the next one is asked before the last has answered
   runtime::Notification changed;
 };
 
@@ -157,8 +163,8 @@ Task<void> sync_one(SegmentReplica& replica, storage::FenceRequest request, std:
   syncing.changed.wake_all();
 }
 
-// How many have all of it on their disks, whatever their durability is. Once that are enough nobody else is
-// waited for: one may be silent.
+// How many have all of it on their disks, whatever their durability is. One after the other is asked; one
+// that is silent does not hold up those behind it, and is not waited for if they are enough.
 Task<std::size_t> sync_all(runtime::Runtime& runtime, const std::vector<SegmentReplica*>& replicas,
                            SegmentId id, Epoch epoch, std::uint64_t entries) {
   const std::size_t enough = Quorum::of(replicas.size()).acks;
@@ -166,8 +172,13 @@ Task<std::size_t> sync_all(runtime::Runtime& runtime, const std::vector<SegmentR
   runtime::Scope scope;
   for (SegmentReplica* replica : replicas) {
     if (!replica) continue;
+    const std::size_t before = syncing.answered;
+    syncing.late = false;
     ++syncing.asked;
     scope.spawn(sync_one(*replica, {.segment = id, .epoch = epoch}, entries, syncing));
+    runtime.arm(syncing, runtime.now() + kForEach);
+    while (syncing.answered == before && !syncing.late) co_await syncing.changed.wait();
+    runtime.disarm(syncing);
   }
   while (syncing.synced < enough && syncing.answered < syncing.asked) co_await syncing.changed.wait();
   // What resumed this may be one of the tasks that are about to be destroyed.

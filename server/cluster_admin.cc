@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "journal/snapshot_segment.h"
 #include "meta/commands.h"
 #include "raft/member.h"
 
@@ -174,6 +175,11 @@ Task<Result<std::vector<http::ClusterNode>>> ClusterAdmin::nodes() {
     for (const meta::Segment& segment : shard.chain) {
       for (const meta::Replica& replica : segment.replicas) ++replicas[replica.node];
     }
+    // A node is not removed as long as it has any of these, either.
+    const auto snapshot =
+        shard.snapshot ? journal::SnapshotSegment::parse(shard.snapshot->file) : std::nullopt;
+    if (!snapshot) continue;
+    for (const meta::Replica& replica : snapshot->replicas) ++replicas[replica.node];
   }
   std::vector<http::ClusterNode> out;
   for (const auto& [id, node] : view->nodes()) {
