@@ -14,6 +14,10 @@ namespace stele::broker {
 using runtime::Task;
 using namespace std::chrono_literals;
 
+namespace {
+constexpr runtime::Duration kTargetsMayTake = 10s;  // of leave(): while it serves
+}
+
 Error starting(ShardId shard) {
   return {ErrorCode::kUnavailable, "shard " + std::to_string(shard.value) + " is starting; try again"};
 }
@@ -457,6 +461,19 @@ Task<void> Shard::leave() {
     if (!snapshot_is_a_file_ || stop_began_) break;
     if (!co_await runtime::sleep(core_.runtime(), 1s, scope_->token())) break;
     STELE_MARK("shard: leaves only with a snapshot that others can load");
+  }
+  // What it forwards to a shard that nobody owns, because that one has just left too, would be waited for in
+  // vain below. This one goes on serving until then.
+  const auto waits_for_an_owner = [this] {
+    return std::ranges::any_of(state_.pending_forwards(), [this](const auto& one) {
+      const std::optional<Place> place = core_.place_of(one.first);
+      return !place || (*place == Place(core_.runtime().core()) && !core_.shard(one.first));
+    });
+  };
+  const runtime::Instant patience = core_.runtime().now() + kTargetsMayTake;
+  while (serving_ && !stop_began_ && waits_for_an_owner() && core_.runtime().now() < patience) {
+    STELE_MARK("shard: leaves when those that it forwards to have owners");
+    if (!co_await runtime::sleep(core_.runtime(), 10ms, scope_->token())) break;
   }
   leaving_ = true;
   if (serving_) {

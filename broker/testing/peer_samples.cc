@@ -296,6 +296,7 @@ void PeerSamples::fill(ask::LeaveShare& to) {
   to.home = ShardId(static_cast<std::uint32_t>(number()));
   fill(to.member);
   to.attachment = number();
+  to.for_good = coin();
 }
 
 void PeerSamples::fill(ask::StartShare& to) {

@@ -273,8 +273,8 @@ inline auto travels(const ask::JoinShare& of) {
   return std::tie(home, join);
 }
 inline auto travels(const ask::LeaveShare& of) {
-  const auto& [home, member, attachment] = of;
-  return std::tie(home, member, attachment);
+  const auto& [home, member, attachment, for_good] = of;
+  return std::tie(home, member, attachment, for_good);
 }
 inline auto travels(const ask::StartShare& of) {
   const auto& [home, member, attachment] = of;
