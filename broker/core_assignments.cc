@@ -69,6 +69,17 @@ Task<void> Core::follow_assignments() {
   runtime::Duration pause = kFirstPause;
   while (!stopping_ && !given_up_) {
     std::vector<ShardId> lost, leaving, missing;
+    // One that was being taken over while the incarnation ended, of which only those were told that served.
+    std::vector<std::shared_ptr<Shard>> ended;
+    for (const auto& [id, shard] : shards_) {
+      const bool known = id.value < view_->shards().size() &&
+                         view_->shards()[id.value].epoch >= shard->log().epoch();
+      if (known && owner_of(id) != options_.node && shard->serving()) ended.push_back(shard);
+    }
+    for (const auto& shard : ended) {
+      STELE_MARK("broker: shard whose ownership has ended meanwhile");
+      shard->end_ownership({ErrorCode::kUnavailable, "the shard has another owner, or none"});
+    }
     for (const auto& [id, shard] : shards_) {
       if (!shard->serving()) {
         lost.push_back(id);

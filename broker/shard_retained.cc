@@ -114,6 +114,8 @@ Task<Result<RetainedPage>> Shard::retained(Core& there, RetainedAsk ask, std::ve
     if (!mutant(Mutant::kRetainedBeforeCommit) && !co_await shard->committed(end))
       co_return std::unexpected(shard->not_committed());
   }
+  // Without a lease it may be another one's since, who has newer ones.
+  if (!there.may_accept()) co_return std::unexpected(there.not_accepting());
   co_return std::move(search.page);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -45,7 +46,10 @@ class Ledger {
   explicit Ledger(Judge& judge) : judge_(judge) {}
 
   // ---- publishing
-  void sent(const MessageId& id) { sent_.insert(id); }
+  void sent(const MessageId& id) {
+    sent_.insert(id);
+    if (owner_has_changed_since) sent_at_[id] = judge_.now();
+  }
   void sent(const MessageId& id, std::uint8_t qos) {
     sent(id);
     if (order_of_each_qos) qos_[id] = qos;
@@ -53,6 +57,9 @@ class Ledger {
   // What has different QoS may overtake each other [MQTT-4.6.0-6], as it does between nodes; one node keeps
   // the order of all.
   bool order_of_each_qos = false;
+  // Between nodes a live copy may be passed by one that comes from the next owner of its shard. True: one has
+  // begun since. Null: there is one node.
+  std::function<bool(Time)> owner_has_changed_since;
   // Once more: receivers that may miss messages can see it out of order from now on.
   void sent_again(const MessageId& id) { sent_again_.insert(id); }
   void acknowledged(const MessageId& id);
@@ -93,12 +100,14 @@ class Ledger {
  private:
   // Whether that receiver may see it at all.
   bool may_see(const std::string& who, const MessageId& id);
+  bool may_be_passed(const std::string& who, const MessageId& id) const;
 
   Judge& judge_;
   std::optional<std::pair<std::uint32_t, std::string>> apart_;
   MessageSet sent_, sent_again_, committed_, refused_;
   std::set<MessageId> acknowledged_;
   std::map<MessageId, std::uint8_t> qos_;
+  std::map<MessageId, Time> sent_at_;
   struct Receiver {
     MessageSet seen;
     using Line = std::tuple<std::uint32_t, std::uint32_t, std::uint8_t>;  // publisher, address, QoS

@@ -118,6 +118,9 @@ NodeRun::NodeRun(const Case& of, const Observation& observe)
       clients_(add_hosts()) {
   if (observe.any()) observer_.emplace(world_, observe);
   shadow_.several_nodes = ledger_.order_of_each_qos = is_cluster();
+  if (is_cluster()) {
+    ledger_.owner_has_changed_since = [this](Time when) { return shadow_.owner_began_at() >= when; };
+  }
   shadow_.on_data = [this](const broker::DataEntry& data, std::string_view batch) {
     note_committed(data, batch);
   };

@@ -12,6 +12,7 @@ void Shadow::fail(ShardId id, const std::string& why) {
 }
 
 void Shadow::on_owner(ShardId id, Epoch epoch, Lsn next, std::uint64_t state_hash) {
+  owner_began_at_ = world_.now();
   Shard& shard = shards_[id];
   // One that was long in taking over does not know yet that another has done so since.
   if (several_nodes && epoch < shard.epoch) return;

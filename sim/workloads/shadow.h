@@ -23,6 +23,8 @@ class Shadow final : public broker::ShardObserver {
   explicit Shadow(World& world) : world_(world) {}
 
   bool several_nodes = false;
+  // When an owner began the last time, whichever shard's.
+  Time owner_began_at() const { return owner_began_at_; }
 
   // Called with each data entry once it is committed (and once more never).
   std::function<void(const broker::DataEntry& data, std::string_view batch)> on_data;
@@ -73,6 +75,7 @@ class Shadow final : public broker::ShardObserver {
   std::map<ShardId, Shard> shards_;
   broker::ApplyResult scratch_;
   Time refused_at_ = Time::min();
+  Time owner_began_at_{};
   std::uint64_t entries_ = 0;
   std::uint64_t hashes_compared_ = 0;
   std::uint64_t asked_ = 0, next_hash_ = 128;
