@@ -482,8 +482,10 @@ Task<void> Shard::leave() {
     const Lsn last = log_->next();
     co_await committed(last);
   }
-  // Whoever published it would be told that nobody knows, and be sent away for it.
-  const runtime::Instant until = core_.runtime().now() + kForwardsMayTake;
+  // Whoever published it would be told that nobody knows, and be sent away for it. A target that is handed
+  // over at the same time is only there when its next owner has taken it.
+  constexpr int kTimes = 5;
+  const runtime::Instant until = core_.runtime().now() + kTimes * kForwardsMayTake;
   while (serving_ && !awaiting_forwards_.empty() && core_.runtime().now() < until) {
     STELE_MARK("shard: leaves when its forwards have arrived");
     if (!co_await runtime::sleep(core_.runtime(), 5ms, scope_->token())) break;
