@@ -43,6 +43,8 @@ MessageId CarefulPublisher::send(MqttPeer& peer) {
   workload_.ledger.sent(id, qos);
   if (qos == 0) {
     sent_once_.push_back(id);
+    // What is sent behind it passes it where a connection between nodes breaks.
+    if (workload_.ledger.order_of_each_qos) workload_.ledger.refused(id);
     publish(peer, id, 0, 0, false);
     return id;
   }

@@ -53,6 +53,7 @@ class Publisher {
     const int qos = static_cast<int>(address % 3);
     const MessageId id{publisher_, address, next_sequence_[address]++};
     workload_.ledger.sent(id);
+    if (qos == 0 && workload_.ledger.order_of_each_qos) workload_.ledger.refused(id);
     if (qos == 2) workload_.exactly_once.insert(id);
     const int packet_id = peer.publish(sensor_topic(id), payload_of(id), qos);
     if (qos == 0) return sent_once_.push_back(id);
