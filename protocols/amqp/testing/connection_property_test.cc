@@ -11,6 +11,11 @@
 
 #include <deque>
 #include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "protocols/amqp/listener.h"
 #include "protocols/amqp/testing/fake_amqp_broker.h"
@@ -30,7 +35,8 @@ class Client final : public TestClient {
     std::uint64_t published = 0;  // since confirm.select was sent
     std::uint64_t delivered = 0;
     bool confirms = false;
-    bool closing = false;  // by us
+    bool closing = false;  // by us: nothing more is sent until it is closed
+    bool crossed = false;  // the server closed it meanwhile
     bool closed_by_server = false;
   };
 
@@ -47,12 +53,12 @@ class Client final : public TestClient {
     STELE_ASSERT(!channel.closed_by_server || received.id == ChannelCloseOk::kInfo.id());
     switch (received.id) {
       case ChannelClose::kInfo.id():
-        channel = {};
-        channel.closed_by_server = true;
         ++channel_errors;
+        channel = Channel{{}, 0, 0, 0, false, false, channel.closing, true};
         if (answers_close) {
           send_text(received.channel, "channel.close-ok");
-          channel = {};
+          channel.closed_by_server = false;
+          ask(received.channel, "channel.open", ChannelOpenOk::kInfo.id());
         }
         return;
       case BasicAck::kInfo.id(): {
@@ -77,10 +83,11 @@ class Client final : public TestClient {
       case BasicGetEmpty::kInfo.id():
         return on_answer(channel, BasicGetOk::kInfo.id());
       case ChannelCloseOk::kInfo.id():
-        if (channel.closed_by_server) return;
+        if (std::exchange(channel.crossed, false)) return;
         on_answer(channel, received.id);
+        STELE_ASSERT(channel.closing && channel.asked.empty());
         channel = {};
-        return;
+        return ask(received.channel, "channel.open", ChannelOpenOk::kInfo.id());
       default:
         return on_answer(channel, received.id);
     }
@@ -192,6 +199,7 @@ class World {
   void step(unsigned what, std::uint16_t number, unsigned detail) {
     if (!client->open() || client->connection_closed_by_server) return connect();
     Client::Channel& channel = client->channels[number];
+    if (what < 82 && (channel.closing || channel.closed_by_server)) return;
     if (what < 30) {
       const Asked& asked = kAsked[detail % std::size(kAsked)];
       // Several of what a client asks may be under way.
@@ -214,7 +222,7 @@ class World {
       client->send_text(number, kSaid[detail % std::size(kSaid)]);
     } else if (what < 80) {
       client->ask(number, "channel.close reply_code=200", ChannelCloseOk::kInfo.id());
-      open(number);
+      channel.closing = true;
     } else if (what < 82) {
       if (detail % 4 == 0) client->send_text(number, kWrong[detail / 4 % std::size(kWrong)]);
     } else {
