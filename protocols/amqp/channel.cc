@@ -170,12 +170,14 @@ void AmqpChannel::on_turn_end() {
 }
 
 void AmqpChannel::pause_input() {
-  if (is_open()) assembler_.pause();
+  if (!is_open()) return;
+  assembler_.pause();
+  count_input();
 }
 
 void AmqpChannel::count_input() {
   if (!is_open()) return;
-  const std::size_t now = assembler_.held();
+  const std::size_t now = assembler_.held() + assembler_.kept();
   if (now != held_) connection_.change_input(std::exchange(held_, now), now);
 }
 

@@ -257,15 +257,14 @@ void AmqpConnection::write_content(std::uint16_t channel, std::string_view prope
     return write(out);
   }
   write(out);
-  if (!connection_) return;
-  std::vector<Bytes>& slices = shared_.slices;
-  slices.clear();
-  append_body_slices(slices, channel, body, frame_max_);
-  for (Bytes& slice : slices) {
-    counters().bytes_out += slice.size();
-    connection_->write(std::move(slice));
+  BodyFrames frames(channel, body.size(), frame_max_);
+  while (frames.next()) {
+    write(frames.before());
+    if (!connection_) return;
+    counters().bytes_out += frames.size();
+    connection_->write(body.slice(frames.begin(), frames.size()));
   }
-  slices.clear();
+  write(frames.after());
 }
 
 void AmqpConnection::on_drained() {

@@ -52,7 +52,6 @@ struct AmqpShared {
   // Scratch: a frame that is being encoded, and what is being settled.
   std::string frame;
   std::string properties;
-  std::vector<Bytes> slices;
   std::vector<UnsettledDelivery> taken;
   std::vector<DeliveryToken> tokens;
   std::list<AmqpConnection> connections;
