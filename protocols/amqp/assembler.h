@@ -57,6 +57,10 @@ class Assembler {
   void pause();
   // Bytes of memory taken for a message that is not complete.
   std::size_t held() const { return gathered_.capacity(); }
+  // Of its method and its header, which pause() copies.
+  std::size_t kept() const {
+    return wants_ == Wants::kMethod ? 0 : method_block_.size() + header_block_.size();
+  }
   void clear();
 
  private:
