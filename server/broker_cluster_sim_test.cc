@@ -169,7 +169,7 @@ TEST_P(BrokerCluster, a_node_whose_disk_fails_while_it_waits_for_others_ends) {
   for (const std::uint32_t i : {1, 2, 3}) members_[i].host->crash();
   Member& alone = members_[3];
   bool met = false;
-  for (std::uint64_t at = 1 + GetParam() % 40; at < 400; at += 40) {
+  for (std::uint64_t at = 1 + GetParam() % 10; at < 120; at += 10) {
     alone.failed.clear();
     alone.host->disk().faults().fails_at = at;
     alone.host->restart();
