@@ -104,10 +104,7 @@ Task<Result<void>> GroupLog::read(Reader reader) {
   while (!closed_ && !failure_) {
     Result<void> current;
     if (!mutant(mutants::kMetaReadWithoutBarrier)) current = co_await member_->read_barrier();
-    if (current) {
-      co_await machine_->read(std::move(reader));
-      co_return Result<void>();
-    }
+    if (current) co_return co_await read_here(std::move(reader));
     if (runtime_.now() >= until) {
       ++stats_.given_up;
       co_return error(ErrorCode::kUnavailable,
@@ -120,7 +117,23 @@ Task<Result<void>> GroupLog::read(Reader reader) {
 
 Task<Result<void>> GroupLog::read_here(Reader reader) {
   if (closed_ || failure_) co_return std::unexpected(closed());
-  co_await machine_->read(std::move(reader));
+  auto broken = std::make_shared<std::optional<Error>>();
+  co_await machine_->read([reader = std::move(reader), broken](StateMachine& machine,
+                                                               runtime::BlockingFiles& files,
+                                                               StateMachine::Inputs in) mutable {
+    reader(machine, files, in);
+    *broken = machine.failed();
+  });
+  // An idle group applies nothing that would find it out.
+  if (*broken && !failure_) {
+    STELE_MARK("meta: a read finds that the database has failed");
+    failure_ = (*broken)->with_context("the meta database failed");
+    machine_->stop();
+    // Not in this call, which may be of somebody who ends by it.
+    runtime_.post(runtime_.core(), [tell = std::exchange(on_failure_, {}), why = *failure_] {
+      if (tell) tell(why);
+    });
+  }
   co_return Result<void>();
 }
 
