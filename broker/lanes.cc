@@ -1,5 +1,6 @@
 #include "broker/lanes.h"
 
+#include <set>
 #include <utility>
 
 #include "base/assert.h"
@@ -123,10 +124,12 @@ void Lanes::begin_anew(ShardId shard, Lane& lane) {
   STELE_MARK("lanes: begins anew");
   lane.refused = true;  // whoever is answered here may publish more: that waits too
   std::deque<Waiting> again;
+  std::set<std::uint64_t> given_up;  // publishers: what they sent behind it must not come before it
   for (std::size_t i = 0; i < lane.waiting.size(); ++i) {
     Waiting& one = lane.waiting[i];
     if (one.state == State::kDone) continue;
-    if (too_old(one)) {
+    if (too_old(one) || given_up.contains(one.mail.reply.publisher)) {
+      given_up.insert(one.mail.reply.publisher);
       DataAnswerMail answer;
       answer.error = one.refused ? *one.refused : host_.nobody_owns(shard);
       finish(one, answer);
