@@ -1,6 +1,6 @@
 #include "broker/lanes.h"
 
-#include <set>
+#include <map>
 #include <utility>
 
 #include "base/assert.h"
@@ -88,7 +88,7 @@ void Lanes::on_answer(const DataAnswerMail& answer) {
   // What is lost with it may have to be sent again, and nothing of the same publisher before that.
   if (answer.unknown) lane.refused = true;
   const bool kept_once = !answer.unknown || one.mail.once.has_value();
-  if (answer.error && answer.error->code == ErrorCode::kUnavailable && kept_once && !too_old(one)) {
+  if (answer.error && answer.error->code == ErrorCode::kUnavailable && kept_once) {
     one.state = State::kRefused;
     one.refused = answer.error;
     one.unknown |= answer.unknown;
@@ -124,12 +124,16 @@ void Lanes::begin_anew(ShardId shard, Lane& lane) {
   STELE_MARK("lanes: begins anew");
   lane.refused = true;  // whoever is answered here may publish more: that waits too
   std::deque<Waiting> again;
-  std::set<std::uint64_t> given_up;  // publishers: what they sent behind it must not come before it
+  // By publisher: what it has sent behind what is given up must not come before it. Not what it sends once it
+  // knows.
+  std::map<std::uint64_t, std::size_t> given_up;
   for (std::size_t i = 0; i < lane.waiting.size(); ++i) {
     Waiting& one = lane.waiting[i];
     if (one.state == State::kDone) continue;
-    if (too_old(one) || given_up.contains(one.mail.reply.publisher)) {
-      given_up.insert(one.mail.reply.publisher);
+    const auto behind = given_up.find(one.mail.reply.publisher);
+    const bool old = too_old(one);
+    if (old || (behind != given_up.end() && i < behind->second)) {
+      if (old) given_up[one.mail.reply.publisher] = lane.waiting.size();
       DataAnswerMail answer;
       answer.error = one.refused ? *one.refused : host_.nobody_owns(shard);
       finish(one, answer);

@@ -47,7 +47,9 @@ class History final : private Lanes::Host {
  private:
   struct Published {
     ShardId shard;
+    std::uint32_t publisher;
     runtime::Instant at;
+    bool once = false;
     int answers = 0;
   };
   // Somebody who may own a shard, and the way to it.
@@ -62,6 +64,8 @@ class History final : private Lanes::Host {
     std::map<Place, Owner> owners;
     std::vector<std::uint64_t> kept;  // by their numbers
     std::set<std::uint64_t> known;
+    // By publisher: of what was published before that, nothing more may be kept, for something was given up.
+    std::map<std::uint32_t, std::uint64_t> broken;
   };
 
   void expect(bool so, const char* what) {
@@ -93,9 +97,12 @@ class History final : private Lanes::Host {
     if (!answer.error) expect(kept, "told to be kept, and is not");
     if (answer.error && !answer.unknown) expect(!kept, "told not to be kept, and is");
     const runtime::Duration took = runtime_.now() - one.at;
-    if (answer.error && answer.error->code == ErrorCode::kUnavailable && !answer.unknown) {
-      expect(took >= kPatience || given_up_, "refused before patience was over");
+    const bool unavailable = answer.error && answer.error->code == ErrorCode::kUnavailable;
+    std::uint64_t& broken = shards_.at(one.shard).broken[one.publisher];
+    if (unavailable && !answer.unknown) {
+      expect(took >= kPatience || given_up_ || answer.reply.ticket < broken, "refused before patience was over");
     }
+    if (unavailable && (!answer.unknown || one.once) && took >= kPatience) broken = published_.size();
     if (random_.chance(1, 4) && published_.size() < 500) publish();
   }
 
@@ -119,6 +126,7 @@ class History final : private Lanes::Host {
       return answer;
     }
     expect(shard.kept.empty() || shard.kept.back() < number, "kept out of order");
+    expect(number >= shard.broken[published_.at(number).publisher], "kept behind what was given up");
     shard.kept.push_back(number);
     return answer;
   }
@@ -133,10 +141,14 @@ class History final : private Lanes::Host {
     const std::uint64_t number = published_.size();
     DataMail mail;
     mail.shard = ShardId(static_cast<std::uint32_t>(random_.below(kShards)));
-    mail.reply = {ReplyTo::Kind::kPublisher, CoreId(0), 1, number};
+    const auto publisher = static_cast<std::uint32_t>(1 + random_.below(3));
+    mail.reply = {ReplyTo::Kind::kPublisher, CoreId(0), publisher, number};
     mail.data.publisher_hash = number;
     if (random_.chance(1, 4)) mail.once = OnceId{.session = 1, .epoch = 1, .packet_id = 1};
-    published_.push_back({.shard = mail.shard, .at = runtime_.now()});
+    published_.push_back({.shard = mail.shard,
+                          .publisher = publisher,
+                          .at = runtime_.now(),
+                          .once = mail.once.has_value()});
     lanes_.publish(std::move(mail));
   }
   void arrive(Owner& owner, Shard& shard, Place place) {
