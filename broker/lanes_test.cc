@@ -100,7 +100,8 @@ class History final : private Lanes::Host {
     const bool unavailable = answer.error && answer.error->code == ErrorCode::kUnavailable;
     std::uint64_t& broken = shards_.at(one.shard).broken[one.publisher];
     if (unavailable && !answer.unknown) {
-      expect(took >= kPatience || given_up_ || answer.reply.ticket < broken, "refused before patience was over");
+      expect(took >= kPatience || given_up_ || answer.reply.ticket < broken,
+             "refused before patience was over");
     }
     if (unavailable && (!answer.unknown || one.once) && took >= kPatience) broken = published_.size();
     if (random_.chance(1, 4) && published_.size() < 500) publish();
@@ -145,10 +146,8 @@ class History final : private Lanes::Host {
     mail.reply = {ReplyTo::Kind::kPublisher, CoreId(0), publisher, number};
     mail.data.publisher_hash = number;
     if (random_.chance(1, 4)) mail.once = OnceId{.session = 1, .epoch = 1, .packet_id = 1};
-    published_.push_back({.shard = mail.shard,
-                          .publisher = publisher,
-                          .at = runtime_.now(),
-                          .once = mail.once.has_value()});
+    published_.push_back(
+        {.shard = mail.shard, .publisher = publisher, .at = runtime_.now(), .once = mail.once.has_value()});
     lanes_.publish(std::move(mail));
   }
   void arrive(Owner& owner, Shard& shard, Place place) {
